@@ -1,0 +1,222 @@
+/* Where the mounts meet: the tree is "/", over it lie /tmp and /dev. */
+#include "vfs.h"
+
+#include <string.h>
+
+/* A date of our own choosing for what has none: fixed, so that images are reproducible, and after 1980, which zip archives need. */
+static const __wasi_timestamp_t IMAGE_TIME = 946684800ull * 1000000000ull;
+
+static const struct mount {
+    const char *name;
+    uint32_t length;
+    enum wx_kind kind;
+} root_mounts[] = {{"tmp", 3, WX_TMP}, {"dev", 3, WX_DEV}},
+  devices[] = {{"null", 4, WX_NULL}, {"random", 6, WX_RANDOM}, {"urandom", 7, WX_RANDOM}};
+
+enum { ROOT_MOUNTS = 2, DEVICES = 3 };
+
+/* Listing cookies of the mounts, above every cookie of the tree, which are 32-bit indices. */
+static const uint64_t MOUNT_COOKIE = 1ull << 40;
+
+static struct wx_place mounted(enum wx_kind kind) {
+    struct wx_place place = {.kind = kind};
+    if (kind == WX_TMP) {
+        place.node = wx_tmp_root();
+    }
+    return place;
+}
+
+static const struct mount *find_mount(const struct mount *mounts, uint32_t count, const char *name, uint32_t length) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (mounts[i].length == length && memcmp(mounts[i].name, name, length) == 0) {
+            return &mounts[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_root(struct wx_place place) {
+    return place.kind == WX_TREE && place.entry == 0;
+}
+
+bool wx_is_dir(struct wx_place place) {
+    return place.kind == WX_DEV || (place.kind == WX_TREE && wx_tree_is_dir(place.entry)) ||
+           (place.kind == WX_TMP && wx_tmp_is_dir(place.node));
+}
+
+bool wx_same(struct wx_place one, struct wx_place other) {
+    if (one.kind != other.kind) {
+        return false;
+    }
+    return one.kind == WX_TREE ? one.entry == other.entry : one.kind != WX_TMP || one.node == other.node;
+}
+
+__wasi_filetype_t wx_filetype(struct wx_place place) {
+    switch (place.kind) {
+        case WX_NULL:
+        case WX_RANDOM:
+            return __WASI_FILETYPE_CHARACTER_DEVICE;
+        case WX_STREAM:
+            /* Not a character device: isatty() must be false for the standard streams. */
+            return __WASI_FILETYPE_SOCKET_STREAM;
+        default:
+            return wx_is_dir(place) ? __WASI_FILETYPE_DIRECTORY : __WASI_FILETYPE_REGULAR_FILE;
+    }
+}
+
+void wx_stat(struct wx_place place, __wasi_filestat_t *stat) {
+    *stat = (__wasi_filestat_t){
+        .dev = (uint64_t)place.kind,
+        .ino = (uint64_t)place.kind,
+        .filetype = wx_filetype(place),
+        .nlink = 1,
+        .atim = IMAGE_TIME,
+        .mtim = IMAGE_TIME,
+        .ctim = IMAGE_TIME,
+    };
+    if (place.kind == WX_TREE) {
+        const uint8_t *data;
+        /* Inode 0 would make readdir ask again for each entry. */
+        stat->ino = place.entry + 1ull;
+        stat->size = wx_is_dir(place) ? 0 : wx_tree_data(place.entry, &data);
+    } else if (place.kind == WX_TMP) {
+        wx_tmp_stat(place.node, stat);
+    }
+}
+
+static struct wx_place parent_of(struct wx_place dir) {
+    struct wx_place root = {.kind = WX_TREE, .entry = 0};
+    if (dir.kind == WX_TMP && dir.node != wx_tmp_root()) {
+        struct wx_node *parent = wx_tmp_parent(dir.node);
+        return parent == NULL ? (struct wx_place){.kind = WX_NONE} : (struct wx_place){.kind = WX_TMP, .node = parent};
+    }
+    if (dir.kind == WX_TREE) {
+        root.entry = wx_tree_parent(dir.entry);
+    }
+    return root;
+}
+
+/* Kind WX_NONE when DIR has no such entry. */
+static struct wx_place child_of(struct wx_place dir, const char *name, uint32_t length) {
+    struct wx_place child = {.kind = WX_NONE};
+    if (dir.kind == WX_TMP) {
+        child.node = wx_tmp_child(dir.node, name, length);
+        child.kind = child.node == NULL ? WX_NONE : WX_TMP;
+        return child;
+    }
+    const struct mount *mount = NULL;
+    if (dir.kind == WX_DEV) {
+        mount = find_mount(devices, DEVICES, name, length);
+    } else if (is_root(dir)) {
+        mount = find_mount(root_mounts, ROOT_MOUNTS, name, length);
+    }
+    if (mount != NULL) {
+        return mounted(mount->kind);
+    }
+    if (dir.kind == WX_TREE && wx_tree_child(dir.entry, name, length, &child.entry) == 0) {
+        child.kind = WX_TREE;
+    }
+    return child;
+}
+
+/* Resolves PATH from START (a directory), as far as a last component that may be missing. A leading slash means the root. */
+__wasi_errno_t wx_walk(struct wx_place start, const char *path, uint32_t length, struct wx_target *target) {
+    if (length == 0) {
+        return __WASI_ERRNO_NOENT;
+    }
+    if (length >= WX_PATH_MAX) {
+        return __WASI_ERRNO_NAMETOOLONG;
+    }
+    *target = (struct wx_target){.place = start};
+    if (path[0] == '/') {
+        target->place = (struct wx_place){.kind = WX_TREE, .entry = 0};
+    }
+    uint32_t at = 0;
+    for (;;) {
+        while (at < length && path[at] == '/') {
+            at++;
+        }
+        if (at == length) {
+            break;
+        }
+        const char *name = path + at;
+        while (at < length && path[at] != '/') {
+            at++;
+        }
+        uint32_t part = (uint32_t)(path + at - name);
+        struct wx_place here = target->place;
+        if (here.kind == WX_NONE) {
+            return __WASI_ERRNO_NOENT;
+        }
+        if (!wx_is_dir(here)) {
+            return __WASI_ERRNO_NOTDIR;
+        }
+        if (part > WX_NAME_MAX) {
+            return __WASI_ERRNO_NAMETOOLONG;
+        }
+        if (part == 1 && name[0] == '.') {
+            target->name = NULL;
+        } else if (part == 2 && name[0] == '.' && name[1] == '.') {
+            target->name = NULL;
+            target->place = parent_of(here);
+            if (target->place.kind == WX_NONE) {
+                return __WASI_ERRNO_NOENT;
+            }
+        } else {
+            target->parent = here;
+            target->name = name;
+            target->length = part;
+            target->place = child_of(here, name, part);
+        }
+    }
+    target->must_be_dir = path[length - 1] == '/';
+    if (target->must_be_dir && target->place.kind != WX_NONE && !wx_is_dir(target->place)) {
+        return __WASI_ERRNO_NOTDIR;
+    }
+    return 0;
+}
+
+static bool list_mounts(const struct mount *mounts, uint32_t count, uint64_t cookie, struct wx_listed *listed) {
+    uint64_t index = cookie <= MOUNT_COOKIE ? 0 : cookie - MOUNT_COOKIE;
+    if (index >= count) {
+        return false;
+    }
+    const struct mount *mount = &mounts[index];
+    *listed = (struct wx_listed){mounted(mount->kind), mount->name, mount->length, MOUNT_COOKIE + index + 1};
+    return true;
+}
+
+/* The entry of DIR that follows the cookie; 0 starts with ".", 1 is "..", the rest is the mount's own cookie plus 2. */
+__wasi_errno_t wx_list(struct wx_place dir, uint64_t cookie, struct wx_listed *listed, bool *found) {
+    *found = true;
+    if (!wx_is_dir(dir)) {
+        return __WASI_ERRNO_NOTDIR;
+    }
+    if (cookie < 2) {
+        struct wx_place parent = parent_of(dir);
+        struct wx_place place = cookie == 0 || parent.kind == WX_NONE ? dir : parent;
+        *listed = (struct wx_listed){place, "..", (uint32_t)cookie + 1, cookie + 1};
+        /* The mount's own listing starts at its cookie 0. */
+        return 0;
+    }
+    cookie -= 2;
+    if (dir.kind == WX_TMP) {
+        *found = wx_tmp_next(dir.node, cookie, listed);
+    } else if (dir.kind == WX_DEV) {
+        *found = list_mounts(devices, DEVICES, cookie, listed);
+    } else {
+        *found = false;
+        while (cookie < MOUNT_COOKIE && !*found) {
+            *found = wx_tree_next(dir.entry, cookie, listed);
+            cookie = *found ? listed->cookie : MOUNT_COOKIE;
+            if (*found && is_root(dir) && find_mount(root_mounts, ROOT_MOUNTS, listed->name, listed->length) != NULL) {
+                *found = false; /* a mount lies over this entry */
+            }
+        }
+        if (!*found && is_root(dir)) {
+            *found = list_mounts(root_mounts, ROOT_MOUNTS, cookie, listed);
+        }
+    }
+    listed->cookie += 2;
+    return 0;
+}

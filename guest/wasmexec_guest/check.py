@@ -1,0 +1,134 @@
+"""The static check: every problem of a statement that can be seen without running it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from . import importgate, statement
+from .statement import Problem, Source
+
+MAX_PROBLEMS = 1000
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_NO_RETURN = "the statement can end here without a return: its last line must return a list of objects"
+_BARE_RETURN = "the statement must return a list of objects: return [] when there are no rows"
+
+
+def check(text: str, not_in_image: Mapping[str, str]) -> list[Problem]:
+    """The problems of a statement in source order, MAX_PROBLEMS at most; empty when there are none.
+
+    A statement that CPython cannot parse has one problem. Imports are judged by the gate's own rule, wherever they
+    stand; the end of the statement by what can be reached, conditions not evaluated.
+    """
+    source = Source(text)
+    try:
+        tree = statement.parse(source)
+    except statement.StatementRefused as refused:
+        return list(refused.problems)
+    body = tree.body
+    try:
+        problems = [
+            *statement.type_hints(source, body),
+            *statement.top_level_yields(source, body),
+            *refused_imports(source, body, not_in_image),
+            *missing_returns(source, body),
+        ]
+        statement.build(source, tree)
+    except statement.StatementRefused as refused:
+        problems += [problem for problem in refused.problems if problem not in problems]
+    return sorted(problems, key=lambda problem: (problem["line"], problem["column"]))[:MAX_PROBLEMS]
+
+
+def refused_imports(source: Source, body: list[ast.stmt], not_in_image: Mapping[str, str]) -> Iterator[Problem]:
+    """A problem for each import that the gate would refuse, `__import__("...")` of a constant included."""
+    waiting: list[ast.AST] = [*body]
+    while waiting:
+        node = waiting.pop()
+        waiting += ast.iter_child_nodes(node)
+        names: list[tuple[str, ast.AST]] = []
+        level = 0
+        if isinstance(node, ast.Import):
+            names = [(alias.name, alias) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names, level = [(node.module or "", node)], node.level
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "__import__"
+            and len(node.args) == 1
+            and isinstance(node.args[0], ast.Constant)
+            and isinstance(node.args[0].value, str)
+        ):
+            names = [(node.args[0].value, node)]
+        for name, place in names:
+            message = importgate.refusal(name, level, not_in_image)
+            if message is not None and name != "__future__":
+                yield source.problem("import", message, place)
+
+
+def missing_returns(source: Source, body: list[ast.stmt]) -> Iterator[Problem]:
+    """A problem where the statement can end without a return, and for each return without a value."""
+    try:
+        falls_through = _falls_through(body)
+    except RecursionError:
+        falls_through = False
+    if falls_through:
+        yield (
+            source.problem("return", _NO_RETURN, body[-1])
+            if body
+            else source.problem_at("return", _NO_RETURN, len(source.lines))
+        )
+    waiting: list[ast.AST] = [*body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Return) and node.value is None:
+            yield source.problem("return", _BARE_RETURN, node)
+        if not isinstance(node, _SCOPES):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _falls_through(body: list[ast.stmt]) -> bool:
+    """Whether the end of `body` can be reached."""
+    return not any(_ends(node) for node in body)
+
+
+def _ends(node: ast.stmt) -> bool:
+    """Whether nothing after `node` in its block is ever reached."""
+    match node:
+        case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+            return True
+        case ast.If():
+            return not (_falls_through(node.body) or _falls_through(node.orelse))
+        case ast.With() | ast.AsyncWith():
+            return not _falls_through(node.body)
+        case ast.While(test=ast.Constant(value=value)) if value:
+            return not _has_break(node.body)
+        case ast.For() | ast.AsyncFor() | ast.While():
+            return not _falls_through(node.orelse) and not _has_break(node.body)
+        case ast.Try() | ast.TryStar():
+            if not _falls_through(node.finalbody):
+                return True
+            whole = [*node.body, *node.orelse]
+            return not _falls_through(whole) and not any(_falls_through(handler.body) for handler in node.handlers)
+        case ast.Match():
+            catches_all = any(
+                case.guard is None and isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None
+                for case in node.cases
+            )
+            return catches_all and not any(_falls_through(case.body) for case in node.cases)
+        case _:
+            return False
+
+
+def _has_break(body: list[ast.stmt]) -> bool:
+    """Whether a `break` in `body` leaves the loop that `body` belongs to."""
+    waiting: list[ast.AST] = [*body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Break):
+            return True
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            waiting += node.orelse
+        elif not isinstance(node, _SCOPES):
+            waiting += ast.iter_child_nodes(node)
+    return False

@@ -1,0 +1,167 @@
+"""What the host is told about an exception: its type, its text, and the statement's frames it passed through."""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+FILENAME = "<statement>"
+"""File name of the statement's code in every frame, and the name of its outermost function."""
+
+MAX_MESSAGE_CHARS = 8 * 1024
+MAX_TRACEBACK_CHARS = 32 * 1024
+_LOCAL_PREFIX = f"{FILENAME}.<locals>."
+
+
+class HostCallError(Exception):
+    """A host call failed; `code` says how ("denied", "connect", "limit", ...), `message` why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def guarded_text(make: Callable[[], object], fallback: str) -> str:
+    """The text that `make` gives, or `fallback` if the statement's own code breaks on the way."""
+    try:
+        return str(make())
+    except BaseException:  # __str__, __repr__ and properties of the statement's classes may raise anything
+        return fallback
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text`, its middle replaced by a count when it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 2 // 3, limit // 3
+    return f"{text[:head]}\n... ({len(text) - head - tail} characters left out) ...\n{text[-tail:]}"
+
+
+def remember_source(lines: list[str]) -> None:
+    """Make the lines of the statement known to tracebacks and warnings."""
+    linecache.cache[FILENAME] = (0, None, [f"{line}\n" for line in lines], FILENAME)
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """Name of an exception class as its user knows it: `ValueError`, `httpx.ConnectError`, `MyError`."""
+    module = guarded_text(lambda: kind.__module__, "")
+    name = guarded_text(lambda: kind.__qualname__, "exception").removeprefix(_LOCAL_PREFIX)
+    return name if module in ("builtins", "__main__", "") else f"{module}.{name}"
+
+
+def statement_frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    """The entries of a traceback whose code is the statement's."""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILENAME:
+            yield trace
+        trace = trace.tb_next
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """`error` and every exception that its rendering may show: causes, contexts, members of groups."""
+    found: list[BaseException] = []
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, BaseException) and id(item) not in seen:
+            seen.add(id(item))
+            found.append(item)
+            waiting += (item.__cause__, item.__context__)
+            if isinstance(item, BaseExceptionGroup):
+                waiting += item.exceptions
+    return found
+
+
+def keep_statement_frames(error: BaseException) -> None:
+    """Drop from the traceback of `error`, and of all it is chained to, each frame that is not the statement's."""
+    for item in chain_of(error):
+        kept: TracebackType | None = None
+        for entry in reversed(list(statement_frames(item.__traceback__))):
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        item.__traceback__ = kept
+
+
+def _nearest_name(error: BaseException) -> str | None:
+    """The name that was probably meant, as CPython suggests it for NameError and AttributeError."""
+    wanted = getattr(error, "name", None)
+    if not isinstance(wanted, str) or not wanted:
+        return None
+    known: set[str] = set()
+    if isinstance(error, NameError):
+        entries = list(statement_frames(error.__traceback__))
+        if entries:
+            frame = entries[-1].tb_frame
+            known = {*frame.f_locals, *frame.f_globals, *frame.f_builtins}
+    elif isinstance(error, AttributeError) and error.obj is not None:
+        known = {name for name in dir(error.obj) if isinstance(name, str)}
+    matches = difflib.get_close_matches(wanted, [name for name in known if not name.startswith("__")], 1, 0.8)
+    return matches[0] if matches else None
+
+
+def suggestion(error: BaseException) -> str:
+    """`. Did you mean: 'x'?`, or nothing."""
+    if not isinstance(error, NameError | AttributeError):
+        return ""
+    name = guarded_text(lambda: _nearest_name(error) or "", "")
+    return f". Did you mean: '{name}'?" if name else ""
+
+
+def _drop_empty_headers(rendering: traceback.TracebackException) -> None:
+    """Exceptions that never passed through the statement are shown without an empty 'Traceback' header."""
+    waiting: list[Any] = [rendering]
+    while waiting:
+        item = waiting.pop()
+        if item is None:
+            continue
+        if not item.stack:
+            item.stack = None
+        waiting += (item.__cause__, item.__context__, *(item.exceptions or ()))
+
+
+def render(error: BaseException) -> str:
+    """The traceback of `error` as CPython 3.11 prints it, of the statement's frames only."""
+    keep_statement_frames(error)
+    rendering = traceback.TracebackException.from_exception(error, compact=True)
+    _drop_empty_headers(rendering)
+    return "".join(rendering.format()).replace(_LOCAL_PREFIX, "")
+
+
+def render_last_line(error: BaseException) -> str:
+    """`Type: message`."""
+    text = guarded_text(lambda: error, "<exception str() failed>")
+    name = type_name(type(error))
+    return f"{name}: {text}" if text else name
+
+
+def line_of(error: BaseException) -> int | None:
+    """The innermost line of the statement that `error`, or else what led to it, passed through, if any."""
+    for item in chain_of(error):
+        line = None
+        for entry in statement_frames(item.__traceback__):
+            line = entry.tb_lineno
+        if line is not None:
+            return line
+    return None
+
+
+def describe(error: BaseException, kind: str = "raised") -> dict[str, object]:
+    """The error record of a done frame for an exception that ended the statement."""
+    line = line_of(error)
+    hint = suggestion(error)
+    message = guarded_text(lambda: error, "<exception str() failed>")
+    text = guarded_text(lambda: render(error), f"{render_last_line(error)}\n")
+    if hint:
+        text = text.rstrip("\n") + hint + "\n"
+    return {
+        "kind": kind,
+        "type": shorten(type_name(type(error)), 256),
+        "message": shorten(message + hint, MAX_MESSAGE_CHARS),
+        "traceback": shorten(text, MAX_TRACEBACK_CHARS),
+        "line": line,
+    }

@@ -1,0 +1,216 @@
+"""One execution, from its run frame to its done frame."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import json
+import traceback
+import types
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import _wasmexec
+
+from . import api, errors, hostcall, logs, reseed, rows
+from .loop import GuestLoop
+from .statement import MISSING_RETURN, StatementRefused, compile_statement
+
+WAITING, DONE = 2, 3
+
+Frame = tuple[int, dict[str, object], bytes | memoryview]
+"""State, head and blob of an answer to the host."""
+
+_DEADLOCK = "the statement waits for something that can never happen: no timer and no host call is under way"
+_MAX_DEADLOCKS = 100
+_RESERVE_BYTES = 256 * 1024
+"""Given back when the statement runs out of memory, so that this can be reported."""
+
+
+class InputRefused(Exception):
+    """An input is not JSON."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode_input = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
+def decode_inputs(places: list[list[int] | None], blob: memoryview) -> list[Any]:
+    """The values of INPUT_DATA, INPUT_DATA2, ...
+
+    Raises: InputRefused: one of them is not JSON, not UTF-8, or too deep.
+    """
+    values: list[Any] = []
+    for number, place in enumerate(places, 1):
+        name = "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}"
+        if place is None:
+            values.append(None)
+            continue
+        try:
+            values.append(_decode_input(str(blob[place[0] : place[0] + place[1]], "utf-8")))
+        except UnicodeDecodeError as error:
+            raise InputRefused(f"{name} is not UTF-8: byte {error.start} {error.reason}") from None
+        except RecursionError:
+            raise InputRefused(f"{name} is nested too deeply") from None
+        except ValueError as error:
+            raise InputRefused(f"{name} is not JSON: {error}") from None
+    return values
+
+
+class Execution:
+    """The state of the one execution that an instance is for.
+
+    Made before the snapshot, so that starting it costs as little as possible: its loop and its globals are ready.
+    """
+
+    def __init__(self, not_in_image: Mapping[str, str]) -> None:
+        self._loop = GuestLoop()
+        self._namespace = api.make_namespace(not_in_image)
+        self._main: asyncio.Task[None] | None = None
+        self._value: object = None
+        self._error: BaseException | None = None
+        self._deadlocks = 0
+        self._max_bytes = 0
+        self._is_async = False
+        self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
+
+    def start(self, frame: Mapping[str, Any], blob: memoryview) -> Frame:
+        """Run the statement of a run frame until it waits or ends."""
+        reseed.reseed()
+        self._max_bytes = frame["max_output_bytes"]
+        text: str = frame["statement"]
+        try:
+            code = compile_statement(text)
+            inputs = decode_inputs(frame["inputs"], blob)
+        except StatementRefused as refused:
+            return self._failed(refused.as_error())
+        except InputRefused as refused:
+            return self._failed({"kind": "input", "message": str(refused)})
+        except MemoryError as error:
+            return self._failed(errors.describe(error, "memory"))
+        api.bind_inputs(self._namespace, text, inputs, frame["checkpoint"], frame["locals"])
+        self._is_async = "sleep" in code.co_names or any(
+            isinstance(constant, types.CodeType) and constant.co_flags & inspect.CO_COROUTINE
+            for constant in code.co_consts
+        )
+        del inputs
+        # The inputs hold no cycles, so the collector need not visit them again and again.
+        gc.freeze()
+        gc.enable()
+        self._main = self._loop.create_task(self._run(types.FunctionType(code, self._namespace)), name=errors.FILENAME)
+        return self._advance(self._main)
+
+    def resume(self, frame: Mapping[str, Any], blob: memoryview) -> Frame:
+        """Go on after the host did what the statement waits for, or a timer is due."""
+        assert self._main is not None
+        gc.enable()
+        hostcall.complete_calls(self._loop, frame["completions"], blob)
+        return self._advance(self._main)
+
+    async def _run(self, function: types.FunctionType) -> None:
+        """The statement's task: it never fails itself, so that no exception (SystemExit!) gets at the loop."""
+        try:
+            self._value = await function()
+        except MemoryError as error:
+            # What fills the memory are mostly the locals of these frames, and the report needs some.
+            self._reserve = None
+            traceback.clear_frames(error.__traceback__)
+            self._error = error
+        except BaseException as error:
+            self._error = error
+
+    def _advance(self, main: asyncio.Task[None]) -> Frame:
+        loop = self._loop
+        while True:
+            try:
+                loop.run_until_idle(main)
+            except BaseException as error:  # a callback or another task of the statement raised SystemExit or the like
+                self._error = error
+                break
+            if main.done():
+                break
+            if not loop.waits_for_nothing():
+                gc.disable()
+                head, blob = hostcall.waiting_frame(loop, sleeping_frames(main))
+                return WAITING, head, blob
+            self._deadlocks += 1
+            if self._deadlocks > _MAX_DEADLOCKS:
+                self._error = RuntimeError(_DEADLOCK)
+                break
+            main.cancel()
+        gc.disable()
+        return self._finish()
+
+    def _finish(self) -> Frame:
+        logs.flush_all()
+        if self._loop.has_unfinished_work():
+            self._warn_of_unfinished_tasks()
+        error, self._error = self._error, None
+        if error is not None:
+            if self._deadlocks and isinstance(error, asyncio.CancelledError):
+                error = RuntimeError(_DEADLOCK).with_traceback(error.__traceback__)
+            record = errors.describe(error)
+            error = None
+            self._drop_garbage()
+            return self._failed(record)
+        try:
+            value, self._value = self._value, None
+            has_returned = not (type(value) is str and value == MISSING_RETURN)
+            encoded = rows.encode(value, has_returned=has_returned, max_bytes=self._max_bytes)
+        except rows.OutputRefused as refused:
+            return self._failed(refused.as_error())
+        except _wasmexec.OutputTooLarge as large:
+            return self._failed({"kind": "output-limit", "limit": self._max_bytes, "used": large.used})
+        except MemoryError as failure:
+            return self._failed(errors.describe(failure, "memory"))
+        except BaseException as failure:  # from methods of the statement's own classes
+            return self._failed(errors.describe(failure))
+        del value
+        self._drop_garbage()
+        head: dict[str, object] = {
+            "kind": "done", "outcome": "rows", "rows": (0, len(encoded.text)), "count": encoded.row_count,
+            "log_dropped": logs.dropped(),
+        }  # fmt: skip
+        if encoded.has_wide_integers:
+            head["wide_integers"] = True
+        return DONE, head, encoded.text
+
+    def _failed(self, error: dict[str, object]) -> Frame:
+        logs.flush_all()
+        return DONE, {"kind": "done", "outcome": "failed", "error": error, "log_dropped": logs.dropped()}, b""
+
+    def _warn_of_unfinished_tasks(self) -> None:
+        for task in asyncio.all_tasks(self._loop):
+            if task is not self._main:
+                name = logs.plain_name(task.get_coro())
+                logs.emit(logs.WARN, f"coroutine '{name}' was still running when the statement ended")
+
+    def _drop_garbage(self) -> None:
+        """Let coroutines die that the statement made and nobody awaited, so that the log names them."""
+        if self._is_async:
+            self._namespace.clear()
+            gc.collect()
+            logs.flush_all()
+
+    def close(self) -> None:
+        """Leave nothing behind; only the warm-up needs this."""
+        self._namespace.clear()
+        self._loop.close()
+
+
+def sleeping_frames(main: asyncio.Task[None]) -> list[dict[str, object]]:
+    """Line and name of each function of the statement that awaits, the innermost last."""
+    found: list[dict[str, object]] = []
+    awaited: Any = main.get_coro()
+    for _ in range(100):
+        frame = getattr(awaited, "cr_frame", None)
+        if frame is None:
+            break
+        if frame.f_code.co_filename == errors.FILENAME:
+            found.append({"line": frame.f_lineno, "name": frame.f_code.co_name})
+        awaited = awaited.cr_await
+    return found

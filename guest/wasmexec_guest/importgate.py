@@ -1,0 +1,66 @@
+"""The list of modules that a statement may import, and the `__import__` that enforces it.
+
+A listed `a` permits `import a` and `from a import anything`, never `import a.b`. The gate binds the statement's own
+frames; what a listed module imports for itself is its own business.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+LISTED = (
+    "string", "math", "itertools", "random", "warnings", "base64", "io", "json", "xml", "ssl", "time", "datetime",
+    "yaml", "httpx", "pandas", "numpy", "deepdiff", "passlib.hash", "jose", "jose.backends", "jose.constants",
+    "jose.utils", "openai", "matplotlib", "matplotlib.pyplot",
+)  # fmt: skip
+
+Import = Callable[..., Any]
+
+
+def nearest(name: str) -> str:
+    """The listed name that was most likely meant: a package of `name`, a module in `name`, else the most alike."""
+    parent = name
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        if parent in LISTED:
+            return parent
+    for listed in LISTED:
+        if listed.startswith(name + "."):
+            return listed
+    return difflib.get_close_matches(name[:100], LISTED, 1, 0.0)[0]
+
+
+def refusal(name: str, level: int, not_in_image: Mapping[str, str]) -> str | None:
+    """Why `name` may not be imported, or None if it may. `not_in_image`: listed name -> image that lacks it."""
+    if level:
+        return "relative imports are not possible: a statement is not part of a package"
+    if name not in LISTED:
+        return f"import of {name!r} is not allowed: it is not in the list; the nearest listed name is {nearest(name)!r}"
+    if name in not_in_image:
+        return f"{name!r} is listed, not in this image ({not_in_image[name]!r})"
+    return None
+
+
+def make_import(real_import: Import, not_in_image: Mapping[str, str]) -> Import:
+    """The `__import__` of the statement's frames.
+
+    Raises: ImportError: the name is not listed, is not in this image, or the import is relative.
+    """
+    allowed = frozenset(LISTED) - not_in_image.keys()
+
+    def __import__(
+        name: str,
+        globals: Mapping[str, object] | None = None,
+        locals: Mapping[str, object] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        if level == 0 and name in allowed:
+            return real_import(name, globals, locals, fromlist, 0)
+        if not isinstance(name, str):
+            raise TypeError("module name must be a string")
+        raise ImportError(refusal(name, level, not_in_image), name=name)
+
+    return __import__

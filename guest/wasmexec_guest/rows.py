@@ -1,0 +1,258 @@
+"""From the returned value to the JSON of the rows (contract C5), and what to say when that is not possible.
+
+The C encoder knows exact str, int, float, bool, None, dict, list and tuple; every other value comes through `convert`.
+What it decides: dates and times become ISO 8601, durations ISO 8601 durations, `Decimal` a number when a double (or a
+64-bit integer) holds it exactly and else a string, bytes Base64, NaT and NA null, an Enum its value, a UUID its text, a
+nested numpy array a list. Sets, iterators, Series and frames are refused with the fix: order and shape are the user's
+choice.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import reprlib
+import sys
+import types
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import _wasmexec
+
+from . import errors
+
+Converter = Callable[[Any], object]
+
+_MISSING_RETURN_MESSAGE = (
+    "the statement ended without a return: its last line must return a list of objects, [] when there are no rows"
+)
+
+
+class OutputRefused(Exception):
+    """The returned value cannot become rows; the fields are those of the done frame's error."""
+
+    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.rule = rule
+        self.value = value
+
+    def as_error(self) -> dict[str, object]:
+        """The error record of the done frame."""
+        return {
+            "kind": "output", "pointer": self.pointer, "rule": self.rule, "value": self.value, "message": str(self),
+        }  # fmt: skip
+
+
+def _duration(days: int, seconds: int, nanoseconds: int) -> str:
+    """An ISO 8601 duration, as pandas writes it; only the days can be negative."""
+    fraction = f".{nanoseconds:09}".rstrip("0").rstrip(".")
+    return f"P{days}DT{seconds // 3600}H{seconds // 60 % 60}M{seconds % 60}{fraction}S"
+
+
+def _from_timedelta(value: datetime.timedelta) -> str:
+    return _duration(value.days, value.seconds, value.microseconds * 1000)
+
+
+def _from_decimal(value: decimal.Decimal) -> object:
+    if value.is_nan():
+        return None
+    if value.is_infinite():
+        return float(value)
+    if value.adjusted() < 20 and value == value.to_integral_value() and -(2**63) <= value < 2**63:
+        return int(value)
+    number = float(value)
+    return number if decimal.Decimal(number) == value else str(value)
+
+
+def _from_bytes(value: bytes | bytearray | memoryview) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def _to_null(value: object) -> None:
+    return None
+
+
+def _isoformat(value: Any) -> object:
+    return value.isoformat()
+
+
+_converters: dict[type, Converter] = {
+    datetime.datetime: _isoformat,
+    datetime.date: _isoformat,
+    datetime.time: _isoformat,
+    datetime.timedelta: _from_timedelta,
+    decimal.Decimal: _from_decimal,
+    bytes: _from_bytes,
+    bytearray: _from_bytes,
+    memoryview: _from_bytes,
+    uuid.UUID: str,
+    enum.Enum: lambda member: plain(member.value),
+    str: str.__str__,
+    float: float.__float__,
+    int: int.__index__,
+    dict: dict,
+    list: list,
+    tuple: list,
+    types.MappingProxyType: dict,
+}
+
+_fixes: dict[type, str] = {
+    set: "a set has no order: return sorted(...) or list(...) of it",
+    frozenset: "a set has no order: return sorted(...) or list(...) of it",
+    complex: "JSON has no complex numbers: return its parts or str(...)",
+    fractions.Fraction: "return float(...) or str(...) of it",
+    types.CoroutineType: "await it first",
+    types.FunctionType: "call it, or leave it out",
+    types.BuiltinFunctionType: "call it, or leave it out",
+    types.MethodType: "call it, or leave it out",
+}
+
+_repr = reprlib.Repr()
+_SHOWN_TYPES = frozenset((str, bytes, int, float, complex, bool, type(None), dict, list, tuple, set, frozenset))
+_PLAIN_TYPES = frozenset((str, int, float, bool, type(None), dict, list, tuple))
+
+
+def plain(value: object) -> object:
+    """`value` as one of the types that the C encoder knows."""
+    return value if type(value) in _PLAIN_TYPES else convert(value)
+
+
+def convert(value: object) -> object:
+    """The JSON-able form of a value that is none of the plain types; what it contains may need `convert` again.
+
+    Raises: TypeError: it has none; the message says what to do instead.
+    """
+    kind = type(value)
+    converter = _converters.get(kind)
+    if converter is not None:
+        return converter(value)
+    for base in kind.__mro__:
+        converter = _converters.get(base)
+        if converter is not None:
+            return converter(value)
+    return _refuse(value)
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"{_name(type(value))} has no JSON form: {_fix(value)}")
+
+
+def _name(kind: type) -> str:
+    name = errors.guarded_text(lambda: kind.__qualname__, "object").removeprefix(f"{errors.FILENAME}.<locals>.")
+    module = errors.guarded_text(lambda: kind.__module__, "")
+    return name if module in ("builtins", "__main__", "") else f"{module.partition('.')[0]}.{name}"
+
+
+def _fix(value: object) -> str:
+    for base in type(value).__mro__:
+        if base in _fixes:
+            return _fixes[base]
+    if hasattr(type(value), "__next__") or hasattr(type(value), "__iter__"):
+        return "return list(...) of it"
+    if dataclasses.is_dataclass(value):
+        return "return a dict of its fields"
+    return "return text, a number, a list or a dict instead"
+
+
+def prepare() -> None:
+    """Learn the types of numpy and pandas, if this image has them. Called once, before the snapshot."""
+    numpy: Any = sys.modules.get("numpy")
+    pandas: Any = sys.modules.get("pandas")
+    if numpy is not None:
+
+        def from_nanoseconds(value: Any) -> object:
+            if numpy.isnat(value):
+                return None
+            unit = numpy.datetime_data(value.dtype)[0]
+            if unit in ("generic", "Y", "M"):
+                raise TypeError(f"numpy.timedelta64 of unit {unit!r} has no fixed length: return int(...) of it")
+            days, rest = divmod(int(value.astype("timedelta64[ns]").astype("int64")), 86_400 * 10**9)
+            return _duration(days, *divmod(rest, 10**9))
+
+        _converters[numpy.generic] = lambda value: plain(value.item())
+        _converters[numpy.longdouble] = float
+        _converters[numpy.datetime64] = lambda value: None if numpy.isnat(value) else str(value)
+        _converters[numpy.timedelta64] = from_nanoseconds
+        _converters[numpy.ndarray] = lambda value: plain(value.tolist())
+        _converters[numpy.complexfloating] = _refuse
+        _converters[numpy.void] = _refuse
+        _fixes[numpy.complexfloating] = _fixes[complex]
+        _fixes[numpy.void] = "return its fields as a dict"
+    if pandas is not None:
+        _converters[type(pandas.NaT)] = _to_null
+        _converters[type(pandas.NA)] = _to_null
+        _converters[pandas.Timestamp] = _isoformat
+        _converters[pandas.Timedelta] = _isoformat
+        _converters[pandas.Period] = str
+        _fixes[pandas.DataFrame] = 'return df.to_dict("records") of it'
+        _fixes[pandas.Series] = "return series.tolist() or series.to_dict() of it"
+        _fixes[pandas.Index] = "return index.tolist() of it"
+        _fixes[pandas.Interval] = "return str(...) or its two ends"
+
+
+def _whole_fix(value: object) -> str:
+    """What to write instead of returning `value` itself."""
+    pandas: Any = sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.DataFrame):
+            return 'return df.to_dict("records")'
+        if isinstance(value, pandas.Series):
+            return 'return series.to_frame().to_dict("records")'
+    if value is None:
+        return "return [] when there are no rows"
+    if isinstance(value, dict):
+        return "return [row]"
+    if isinstance(value, types.CoroutineType):
+        return "return await ..."
+    if isinstance(value, str | bytes | bytearray):
+        return "return json.loads(text)"
+    if hasattr(type(value), "__aiter__"):
+        return "return [row async for row in rows]"
+    if hasattr(type(value), "__iter__"):
+        return "return list(rows)"
+    return "return [row]"
+
+
+def short_repr(value: object) -> str:
+    """A repr of at most 80 characters; of classes that may have a slow or broken one, the name."""
+    name = f"<{_name(type(value))}>"
+    text = errors.guarded_text(lambda: _repr.repr(value), name) if type(value) in _SHOWN_TYPES else name
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class Encoded(NamedTuple):
+    """Rows as JSON text; `has_wide_integers` when one of them does not fit into 64 bits."""
+
+    text: memoryview
+    row_count: int
+    has_wide_integers: bool
+
+
+def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
+    """The returned value as rows. `has_returned` is False when the statement fell off its end.
+
+    Raises:
+        OutputRefused: `value` is no list of dicts, or something in it has no JSON form.
+        _wasmexec.OutputTooLarge: the JSON is longer than `max_bytes`.
+    """
+    if not has_returned:
+        raise OutputRefused("", "missing-return", "None", _MISSING_RETURN_MESSAGE)
+    if not isinstance(value, list):
+        kind = "None" if value is None else _name(type(value))
+        raise OutputRefused(
+            "", "list", short_repr(value), f"the statement returned {kind}, not a list of objects: {_whole_fix(value)}"
+        )
+    rows = value if type(value) is list else list(value)
+    try:
+        text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes)
+    except _wasmexec.EncodeError as error:
+        raise OutputRefused(error.pointer, error.rule, error.value, str(error)) from None
+    except RecursionError:
+        raise OutputRefused("", "depth", short_repr(value), "the rows are nested too deeply") from None
+    return Encoded(text, len(rows), has_wide_integers)

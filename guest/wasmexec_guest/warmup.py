@@ -1,0 +1,104 @@
+"""Runs whole executions before the snapshot, so that the first real one meets warm caches and specialised bytecode.
+
+The frames are those of the host, the code is the real one; only the log goes nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import hostcall, logs
+from .execution import DONE, WAITING, Execution, Frame
+
+ROUNDS = 40
+"""How often each statement runs: CPython 3.11 specialises a code object after 8 calls, and then needs a few more."""
+
+Serve = Callable[[Mapping[str, Any], memoryview, Execution], Frame]
+
+_INPUT = b'[{"id": 1, "name": "Ada", "price": 1.5, "tags": ["a", "b"], "at": null, "ok": true}]'
+
+_STATEMENTS = (
+    """
+users = [{"name": "Alice"}, {"name": "Bob"}]
+return users
+""",
+    """
+import json
+import datetime
+from math import sqrt
+rows = []
+for row in INPUT_DATA:
+    rows.append({"id": row["id"], "root": sqrt(row["id"]), "at": datetime.datetime(2024, 1, 2)})
+log.info(json.dumps(INPUT_DATA))
+log.warn(f"{LocalVariable.Limit} {DATA_CHECKPOINT}")
+print("rows", len(rows), end=" ")
+print("done")
+return rows
+""",
+    """
+async def later(value):
+    await sleep(0.0002)
+    return {"value": value}
+
+await sleep(0)
+return [await later(number) for number in range(2)]
+""",
+    """
+import warnings
+call = warnings.sys.modules["wasmexec_guest.loop"].host_call
+fields, body = await call("warmup", {"n": 1}, b"abc")
+return [{"n": fields["n"], "size": len(body)}]
+""",
+    """
+def half(value):
+    return value / 0
+
+try:
+    half(1)
+except ZeroDivisionError as error:
+    raise ValueError(f"no half of {INPUT_DATA}") from error
+""",
+    "import os\nreturn []",
+    "value: int = 1\nreturn []",
+    "return [",
+    "yield 1",
+    "return {'a': 1}",
+    "return [{'a': {1, 2}}]",
+    "rows = []",
+    "return [{'a': undefined_name}]",
+)
+
+
+def _run_frame(statement: str) -> dict[str, Any]:
+    return {
+        "kind": "run", "statement": statement, "inputs": [[0, len(_INPUT)]], "checkpoint": None,
+        "locals": {"Limit": 10, "Empty": None}, "max_output_bytes": 1 << 20,
+    }  # fmt: skip
+
+
+def _run(statement: str, execution: Execution, serve: Serve) -> None:
+    """One execution, its host calls answered at once."""
+    answer = serve(_run_frame(statement), memoryview(_INPUT), execution)
+    while answer[0] == WAITING:
+        hostcall.to_frame(answer[1])
+        calls: Any = answer[1]["calls"]
+        completions = [{"id": call["id"], "ok": {"n": 1, "blob": [0, 3]}} for call in calls]
+        answer = serve({"kind": "resume", "completions": completions}, memoryview(b"abc"), execution)
+    assert answer[0] == DONE
+    hostcall.to_frame(answer[1])
+
+
+def run(make: Callable[[], Execution], serve: Serve) -> None:
+    """Run every statement several times, each in an execution from `make`; afterwards the log is empty again."""
+    for _ in range(ROUNDS):
+        for statement in _STATEMENTS:
+            logs.reset(lambda level, message: True)
+            execution = make()
+            _run(statement, execution, serve)
+            execution.close()
+    for statement in _STATEMENTS:
+        execution = make()
+        serve({"kind": "check", "statement": statement}, memoryview(b""), execution)
+        execution.close()
+    logs.reset()

@@ -1,0 +1,209 @@
+"""The wasmtime engine: one configuration for the build's compiler and for every run, one loaded image per process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import wasmtime
+from wasmtime import _bindings as bindings
+
+from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions
+from .errors import ImageError
+
+MAX_WASM_STACK_BYTES = 32 * 1024 * 1024
+"""Deep recursion must end in Python's RecursionError, long before this; worker threads have twice as much."""
+TICK_SECONDS = 0.005
+
+
+def engine_config() -> wasmtime.Config:
+    """The one configuration under which images are compiled and run.
+
+    A module compiled ahead of time loads only into an engine with equal settings, so the build calls this too.
+    """
+    config = wasmtime.Config()
+    config.cranelift_opt_level = "speed"
+    config.epoch_interruption = True
+    config.wasm_exceptions = True
+    config.wasm_wide_arithmetic = True
+    config.wasm_threads = False
+    config.wasm_memory64 = False
+    config.wasm_multi_memory = False
+    # Unused (no asynchronous calls), but the engine refuses a wasm stack larger than this one.
+    bindings.wasmtime_config_async_stack_size_set(config.ptr(), 2 * MAX_WASM_STACK_BYTES)
+    config.max_wasm_stack = MAX_WASM_STACK_BYTES
+    # A whole 4 GiB reservation with a guard lets the compiler leave out bounds checks, and memory never moves.
+    config.memory_reservation = 4 * 1024**3
+    config.memory_guard_size = 32 * 1024**2
+    config.memory_may_move = False
+    config.memory_init_cow = True
+    if sys.platform != "win32":
+        # Only native debuggers and profilers read these tables, and registering them slows down every load.
+        config.native_unwind_info = False
+    return config
+
+
+class Ticker:
+    """Advances the engine's epoch every few milliseconds, but only while something runs.
+
+    One daemon thread, started at the first `enter`. It goes to sleep when nothing has run for a while, not at once:
+    waking a thread costs more than a short execution.
+    """
+
+    IDLE_TICKS = 40
+
+    def __init__(self, engine: wasmtime.Engine) -> None:
+        self._engine = engine
+        self._active = 0
+        self._asleep = False
+        self._started = False
+        self._changed = threading.Condition(threading.Lock())
+
+    def enter(self) -> None:
+        """Something starts to run."""
+        with self._changed:
+            self._active += 1
+            if self._asleep:
+                self._asleep = False
+                self._changed.notify()
+            elif not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="wasmexec-ticker", daemon=True).start()
+
+    def leave(self) -> None:
+        """It stopped running."""
+        with self._changed:
+            self._active -= 1
+
+    def _run(self) -> None:
+        idle = 0
+        while True:
+            time.sleep(TICK_SECONDS)
+            self._engine.increment_epoch()
+            idle = 0 if self._active else idle + 1
+            if idle > self.IDLE_TICKS:
+                with self._changed:
+                    self._asleep = self._active == 0
+                    while self._asleep:
+                        self._changed.wait()
+                idle = 0
+
+
+class GuestModule:
+    """An image in memory, ready to be instantiated any number of times from any thread.
+
+    Raises:
+        ImageError: the module imports something that is not allowed or lacks an export.
+    """
+
+    def __init__(self, runtime: Runtime, module: wasmtime.Module, channel_address: int) -> None:
+        self.engine = runtime.engine
+        self.ticker = runtime.ticker
+        self.channel_address = channel_address
+        check_interface(module)
+        self._module = module
+        try:
+            self.pre = runtime.linker.instantiate_pre(module)
+        except wasmtime.WasmtimeError as error:
+            reason = str(error).split("\n", 1)[0]
+            raise ImageError(f"the image does not fit the host functions: {reason}") from None
+
+
+class Runtime:
+    """Engine, ticker and host functions; one per process, shared by all images."""
+
+    def __init__(self) -> None:
+        self.engine = wasmtime.Engine(engine_config())
+        self.ticker = Ticker(self.engine)
+        self.linker = wasmtime.Linker(self.engine)
+        self.linker.define_wasi()
+        link_host_functions(self.linker)
+        self.guests: dict[Path, tuple[GuestModule, int]] = {}
+
+
+def check_interface(module: wasmtime.Module) -> None:
+    """SECURITY: the allow-list of imports is what keeps the guest from the host; images are checked at every load.
+
+    The types of the exports are checked because they are called without further checks.
+
+    Raises:
+        ImageError: the module imports something that is not allowed or lacks an export.
+    """
+    for item in module.imports:
+        if (item.module, item.name) not in ALLOWED_IMPORTS:
+            raise ImageError(f"the image imports {item.module}.{item.name}, which no image may")
+    exports = {item.name: item.type for item in module.exports}
+    if not isinstance(exports.get("memory"), wasmtime.MemoryType):
+        raise ImageError("the image exports no memory")
+    for name, expected in REQUIRED_EXPORTS.items():
+        kind = exports.get(name)
+        if not isinstance(kind, wasmtime.FuncType):
+            raise ImageError(f"the image lacks the export {name}")
+        found = f"({', '.join(map(str, kind.params))}) -> ({', '.join(map(str, kind.results))})"
+        if found != expected:
+            raise ImageError(f"the image exports {name} as {found}, expected is {expected}")
+
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+_inherited: list[Runtime | None] = []
+
+
+def shared_runtime() -> Runtime:
+    """The engine of this process, created at the first call."""
+    global _runtime
+    with _lock:
+        if _runtime is None:
+            _runtime = Runtime()
+        return _runtime
+
+
+def acquire_guest(path: Path, channel_address: int) -> GuestModule:
+    """The compiled module at `path`, loaded unless it already is; give it back with `release_guest`.
+
+    SECURITY: a compiled module is native code. Whoever can write the file controls this process.
+
+    Raises:
+        ImageError: damaged, or compiled by another wasmtime, for another processor or with other settings.
+    """
+    runtime = shared_runtime()
+    with _lock:
+        guest, users = runtime.guests.get(path, (None, 0))
+        if guest is None:
+            try:
+                module = wasmtime.Module.deserialize_file(runtime.engine, str(path))
+            except wasmtime.WasmtimeError as error:
+                reason = str(error).strip().split("\n")[-1].strip()
+                raise ImageError(
+                    f"the image {path.name} does not fit this engine ({reason}); "
+                    "build it again: python -m wasmexec image build"
+                ) from None
+            guest = GuestModule(runtime, module, channel_address)
+        runtime.guests[path] = (guest, users + 1)
+        return guest
+
+
+def release_guest(path: Path) -> None:
+    """Give back what `acquire_guest` returned; the last one unloads the module once its instances are gone."""
+    with _lock:
+        if _runtime is None or path not in _runtime.guests:
+            return
+        guest, users = _runtime.guests.pop(path)
+        if users > 1:
+            _runtime.guests[path] = (guest, users - 1)
+
+
+def _forget() -> None:
+    """Give a forked child its own engine: threads and locks of the parent do not exist there."""
+    global _lock, _runtime
+    # Kept alive: tearing it down could wait for a lock that a thread of the parent held.
+    _inherited.append(_runtime)
+    _lock = threading.Lock()
+    _runtime = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,483 @@
+"""One execution as a small state machine: a worker steps the guest until it waits or ends, nobody waits with it.
+
+    QUEUED ── a worker takes it ──> RUNNING ── done, dead, out of time ──> FINISHED
+       ^                               │
+       └── answer, timer, cancel ── WAITING (holds memory, but no thread)
+
+Threads: `advance` runs on a worker, answers and timers on the loop thread, `cancel` anywhere. The lock guards what they
+share; the guest is only ever touched by the worker that holds the execution in state RUNNING.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _outcome, _traps
+from ._channel import BadFrame, Frame, State
+from ._hostcalls.log import LogCapability
+from ._instance import Instance, StopGuest
+from ._traps import GuestTrap
+from .errors import (
+    CpuLimitError,
+    ExecutionCancelled,
+    GuestLostError,
+    MemoryLimitError,
+    OutputError,
+    TimeLimitError,
+    WasmexecError,
+)
+from .result import LogRecord, Problem, Result, Usage, UsageCounter
+from .status import Status
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ._engine import GuestModule
+    from ._hostcalls.table import CallTable
+    from ._masking import Masker
+    from ._request import Request
+    from ._workers import LoopThread, WorkerPool
+    from .grants import Grants
+    from .limits import Limits
+    from .schema import Schema
+
+MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
+"""What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
+MAX_STDIO_TAIL_BYTES = 8192
+WHERE_CPU_SECONDS = 0.25
+NEARLY_ALL_MEMORY = 0.9
+_FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
+_EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
+
+
+class Stop(enum.Enum):
+    """Why the host ended a guest that would have gone on."""
+
+    WALL = "wall"
+    CPU = "cpu"
+    CANCELLED = "cancelled"
+    LOCATING = "locating"
+    """It did more than it should while it was asked where it had been."""
+
+
+class Phase(enum.Enum):
+    """Who may touch the execution; see the picture above."""
+
+    QUEUED = 1
+    RUNNING = 2
+    WAITING = 3
+    FINISHED = 4
+
+
+class Services(NamedTuple):
+    """What the executions of one executor share."""
+
+    guest: GuestModule
+    workers: WorkerPool
+    loop: LoopThread
+    courier: WorkerPool
+    """One thread that calls `on_log` callbacks, so that a slow one never holds up a guest."""
+
+
+class Order(NamedTuple):
+    """What to execute and under which conditions, all of it checked."""
+
+    request: Request
+    limits: Limits
+    grants: Grants
+    schema: Schema | None = None
+    masker: Masker | None = None
+    on_log: Callable[[LogRecord], None] | None = None
+
+
+class Execution:
+    """Runs one order and calls `on_done(self)` exactly once, on some thread of ours, when `result` is set.
+
+    `problems` is the outcome of a check request; `failure` is set instead of `result` when our own code is at fault.
+    """
+
+    def __init__(self, services: Services, order: Order, on_done: Callable[[Execution], None]) -> None:
+        self.result: Result | None = None
+        self.problems: list[Problem] = []
+        self.failure: BaseException | None = None
+        self._services = services
+        self._order = order
+        self._on_done = on_done
+        self._limits = limits = order.limits
+        self._usage = UsageCounter()
+        self._warnings: list[str] = []
+        mask = order.masker
+        self._log = LogCapability(limits, mask, None if order.on_log is None else self._post_record)
+        self._lock = threading.Lock()
+        self._phase = Phase.QUEUED
+        self._cancelled = False
+        self._blocked: threading.Event | None = None
+        self._instance: Instance | None = None
+        self._calls: CallTable | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._parked = 0
+        self._asleep_at: tuple[int | None, str | None] | None = None
+        self._stdio = b""
+        self._started = 0.0
+        self._wall_deadline = math.inf
+        self._cpu_used = 0.0
+        self._cpu_mark = 0.0
+        self._where_deadline: float | None = None
+        self._on_log_failed = False
+
+    def start(self) -> None:
+        """Queue it for a worker."""
+        self._services.workers.submit(self.advance)
+
+    def cancel(self) -> None:
+        """End it with status 303 wherever it is, within a few milliseconds; nothing if it has finished."""
+        with self._lock:
+            self._cancelled = True
+            blocked = self._blocked
+            resume = self._phase is Phase.WAITING
+            if resume:
+                self._phase = Phase.QUEUED
+        if blocked is not None:
+            blocked.set()
+        if resume:
+            self.start()
+
+    def advance(self) -> None:
+        """Go on until the guest waits or ends; called by a worker."""
+        with self._lock:
+            self._phase = Phase.RUNNING
+        try:
+            result = self._advance()
+        except BaseException as error:  # the caller must hear of our own faults, and the worker must live on
+            self.failure = error
+            self._finish()
+            return
+        if result is not None:
+            self.result = result
+            self._finish()
+
+    def _advance(self) -> Result | None:
+        try:
+            self._stop_if_due()
+            if self._instance is None:
+                self._started = time.monotonic()
+                self._wall_deadline = self._started + self._limits.wall_seconds
+                self._instance = Instance(self._services.guest, self, self._limits.memory_bytes)
+                frame = self._exchange(self._order.request.head, self._order.request.blobs)
+            else:
+                frame = self._exchange(*self._answers())
+            while frame.head["kind"] == "waiting":
+                if not self._may_go_on(frame):
+                    return None
+                self._stop_if_due()
+                frame = self._exchange(*self._answers())
+            return self._read_done(frame)
+        except StopGuest as stop:
+            return self._stopped(stop.args[0])
+        except GuestTrap as trap:
+            return self._died(trap)
+        except BadFrame as error:
+            return self._lost(f"the guest broke the channel: {error}", "bad-frame")
+        except MemoryLimitError as error:
+            return self._failed(Status.RUNTIME_FAILED, error)
+
+    def _exchange(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
+        """Send a frame, run the guest, take the frame it left."""
+        instance = self._instance
+        assert instance is not None
+        self._asleep_at = None
+        ticker = self._services.guest.ticker
+        ticker.enter()
+        self._cpu_mark = time.thread_time()
+        try:
+            if not instance.channel.send(head, blobs):
+                raise self._out_of_memory("the inputs do not fit into the memory of the guest")
+            state = instance.step()
+        finally:
+            self._cpu_used += time.thread_time() - self._cpu_mark
+            ticker.leave()
+        header = instance.channel.header()
+        kind = _FRAME_KINDS.get(state)
+        if state != header.state or kind is None:
+            raise BadFrame(f"wx_step returned {state}, the header says {header.state}")
+        frame = instance.channel.receive(header, self._limits.output_bytes + MAX_FRAME_OVERHEAD_BYTES)
+        if frame.head.get("kind") != kind:
+            raise BadFrame(f"expected a {kind} frame")
+        return frame
+
+    def _answers(self) -> tuple[bytes, Sequence[bytes]]:
+        return (_EMPTY_RESUME, ()) if self._calls is None else self._calls.collect()
+
+    def _may_go_on(self, frame: Frame) -> bool:
+        """Start what a waiting frame asks for; False if the execution was parked and this thread must let go of it."""
+        seconds = frame.head.get("timer_seconds")
+        if seconds is not None and (not isinstance(seconds, (int, float)) or isinstance(seconds, bool)):
+            raise BadFrame("a timer is not a number")
+        if frame.head.get("calls") or frame.head.get("cancels"):
+            self._call_table().submit(frame)
+        calls = self._calls
+        if seconds is not None and seconds <= 0:
+            return True
+        if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
+            raise BadFrame("the guest waits for nothing")
+        asleep_at = _outcome.read_sleeping(frame)
+        due = self._wall_deadline if seconds is None else min(self._wall_deadline, time.monotonic() + seconds)
+        with self._lock:
+            if self._cancelled or (calls is not None and calls.has_answers):
+                return True
+            self._phase = Phase.WAITING
+            self._asleep_at = asleep_at
+            self._parked += 1
+            ticket = self._parked
+        # From here on another worker may already run the guest.
+        self._services.loop.call(self._arm, ticket, due)
+        return False
+
+    def _read_done(self, frame: Frame) -> Result:
+        dropped = self._log.dropped(_outcome.read_drop_counts(frame))
+        outcome = frame.head.get("outcome")
+        if outcome == "failed":
+            return self._failed(*_outcome.read_error(frame), dropped=dropped)
+        if outcome == "checked" and self._order.request.kind == "check":
+            self.problems = _outcome.read_problems(frame)
+            return self._finished(Status.FINISHED, dropped=dropped)
+        if outcome != "rows" or self._order.request.kind != "run":
+            raise BadFrame("a done frame without the outcome that was asked for")
+        rows, size = _outcome.read_rows(frame)
+        schema = self._order.schema
+        assert schema is not None
+        try:
+            accepted = schema.validate(rows)
+        except OutputError as error:
+            return self._failed(Status.OUTPUT_REFUSED, error, dropped=dropped)
+        self._warnings += accepted.warnings
+        status = (
+            Status.FINISHED_WITH_ERRORS if self._log.has_errors
+            else Status.FINISHED if accepted.rows else Status.FINISHED_NO_DATA
+        )
+        return self._finished(status, rows=accepted.rows, output_bytes=size, dropped=dropped)
+
+    def _stopped(self, reason: Stop) -> Result:
+        used = time.monotonic() - self._started
+        line, function = self._locate()
+        where = _where_text(line, function)
+        limits = self._limits
+        if reason is Stop.CANCELLED:
+            return self._failed(Status.CANCELLED, ExecutionCancelled(f"cancelled{where}", line=line, function=function))
+        if reason is Stop.CPU:
+            return self._failed(Status.TIMED_OUT, CpuLimitError(
+                f"out of processor time ({limits.cpu_seconds:g} s){where}",
+                limit=limits.cpu_seconds, used=self._cpu_used, line=line, function=function,
+            ))
+        return self._failed(Status.TIMED_OUT, TimeLimitError(
+            f"out of time ({limits.wall_seconds:g} s){where}",
+            limit=limits.wall_seconds, used=used, line=line, function=function,
+        ))
+
+    def _died(self, trap: GuestTrap) -> Result:
+        instance = self._instance
+        if instance is None:
+            return self._lost(f"no instance could be created: {trap.detail}", "engine")
+        line, function = self._locate()
+        where = _where_text(line, function)
+        try:
+            header = instance.channel.header()
+        except BadFrame:
+            header = None
+        if header is not None and header.state == State.EXITED:
+            return self._lost(
+                f"the statement ended the interpreter (exit code {header.exit_code}){where}", "exit", line, function
+            )
+        if instance.memory.size() > NEARLY_ALL_MEMORY * self._limits.memory_bytes:
+            error = self._out_of_memory(f"the guest ran out of memory and died{where}", line, function)
+            return self._failed(Status.RUNTIME_FAILED, error)
+        return self._lost(f"{_traps.describe(trap.code)}{where}", trap.code, line, function)
+
+    def _out_of_memory(self, text: str, line: int | None = None, function: str | None = None) -> MemoryLimitError:
+        limit = self._limits.memory_bytes
+        used = 0 if self._instance is None else self._instance.memory.size()
+        return MemoryLimitError(f"{text} (limit {limit:,} bytes)", limit=limit, used=used, line=line, function=function)
+
+    def _lost(self, message: str, trap: str, line: int | None = None, function: str | None = None) -> Result:
+        detail = self._stdio.decode("utf-8", "replace")
+        error = GuestLostError(message, trap=trap, detail=detail, line=line, function=function)
+        return self._failed(Status.RUNTIME_FAILED, error)
+
+    def _failed(self, status: Status, error: WasmexecError, dropped: int | None = None) -> Result:
+        if self._order.masker is not None:
+            self._order.masker.error(error)
+        return self._finished(status, error=error, dropped=dropped)
+
+    def _finished(
+        self,
+        status: Status,
+        *,
+        rows: list[dict[str, Any]] | None = None,
+        error: WasmexecError | None = None,
+        output_bytes: int = 0,
+        dropped: int | None = None,
+    ) -> Result:
+        instance, counter, mask = self._instance, self._usage, self._order.masker
+        if mask is not None:
+            self._warnings = list(map(mask, self._warnings))
+        return Result(
+            status=status,
+            rows=rows or [],
+            logs=self._log.records,
+            log_dropped=self._log.dropped() if dropped is None else dropped,
+            error=error,
+            usage=Usage(
+                wall_seconds=time.monotonic() - self._started if self._started else 0.0,
+                cpu_seconds=self._cpu_used,
+                peak_memory_bytes=0 if instance is None else instance.memory.size(),
+                output_bytes=output_bytes,
+                http_requests=counter.http_requests,
+                http_bytes_sent=counter.http_bytes_sent,
+                http_bytes_received=counter.http_bytes_received,
+            ),
+            warnings=self._warnings,
+        )
+
+    def _finish(self) -> None:
+        with self._lock:
+            self._phase = Phase.FINISHED
+        # The caller goes on first: unmapping the guest takes time that it need not wait for.
+        if self._order.on_log is None:
+            self._on_done(self)
+        else:
+            self._services.courier.submit(partial(self._on_done, self))
+        instance, self._instance = self._instance, None
+        if instance is not None:
+            instance.close()
+        if self._parked:
+            self._services.loop.call(self._disarm)
+        if self._calls is not None:
+            self._calls.close()
+
+    def _locate(self) -> tuple[int | None, str | None]:
+        """Line and function where the statement was, as far as a guest that may be broken can tell."""
+        if self._instance is None:
+            return None, None
+        if self._asleep_at is not None:
+            return self._asleep_at
+        ticker = self._services.guest.ticker
+        ticker.enter()
+        self._where_deadline = time.thread_time() + WHERE_CPU_SECONDS
+        try:
+            return _outcome.read_where(self._instance.where())
+        except (GuestTrap, BadFrame, StopGuest):
+            return None, None
+        finally:
+            ticker.leave()
+
+    def _stop_if_due(self) -> None:
+        if self._cancelled:
+            raise StopGuest(Stop.CANCELLED)
+        if time.monotonic() >= self._wall_deadline:
+            raise StopGuest(Stop.WALL)
+
+    def _block(self, event: threading.Event, seconds: float = math.inf) -> None:
+        """Hold this thread until the event is set, the seconds are over or the execution is to end."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            self._blocked = event
+        ticker = self._services.guest.ticker
+        ticker.leave()
+        try:
+            self._stop_if_due()
+            while not event.wait(max(0.0, min(until, self._wall_deadline) - time.monotonic())):
+                self._stop_if_due()
+                if time.monotonic() >= until:
+                    return
+            self._stop_if_due()
+        finally:
+            ticker.enter()
+            with self._lock:
+                self._blocked = None
+
+    def _call_table(self) -> CallTable:
+        if self._calls is None:
+            from ._hostcalls import HostCalls
+            from ._hostcalls.table import CallTable
+
+            order = self._order
+            self._calls = CallTable(HostCalls(order.grants, order.limits, self._usage), self._services.loop, self._wake)
+        return self._calls
+
+    def _wake(self) -> None:
+        """An answer is there; on the loop thread."""
+        with self._lock:
+            if self._phase is not Phase.WAITING:
+                return
+            self._phase = Phase.QUEUED
+        self.start()
+
+    def _arm(self, ticket: int, due: float) -> None:
+        import asyncio
+
+        self._disarm()
+        if ticket == self._parked:
+            delay = max(0.0, due - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring, ticket)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self, ticket: int) -> None:
+        if ticket == self._parked:
+            self._wake()
+
+    def _post_record(self, record: LogRecord) -> None:
+        self._services.courier.submit(partial(self._deliver, record))
+
+    def _deliver(self, record: LogRecord) -> None:
+        on_log = self._order.on_log
+        assert on_log is not None
+        try:
+            on_log(record)
+        except BaseException as error:  # the caller's callback must not take other executions with it
+            if not self._on_log_failed:
+                self._on_log_failed = True
+                self._warnings.append(f"on_log raised {type(error).__name__}: {error}")
+
+    def guest_log(self, level: int, message: memoryview) -> bool:
+        self._refuse_while_locating()
+        return self._log.append(level, message)
+
+    def guest_call(self, request: memoryview) -> bytes:
+        self._refuse_while_locating()
+        return self._call_table().call(request, self._block)
+
+    def guest_sleep(self, seconds: float) -> None:
+        self._refuse_while_locating()
+        self._block(threading.Event(), seconds)
+
+    def guest_stdio(self, fd: int, data: bytes) -> None:
+        self._stdio = (self._stdio + data)[-MAX_STDIO_TAIL_BYTES:]
+
+    def guest_tick(self) -> None:
+        if self._where_deadline is not None:
+            if time.thread_time() > self._where_deadline:
+                raise StopGuest(Stop.LOCATING)
+            return
+        self._stop_if_due()
+        if self._cpu_used + time.thread_time() - self._cpu_mark > self._limits.cpu_seconds:
+            raise StopGuest(Stop.CPU)
+
+    def _refuse_while_locating(self) -> None:
+        if self._where_deadline is not None:
+            raise StopGuest(Stop.LOCATING)
+
+
+def _where_text(line: int | None, function: str | None) -> str:
+    if line is None:
+        return ""
+    return f" at line {line}" if not function or function.startswith("<") else f" at line {line}, in {function}()"

@@ -1,0 +1,175 @@
+"""The egress policy: which requests are granted, and which addresses a granted host may turn out to be.
+
+Every request is checked twice: its URL against the grants before anything happens, and every address that its host
+resolves to before anything is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .._hosts import address_kind, bracketed, is_address, is_reachable, normalise_host
+from ..grants import HttpGrant
+from . import HostCallError
+
+MAX_URL_CHARACTERS = 65_536
+MAX_ADDRESSES = 8
+DEFAULT_PORT = {"http": 80, "https": 443}
+
+Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+
+# SECURITY: nothing but what stands here gets through, so no parser after this one can read the URL differently: no
+# userinfo, no fragment, no space, no control or non-ASCII character, no backslash before the path.
+_URL = re.compile(
+    r"(?P<scheme>[a-zA-Z]+)://(?P<host>\[[0-9a-fA-F:.%]*\]|[^\[\]:/?#@\\]*)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<target>[/?][\x21\x22\x24-\x7e]*)?"
+)
+_SHOWN = re.compile(r"[\x20-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A granted request's destination: `host` normalised, `path` the request target as it goes on the wire."""
+
+    scheme: str
+    host: str
+    port: int
+    path: bytes
+    allow_private: bool
+    ca_file: str | None
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host header."""
+        return bracketed(self.host) + ("" if self.port == DEFAULT_PORT[self.scheme] else f":{self.port}")
+
+
+class EgressPolicy:
+    """Decides which requests the grants of one execution permit; what any grant permits is permitted."""
+
+    def __init__(self, grants: Sequence[HttpGrant]) -> None:
+        self._grants = tuple(grants)
+
+    def target(self, method: str, url: str) -> Target:
+        """Where a granted request goes.
+
+        Raises:
+            HostCallError: "bad_request", the URL is not one of http or https in plain spelling; "denied", no grant
+                covers its host, port and method.
+        """
+        if len(url) > MAX_URL_CHARACTERS:
+            raise HostCallError("bad_request", f"the URL is longer than {MAX_URL_CHARACTERS:,} characters")
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise HostCallError("bad_request", f"not a plain http or https URL: {_shown(url)}")
+        scheme = match["scheme"].lower()
+        if scheme not in DEFAULT_PORT:
+            raise HostCallError("bad_request", f"only http and https can be requested, not {scheme}")
+        port = int(match["port"] or DEFAULT_PORT[scheme])
+        if not 1 <= port <= 65_535:
+            raise HostCallError("bad_request", f"port {port} does not exist")
+        try:
+            host = normalise_host(match["host"])
+        except ValueError as error:
+            raise HostCallError("denied", f"HTTP to {_shown(match['host'])} is refused: it {error}") from None
+        target = match["target"] or "/"
+        path = target if target.startswith("/") else "/" + target
+        matching = self._matching(method, host, port)
+        return Target(
+            scheme, host, port, path.encode("ascii"),
+            allow_private=any(grant.allow_private for grant in matching),
+            ca_file=_ca_file(matching),
+        )  # fmt: skip
+
+    def _matching(self, method: str, host: str, port: int) -> list[HttpGrant]:
+        for_host = [grant for grant in self._grants if grant.covers_host(host)]
+        for_port = [grant for grant in for_host if port in grant.ports]
+        matching = [grant for grant in for_port if method in grant.methods]
+        if matching:
+            return matching
+        where = bracketed(host)
+        if not for_host:
+            text = where if port in DEFAULT_PORT.values() else f"{where}:{port}"
+            raise HostCallError("denied", f"HTTP to {text} is not granted: {_how_to_grant(text)}")
+        if not for_port:
+            ports = ", ".join(str(port) for grant in for_host for port in grant.ports)
+            raise HostCallError(
+                "denied",
+                f"HTTP to {where} is granted on port {ports} only, not on {port}: {_how_to_grant(f'{where}:{port}')}",
+            )
+        methods = ", ".join(dict.fromkeys(method for grant in for_port for method in grant.methods))
+        raise HostCallError(
+            "denied",
+            f"HTTP {method} to {where} is not granted, only {methods}: "
+            f'allow it with HttpGrant("{host}", methods=("{method}",))',
+        )
+
+
+def _ca_file(matching: Sequence[HttpGrant]) -> str | None:
+    exact_first = sorted(matching, key=lambda grant: grant.host.startswith("*."))
+    return next((str(grant.ca_file) for grant in exact_first if grant.ca_file is not None), None)
+
+
+def _how_to_grant(text: str) -> str:
+    return f'allow it with --allow-http {text} or Grants(http=["{text}"])'
+
+
+def _shown(text: str) -> str:
+    """A hostile text, short and on one line."""
+    short = text if len(text) <= 100 else text[:97] + "..."
+    return short if _SHOWN.fullmatch(short) else ascii(short)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host name, as the operating system resolves it.
+
+    Raises:
+        OSError: the name does not resolve.
+    """
+    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+async def checked_addresses(
+    host: str, port: int, *, allow_private: bool, resolver: Resolver | None = None
+) -> list[str]:
+    """The addresses to connect to, in order of preference, each of them checked; `host` is normalised.
+
+    SECURITY: one forbidden address among the answers refuses them all, and callers connect to what is returned here
+    without resolving again: a name that changes its mind between the check and the connection gains nothing.
+
+    Raises:
+        HostCallError: "connect", the name does not resolve; "denied", an address is private or otherwise special.
+    """
+    if is_address(host):
+        addresses: Sequence[str] = [host]
+    else:
+        try:
+            addresses = await (resolver or resolve)(host, port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise HostCallError("connect", f"the name {host} does not resolve: {reason}") from None
+        except UnicodeError:
+            raise HostCallError("connect", f"the name {host} does not resolve: not a valid name") from None
+        if not addresses:
+            raise HostCallError("connect", f"the name {host} does not resolve: no address")
+    for address in addresses:
+        kind = address_kind(address)
+        if not is_reachable(kind, allow_private=allow_private, granted_by_address=is_address(host)):
+            raise HostCallError("denied", _refusal(host, port, str(kind)))
+    return list(addresses[:MAX_ADDRESSES])
+
+
+def _refusal(host: str, port: int, kind: str) -> str:
+    verb = "is" if is_address(host) else "resolves to"
+    sentence = f"HTTP to {bracketed(host)} is refused: it {verb} {'an' if kind[0] in 'aeiou' else 'a'} {kind} address"
+    if is_reachable(kind, allow_private=True, granted_by_address=is_address(host)):
+        return f'{sentence}; allow it with HttpGrant("{host}", ports=({port},), allow_private=True)'
+    if is_reachable(kind, allow_private=True, granted_by_address=True):
+        return f"{sentence}, which is reached only by a grant of that very address with allow_private=True"
+    return f"{sentence}, which no grant allows"

@@ -1,0 +1,75 @@
+"""The log of one execution: levels, masking, caps by bytes and records, delivery to the caller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from .._channel import BadFrame
+from ..limits import Limits
+from ..result import LEVELS, LogRecord
+
+LONGEST_SECRET_BYTES = 64 * 1024
+ERROR_LEVEL = LEVELS.index("error")
+
+
+class LogCapability:
+    """Collects records until a cap is reached; what does not fit is counted, never silently lost.
+
+    A message that is too long for what is left of the byte cap is kept up to there and counted as dropped.
+    `deliver` gets every kept record at once and must not block. Messages count before masking.
+    """
+
+    def __init__(
+        self, limits: Limits, mask: Callable[[str], str] | None, deliver: Callable[[LogRecord], None] | None
+    ) -> None:
+        self.records: list[LogRecord] = []
+        self.has_errors = False
+        self._dropped = 0
+        self._bytes_left = limits.log_bytes
+        self._records_left = limits.log_records
+        self._mask = mask
+        self._deliver = deliver
+
+    def append(self, level: int, message: memoryview) -> bool:
+        """Take one message; False if it was dropped or cut, and everything after it will be.
+
+        Raises:
+            BadFrame: the level does not exist.
+        """
+        if level >= len(LEVELS):
+            raise BadFrame(f"log level {level}")
+        if level == ERROR_LEVEL:
+            self.has_errors = True
+        if self._records_left <= 0:
+            self._dropped += 1
+            return False
+        size = len(message)
+        fits = size <= self._bytes_left
+        # A secret across the end of what is kept must be whole when it is masked.
+        raw = bytes(message) if fits else bytes(message[: self._bytes_left + LONGEST_SECRET_BYTES])
+        text = raw.decode("utf-8", "replace")
+        if self._mask is not None:
+            text = self._mask(text)
+        if fits:
+            self._bytes_left -= size
+            self._records_left -= 1
+        else:
+            self._dropped += 1
+            text = text.encode("utf-8", "replace")[: self._bytes_left].decode("utf-8", "ignore")
+            self._bytes_left = self._records_left = 0
+            if not text:
+                return False
+            text += f" … [cut: the message has {size:,} bytes]"
+        record = LogRecord(time.time(), LEVELS[level], text)
+        self.records.append(record)
+        if self._deliver is not None:
+            self._deliver(record)
+        return fits
+
+    def dropped(self, guest_counts: Sequence[int] = ()) -> int:
+        """Messages dropped or cut; the guest counts by level what it no longer sends once the log is full."""
+        if len(guest_counts) > ERROR_LEVEL and guest_counts[ERROR_LEVEL] > 0:
+            self.has_errors = True
+        # The guest counts each message that was refused, also those that the host has counted.
+        return max(self._dropped, sum(guest_counts))

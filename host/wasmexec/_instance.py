@@ -1,0 +1,189 @@
+"""One fresh guest: a store, an instance of the image in it, and what its host functions do with guest memory."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import wasmtime
+from wasmtime import _bindings as bindings
+
+from . import _traps
+from ._channel import BadFrame, Channel, LinearMemory
+from ._imports import running, watch
+
+if TYPE_CHECKING:
+    from ._engine import GuestModule
+
+MAX_TABLE_ELEMENTS = 1_000_000
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+MAX_STDIO_BYTES = 4096
+
+
+class StopGuest(Exception):
+    """Raised by the owner of an instance inside a host function to end the guest there and then."""
+
+
+class Owner(Protocol):
+    """What an instance asks of the execution that owns it, always on the thread that runs the guest.
+
+    Any of these may raise `StopGuest` or `BadFrame`; the call into the guest then raises it and must be the last.
+    """
+
+    def guest_log(self, level: int, message: memoryview) -> bool:
+        """Take one message; False when the log is full."""
+        ...
+
+    def guest_call(self, request: memoryview) -> bytes:
+        """Answer a request frame with a reply frame."""
+        ...
+
+    def guest_sleep(self, seconds: float) -> None:
+        """Block for that long."""
+        ...
+
+    def guest_stdio(self, fd: int, data: bytes) -> None:
+        """Take raw output of the guest's C code."""
+        ...
+
+    def guest_tick(self) -> None:
+        """Called every few milliseconds while the guest runs."""
+        ...
+
+
+class Instance:
+    """A guest that nobody has used before; close it after use, never give it to another execution.
+
+    Usable from any one thread at a time.
+
+    Raises:
+        GuestTrap: the instance could not be created (no memory, no address space).
+    """
+
+    def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int) -> None:
+        self.fault: BaseException | None = None
+        self._owner = owner
+        self._reply = b""
+        self._store = store = wasmtime.Store(guest.engine)
+        try:
+            store.set_limits(
+                memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
+            )
+            store.set_wasi(wasmtime.WasiConfig())
+            watch(store)
+            self._context = store._context()
+            self._instance = bindings.wasmtime_instance_t()
+            trap = ctypes.POINTER(bindings.wasm_trap_t)()
+            running.instance = self
+            try:
+                error = bindings.wasmtime_instance_pre_instantiate(
+                    guest.pre.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
+                )
+            finally:
+                running.instance = None
+            self._raise_failure(error, trap)
+            memory = self._export(b"memory").memory
+            base = bindings.wasmtime_memory_data(self._context, ctypes.byref(memory))
+            self.memory = LinearMemory(
+                ctypes.cast(base, ctypes.c_void_p).value or 0,
+                partial(bindings.wasmtime_memory_data_size, self._context, ctypes.byref(memory)),
+            )
+            self.channel = Channel(self.memory, guest.channel_address, self._reserve)
+            self._step = self._export(b"wx_step").func
+        except BaseException:
+            store.close()
+            raise
+
+    def step(self) -> int:
+        """Run the guest until it waits, is done or dies.
+
+        Raises:
+            GuestTrap: it did not return.
+            BaseException: whatever a method of the owner raised, `StopGuest` included.
+        """
+        return self._call(self._step)
+
+    def where(self) -> bytes:
+        """Ask a stopped guest where the statement was: JSON that nobody has checked.
+
+        Raises:
+            GuestTrap, BadFrame, StopGuest: the guest is in no state to tell.
+        """
+        self._call(self._export(b"wx_where").func)
+        return self.channel.where()
+
+    def close(self) -> None:
+        """Unmap the guest's memory; every view of it must be gone."""
+        self._store.close()
+
+    def _reserve(self, length: int) -> int:
+        return self._call(self._export(b"wx_reserve").func, length) & 0xFFFFFFFF
+
+    def _export(self, name: bytes) -> Any:
+        item = bindings.wasmtime_extern_t()
+        if not bindings.wasmtime_instance_export_get(
+            self._context, ctypes.byref(self._instance), name, len(name), ctypes.byref(item)
+        ):
+            raise BadFrame(f"the module exports no {name.decode()}")
+        return item.of
+
+    def _call(self, function: Any, argument: int = 0) -> int:
+        values = (bindings.wasmtime_val_raw_t * 1)()
+        values[0].i32 = argument
+        trap = ctypes.POINTER(bindings.wasm_trap_t)()
+        self.fault = None
+        running.instance = self
+        try:
+            error = bindings.wasmtime_func_call_unchecked(
+                self._context, ctypes.byref(function), values, 1, ctypes.byref(trap)
+            )
+        finally:
+            running.instance = None
+        if error or trap:
+            self._raise_failure(error, trap)
+        result: int = values[0].i32
+        return result
+
+    def _raise_failure(self, error: Any, trap: Any) -> None:
+        failure = _traps.from_error(error) if error else _traps.from_trap(trap) if trap else None
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            # The engine only reports that a host function refused; the reason is ours.
+            raise fault
+        if failure is not None:
+            raise failure
+
+    def host_log(self, level: int, pointer: int, length: int) -> int:
+        return 0 if self._owner.guest_log(level, self.memory.view(pointer, length)) else 1
+
+    def host_call(self, request: int, request_length: int, reply: int, reply_capacity: int) -> int:
+        if request_length > MAX_REQUEST_BYTES:
+            raise BadFrame(f"request of {request_length} bytes, at most {MAX_REQUEST_BYTES} allowed")
+        self.memory.check(reply, reply_capacity)
+        answer = self._owner.guest_call(self.memory.view(request, request_length))
+        if len(answer) > reply_capacity:
+            self._reply = answer
+        else:
+            self.memory.write(reply, answer)
+        return len(answer)
+
+    def host_reply(self, pointer: int, capacity: int) -> int:
+        answer, self._reply = self._reply, b""
+        if not answer or len(answer) > capacity:
+            raise BadFrame(f"a reply of {len(answer)} bytes was fetched into {capacity}")
+        self.memory.write(pointer, answer)
+        return len(answer)
+
+    def host_sleep(self, nanoseconds: int) -> int:
+        self._owner.guest_sleep(max(0, nanoseconds) / 1e9)
+        return 0
+
+    def host_stdio(self, fd: int, pointer: int, length: int) -> int:
+        self.memory.check(pointer, length)
+        taken = min(length, MAX_STDIO_BYTES)
+        self._owner.guest_stdio(fd, self.memory.read(pointer + length - taken, taken))
+        return 0
+
+    def host_tick(self) -> None:
+        self._owner.guest_tick()

@@ -1,0 +1,137 @@
+"""What comes out of the guest: done frames as rows, problems or errors of ours. Every field is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import orjson
+
+from ._channel import BadFrame, Frame, blob_part
+from .errors import (
+    InputError,
+    OutputError,
+    OutputLimitError,
+    StatementRaised,
+    StatementSyntaxError,
+    WasmexecError,
+)
+from .result import LEVELS, Problem
+from .status import Status
+
+MAX_TEXT = 100_000
+MAX_PROBLEMS = 10_000
+_TO_ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+
+
+def read_rows(frame: Frame) -> tuple[Any, int]:
+    """The rows of a done frame as a JSON parser sees them, not validated, and their size in bytes.
+
+    Raises:
+        BadFrame: the blob is not JSON.
+    """
+    data = blob_part(frame, frame.head.get("rows"))
+    try:
+        # The fast parser makes floats of integers beyond 64 bits: those have 20 digits or more.
+        if b"0" * 20 in bytes(data).translate(_TO_ZEROS):
+            import json
+
+            return json.loads(bytes(data)), len(data)
+        return orjson.loads(data), len(data)
+    except (ValueError, RecursionError):
+        raise BadFrame("the rows are not JSON") from None
+
+
+def read_problems(frame: Frame) -> list[Problem]:
+    """Raises: BadFrame: not a list of findings."""
+    found = frame.head.get("problems")
+    if not isinstance(found, list) or len(found) > MAX_PROBLEMS:
+        raise BadFrame("no list of problems")
+    return [
+        Problem(
+            rule=_text(item, "rule"), message=_text(item, "message"), line=_number(item, "line") or 1,
+            column=_number(item, "column") or 1, end_line=_number(item, "end_line"),
+            end_column=_number(item, "end_column"), text=_text(item, "text"),
+        )
+        for item in map(_object, found)
+    ]
+
+
+def read_error(frame: Frame) -> tuple[Status, WasmexecError]:
+    """Status and error of a failed execution.
+
+    Raises:
+        BadFrame: no error, or a kind that does not exist.
+    """
+    error = _object(frame.head.get("error"))
+    match _text(error, "kind"):
+        case "syntax":
+            return Status.CONFIG_REFUSED, StatementSyntaxError(
+                _text(error, "message"), rule=_text(error, "rule") or "syntax", line=_number(error, "line"),
+                column=_number(error, "column"), text=_text(error, "text"), rendered=_text(error, "rendered"),
+            )
+        case "raised" | "memory":
+            return Status.STATEMENT_RAISED, StatementRaised(
+                _text(error, "type"), _text(error, "message"), _text(error, "traceback"), _number(error, "line")
+            )
+        case "output":
+            return Status.OUTPUT_REFUSED, OutputError(
+                _text(error, "pointer"), _text(error, "rule"), _text(error, "value"), _text(error, "message")
+            )
+        case "output-limit":
+            limit, used = _number(error, "limit") or 0, _number(error, "used") or 0
+            return Status.OUTPUT_REFUSED, OutputLimitError(
+                f"the rows have {'more than ' if used <= limit else ''}{max(used, limit):,} bytes of JSON, "
+                f"allowed are {limit:,}",
+                limit=limit, used=used,
+            )
+        case "input":
+            return Status.INPUT_REFUSED, InputError(_text(error, "message"))
+        case kind:
+            raise BadFrame(f"error of kind {kind[:50]!r}")
+
+
+def read_drop_counts(frame: Frame) -> list[int]:
+    """How many log messages of each level the guest kept to itself; all zero unless it says so properly."""
+    counts = frame.head.get("log_dropped")
+    if isinstance(counts, list) and len(counts) == len(LEVELS):
+        if all(type(count) is int and 0 <= count < 2**53 for count in counts):
+            return counts
+        raise BadFrame("counts of dropped log messages are not numbers")
+    return [0] * len(LEVELS)
+
+
+def read_where(data: bytes) -> tuple[int | None, str | None]:
+    """Line and function of the innermost frame, from the answer of `wx_where`; (None, None) if it does not know."""
+    try:
+        frames = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None, None
+    return _place(frames, 0, "function")
+
+
+def read_sleeping(frame: Frame) -> tuple[int | None, str | None]:
+    """Line and function where a statement awaits, from a waiting frame; (None, None) if it does not say."""
+    return _place(frame.head.get("where"), -1, "name")
+
+
+def _place(frames: object, index: int, name: str) -> tuple[int | None, str | None]:
+    if not isinstance(frames, list) or not frames or not isinstance(frames[index], dict):
+        return None, None
+    return _number(frames[index], "line"), _text(frames[index], name)[:200] or None
+
+
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise BadFrame(f"expected an object, got {type(value).__name__}")
+    return cast("Mapping[str, object]", value)
+
+
+def _text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _number(fields: Mapping[str, object], name: str) -> int | None:
+    value = fields.get(name)
+    return value if type(value) is int and 0 <= value < 2**63 else None

@@ -1,0 +1,129 @@
+"""What goes into the guest: a run or check request as the head and blobs of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from .errors import ConfigError, InputError, StatementSyntaxError
+from .limits import Limits
+
+PRIMITIVES = (str, bool, int, float, type(None))
+
+
+class Request(NamedTuple):
+    """A frame to send: `kind` is what the guest is asked to do, "run" or "check"."""
+
+    kind: str
+    head: bytes
+    blobs: tuple[bytes, ...]
+
+
+def check_request(statement: str) -> Request:
+    """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
+    return Request("check", b'{"kind":"check","statement":%b}' % _statement(statement), ())
+
+
+def run_request(
+    statement: str,
+    *,
+    inputs: Sequence[object],
+    checkpoint: object,
+    local_variables: Mapping[str, object] | None,
+    secrets: Mapping[str, str] | None,
+    limits: Limits,
+) -> Request:
+    """The frame that starts a statement; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
+
+    Raises:
+        StatementSyntaxError: the statement is not valid Unicode text.
+        InputError: an input is not JSON-able, not UTF-8, or all of them are too large together.
+        ConfigError: the checkpoint or a local variable or secret is not what it must be.
+    """
+    code = _statement(statement)
+    blobs: list[bytes] = []
+    references: list[list[int] | None] = []
+    position = 0
+    for number, value in enumerate(inputs, 1):
+        if value is None:
+            references.append(None)
+            continue
+        blob = _input_json(value, "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}")
+        blobs.append(blob)
+        references.append([position, len(blob)])
+        position += len(blob)
+        if position > limits.input_bytes:
+            raise InputError(f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,}")
+    try:
+        stored = _dumps(checkpoint)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"checkpoint: {error}") from None
+    head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
+        code, orjson.dumps(references), stored, _locals(local_variables, secrets), limits.output_bytes,
+    )
+    return Request("run", head, tuple(blobs))
+
+
+def _statement(statement: str) -> bytes:
+    if not isinstance(statement, str):
+        raise TypeError(f"the statement must be a str, not {type(statement).__name__}")
+    try:
+        return orjson.dumps(statement)
+    except TypeError:
+        position = next(index for index, letter in enumerate(statement) if "\ud800" <= letter <= "\udfff")
+        before = statement[:position]
+        raise StatementSyntaxError(
+            f"the statement is not valid text: lone surrogate U+{ord(statement[position]):04X}",
+            line=before.count("\n") + 1,
+            column=position - before.rfind("\n"),
+        ) from None
+
+
+def _input_json(value: object, name: str) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}") from None
+        return data
+    try:
+        return _dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not JSON: {error}") from None
+
+
+def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, str] | None) -> bytes:
+    if not local_variables and not secrets:
+        return b"{}"
+    variables = dict(local_variables or {})
+    for name, value in variables.items():
+        if not isinstance(value, PRIMITIVES):
+            raise ConfigError(f"local variable {name}: expected a primitive value, got {type(value).__name__}")
+    for name, secret in (secrets or {}).items():
+        if name in variables:
+            raise ConfigError(f"secret {name}: a local variable has the same name")
+        if not isinstance(secret, str):
+            raise ConfigError(f"secret {name}: expected a str, got {type(secret).__name__}")
+        variables[name] = secret
+    for name in variables:
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
+            raise ConfigError(f"local variable {name!r}: the name must be an identifier without leading `__`")
+    try:
+        return _dumps(variables)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"local variables: {error}") from None
+
+
+def _dumps(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        # The fast encoder has no integers beyond 64 bits; JSON and Python have.
+        if "64-bit" not in str(error):
+            raise
+    import json
+
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,137 @@
+"""The threads of an executor: workers with large stacks that run guests, and one event loop for host operations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+
+WORKER_STACK_BYTES = 64 * 1024 * 1024
+"""Twice what the engine lets a guest use; only touched pages take memory."""
+JOIN_SECONDS = 10.0
+
+_stack_size_lock = threading.Lock()
+
+
+class WorkerPool:
+    """At most `limit` daemon threads that take jobs in order; a thread starts only when all others are busy.
+
+    Jobs must not raise. Guest code runs only here: the caller's own thread may have too small a stack for it, and a
+    stack overflow would end the process.
+    """
+
+    def __init__(self, limit: int, name: str, *, stack_bytes: int = 0) -> None:
+        self._limit = limit
+        self._name = name
+        self._stack_bytes = stack_bytes
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._waiting = 0
+        self._closed = False
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have some thread call `job()`.
+
+        Raises:
+            RuntimeError: the pool is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the worker pool is closed")
+            self._waiting += 1
+            if self._waiting > self._idle and len(self._threads) < self._limit:
+                self._start_thread()
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Let the threads end after the jobs they have; idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            threads = tuple(self._threads)
+        for _ in threads:
+            self._jobs.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_SECONDS)
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads) + 1}", daemon=True)
+        with _stack_size_lock:
+            previous = threading.stack_size(self._stack_bytes)
+            try:
+                thread.start()
+            finally:
+                threading.stack_size(previous)
+        self._threads.append(thread)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+                self._waiting -= job is not None
+            if job is None:
+                return
+            job()
+            del job
+
+
+class LoopThread:
+    """One asyncio event loop on its own daemon thread, started at first use: most executions never need it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have the loop call `function(*arguments)`; after `close` it is dropped."""
+        with self._lock:
+            if self._closed:
+                return
+            loop = self._loop or self._start()
+            loop.call_soon_threadsafe(function, *arguments)
+
+    def close(self) -> None:
+        """Cancel what runs on the loop and end its thread; idempotent."""
+        with self._lock:
+            self._closed = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None or not thread.is_alive():
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(JOIN_SECONDS)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=(self._loop,), name="wasmexec-loop", daemon=True)
+        self._thread.start()
+        return self._loop
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()

@@ -1,0 +1,102 @@
+"""The command group: commands are imported when they are used, failures become messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import click
+
+from ..errors import ConfigError, ImageError, WasmexecError
+from ..status import Status
+from . import exit_codes
+from .terminal import fail
+
+_COMMANDS = ("run", "check", "image")
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"{__package__}.{cmd_name}_command")
+        return cast("click.Command", module.command)
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    click.echo(f"wasmexec {version('wasmexec')} (wasmtime {version('wasmtime')}, Python {python})")
+    context.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="""\
+Examples:
+
+\b
+  wasmexec image build                          build the guest image (once, about 15 minutes)
+  echo 'return [{"answer": 6 * 7}]' | wasmexec run -
+  wasmexec run sales.py --input sales.csv --output-schema sales.schema.json --format table
+  wasmexec check sales.py
+""",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+def group() -> None:
+    """Run other people's Python, each statement in a fresh WebAssembly CPython 3.11 with numpy and pandas.
+
+    A statement is the body of an async function: it reads INPUT_DATA and returns a list of objects.
+    """
+
+
+def invoke(arguments: Sequence[str] | None) -> int:
+    """Run the group; every way it can end is an exit code."""
+    _prepare_streams()
+    try:
+        code = _invoke(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain again when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _prepare_streams() -> None:
+    # Python has None for a stream that the caller closed; click and print would stumble over it.
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
+    # Rows are UTF-8 whatever the locale says; the escape of a lone surrogate is the one that JSON has for it.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
+    try:
+        outcome = group.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return exit_codes.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        fail("cancelled")
+        return exit_codes.CANCELLED
+    except (ConfigError, ImageError) as error:
+        fail(error.message)
+        return exit_codes.USAGE
+    except WasmexecError as error:
+        fail(error.message)
+        return exit_codes.exit_code(Status.RUNTIME_FAILED)
+    return outcome if isinstance(outcome, int) else 0

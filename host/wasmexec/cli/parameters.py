@@ -1,0 +1,133 @@
+"""Types of command-line values: sizes with units, NAME=VALUE pairs, limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import ConfigError
+from ..limits import Limits
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(|k|m|g|ki|mi|gi)b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
+_HELP = {
+    "wall_seconds": "from the start to the rows, waiting included",
+    "cpu_seconds": "processor time of the guest",
+    "memory_bytes": "linear memory, the image included",
+    "input_bytes": "all inputs together, as JSON",
+    "output_bytes": "the rows, as JSON",
+    "log_bytes": "all log messages together",
+    "log_records": "number of log records",
+    "http_requests": "HTTP requests, redirects counted",
+    "http_concurrent": "HTTP requests at the same time",
+    "http_bytes": "HTTP bytes in each direction",
+}
+
+
+class SizeType(click.ParamType[int]):
+    """A number of bytes: `1048576`, `512MiB`, `64k`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is no size: write bytes or a unit, such as 512MiB, 64k or 1.5GB", param, ctx)
+        return (
+            int(float(match[1]) * _UNITS[match[2].lower()])
+            if "." in match[1]
+            else int(match[1]) * _UNITS[match[2].lower()]
+        )
+
+
+class PairType(click.ParamType["tuple[str, str]"]):
+    """`NAME=VALUE`; without `=` the value is the name itself if `value_optional`."""
+
+    name = "pair"
+
+    def __init__(self, *, value_optional: bool = False) -> None:
+        self._value_optional = value_optional
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals and self._value_optional:
+            text = name
+        elif not equals:
+            self.fail(
+                f"{value!r} has no '=': write {param.metavar if param and param.metavar else 'NAME=VALUE'}", param, ctx
+            )
+        if not name.isidentifier():
+            self.fail(f"{name!r} is no name a statement could use (LocalVariable.{name or 'NAME'})", param, ctx)
+        return name, text
+
+
+def json_value(text: str, option: str) -> object:
+    """The value of an option written as JSON.
+
+    Raises:
+        click.BadParameter: it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        hint = f"; a text needs quotes: '\"{text}\"'" if re.fullmatch(r"[\w .:/+-]+", text) else ""
+        raise click.BadParameter(f"{text!r} is not JSON ({error}){hint}", param_hint=option) from None
+
+
+def unique(pairs: tuple[tuple[str, str], ...], option: str) -> dict[str, str]:
+    """The pairs as a dict.
+
+    Raises:
+        click.BadParameter: a name is there twice.
+    """
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise click.BadParameter(f"{name} is given twice", param_hint=option)
+        values[name] = value
+    return values
+
+
+def limit_options(function: _Decorated) -> _Decorated:
+    """Add one option per field of `Limits`, in their order."""
+    for field in reversed(fields(Limits)):
+        names = ["--" + field.name.replace("_", "-")]
+        if field.name == "memory_bytes":
+            names.append("--memory")
+        default = field.default
+        assert isinstance(default, (int, float))
+        if field.name.endswith("_bytes"):
+            kind: Any = SizeType()
+            shown = f"{default // 1024**2}MiB"
+        else:
+            kind = float if field.name.endswith("_seconds") else int
+            shown = f"{default:g}"
+        metavar = {"_bytes": "SIZE", "econds": "SECONDS"}.get(field.name[-6:], "COUNT")
+        option = click.option(
+            *names, field.name, type=kind, metavar=metavar, help=f"Limit: {_HELP[field.name]} [default: {shown}]"
+        )
+        function = option(function)
+    return function
+
+
+def limits_from(values: dict[str, Any]) -> Limits:
+    """The limits given on the command line over the defaults.
+
+    Raises:
+        click.UsageError: a value is out of range.
+    """
+    given = {field.name: values[field.name] for field in fields(Limits) if values[field.name] is not None}
+    try:
+        return Limits(**given)
+    except ConfigError as error:
+        raise click.UsageError(error.message) from None

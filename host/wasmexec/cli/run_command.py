@@ -1,0 +1,217 @@
+"""`wasmexec run`: one statement, its rows on standard output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import ConfigError, ExecutionCancelled, InputError
+from ..result import LogRecord, Result
+from ..status import Status
+from . import exit_codes, inputs, outputs, parameters, report, statements
+from .terminal import note, show_record
+
+if TYPE_CHECKING:
+    from ..schema import Schema
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+_LAST_INPUT = 9
+_MAX_SCHEMA_BYTES = 16 * 1024 * 1024
+
+
+def _input_options(function: _Decorated) -> _Decorated:
+    for number in range(_LAST_INPUT, 1, -1):
+        option = click.option(
+            f"--input{number}",
+            metavar="FILE|-",
+            hidden=number > 2,
+            help=f"A second input: INPUT_DATA2; and so on to --input{_LAST_INPUT}.",
+        )
+        function = option(function)
+    return click.option("--input", "input1", metavar="FILE|-", help="The input: INPUT_DATA (None without it).")(
+        function
+    )
+
+
+@click.command(
+    "run",
+    short_help="Run a statement and print its rows.",
+    epilog=exit_codes.HELP
+    + """
+Examples:
+
+\b
+  wasmexec run sales.py --input sales.csv --output-schema sales.schema.json
+  cat rows.jsonl | wasmexec run clean.py --input - --input-format jsonl --format jsonl
+  wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --wall-seconds 20
+  wasmexec run since.py --checkpoint '"2026-11-01"' --local region='"north"' --result
+""",
+)
+@click.argument("statement", metavar="FILE|-")
+@_input_options
+@click.option(
+    "--input-format", type=click.Choice(inputs.FORMATS),
+    help="Format of the inputs; else their names tell, and standard input is JSON. CSV values are strings.",
+)  # fmt: skip
+@click.option(
+    "--output-schema",
+    metavar="FILE",
+    help="JSON Schema (draft 2020-12) or column list, as JSON, that the rows must match.",
+)
+@click.option(
+    "--lenient", is_flag=True, help="Column lists: drop extra keys, do not check base64, take strings in json columns."
+)
+@click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT (null without it).")
+@click.option(
+    "--local",
+    "local_variables",
+    metavar="NAME=JSON",
+    multiple=True,
+    type=parameters.PairType(),
+    help="LocalVariable.NAME.",
+)
+@click.option(
+    "--secret", "secrets", metavar="NAME=VALUE", multiple=True, type=parameters.PairType(),
+    help="LocalVariable.NAME, masked in logs and errors. Others can read command lines: prefer --secret-env.",
+)  # fmt: skip
+@click.option(
+    "--secret-env", "environment_secrets", metavar="NAME[=VARIABLE]", multiple=True,
+    type=parameters.PairType(value_optional=True), help="The same from an environment variable.",
+)  # fmt: skip
+@click.option(
+    "--allow-http", metavar="HOST[:PORT]", multiple=True,
+    help="Allow HTTP to a host (*.example.com: all below it), ports 80 and 443 or the one given. Default: no network.",
+)  # fmt: skip
+@click.option(
+    "--allow-private", metavar="HOST[:PORT]", multiple=True,
+    help="The same for a host on a private network or this machine.",
+)  # fmt: skip
+@parameters.limit_options
+@click.option(
+    "--format", "form", type=click.Choice(outputs.FORMATS), help="Rows on standard output as [default: json]."
+)
+@click.option(
+    "--result", "whole_result", is_flag=True, help="Print status, rows, logs, error and usage as one JSON object."
+)
+@click.option("--image", metavar="NAME|FILE", help="Guest image [default: full, else core].")
+def command(statement: str, **values: Any) -> int:
+    """Run the statement in FILE (- for standard input) and print its rows.
+
+    Log lines appear on standard error as they happen. Ctrl-C cancels the execution.
+    """
+    if values["whole_result"] and values["form"] not in (None, "json"):
+        raise click.UsageError("--result prints one JSON object: drop --format")
+    _check_standard_input(statement, values)
+    arguments = _run_arguments(values)
+    file_name, text = statements.read_statement(statement)
+    schema = None
+    try:
+        schema = _read_schema(values["output_schema"], lenient=values["lenient"])
+        arguments["output_schema"] = schema
+        arguments |= _read_inputs(values, arguments["limits"].input_bytes)
+        if schema is None:
+            note('no --output-schema: only "a list of objects" is checked')
+        result = _execute(text, values["image"], arguments)
+    except ConfigError as error:
+        result = Result(status=Status.CONFIG_REFUSED, error=error)
+    except InputError as error:
+        result = Result(status=Status.INPUT_REFUSED, error=error)
+    report.report(result, file_name, text)
+    if values["whole_result"]:
+        sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
+    elif result.status.succeeded:
+        outputs.write_rows(result.rows, values["form"] or "json", None if schema is None else schema.column_names)
+    return exit_codes.exit_code(result.status)
+
+
+def _check_standard_input(statement: str, values: dict[str, Any]) -> None:
+    sources = [statement, values["output_schema"], *(values[f"input{number}"] for number in range(1, _LAST_INPUT + 1))]
+    if sources.count("-") > 1:
+        raise click.UsageError("standard input (-) can be the statement or one input, not both")
+
+
+def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
+    from ..grants import Grants, HttpGrant
+
+    secrets = parameters.unique(values["secrets"], "--secret")
+    for name, variable in parameters.unique(values["environment_secrets"], "--secret-env").items():
+        if name in secrets:
+            raise click.BadParameter(f"{name} is given by --secret, too", param_hint="--secret-env")
+        if variable not in os.environ:
+            raise click.BadParameter(f"the environment has no variable {variable}", param_hint="--secret-env")
+        secrets[name] = os.environ[variable]
+    local_texts = parameters.unique(values["local_variables"], "--local")
+    checkpoint = values["checkpoint"]
+    try:
+        grants = Grants(
+            http=[
+                *(HttpGrant.parse(text) for text in values["allow_http"]),
+                *(HttpGrant.parse(text, allow_private=True) for text in values["allow_private"]),
+            ]
+        )
+    except ConfigError as error:
+        raise click.UsageError(error.message) from None
+    return {
+        "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
+        "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
+        "secrets": secrets,
+        "grants": grants,
+        "limits": parameters.limits_from(values),
+    }
+
+
+def _read_schema(source: str | None, *, lenient: bool) -> Schema | None:
+    if source is None:
+        if lenient:
+            raise ConfigError("--lenient needs an --output-schema with a column list")
+        return None
+    import json
+
+    from ..schema import Schema
+
+    try:
+        definition = json.loads(inputs.read_text(source, _MAX_SCHEMA_BYTES))
+    except OSError as error:
+        raise click.UsageError(f"the output schema {source} cannot be read: {error.strerror}") from None
+    except (InputError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the output schema {inputs.display_name(source)} is not JSON: {error}") from None
+    return Schema.prepare(definition, mode="lenient" if lenient else "strict")
+
+
+def _read_inputs(values: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    sources = [values[f"input{number}"] for number in range(1, _LAST_INPUT + 1)]
+    read: list[bytes | None] = []
+    for source in sources:
+        try:
+            read.append(None if source is None else inputs.read_input(source, values["input_format"], max_bytes))
+        except OSError as error:
+            raise click.UsageError(f"the input {source} cannot be read: {error.strerror}") from None
+    while read and read[-1] is None:
+        read.pop()
+    return {"input_data": read[0] if read else None, "extra_inputs": read[1:]}
+
+
+def _execute(statement: str, image: str | None, arguments: dict[str, Any]) -> Result:
+    from ..executor import Executor
+
+    seen: list[LogRecord] = []
+
+    def on_log(record: LogRecord) -> None:
+        seen.append(record)
+        show_record(record)
+
+    def on_terminate(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, on_terminate)
+    try:
+        with Executor(image, workers=1) as executor:
+            return executor.run(statement, on_log=on_log, **arguments)
+    except KeyboardInterrupt:
+        # `run` has stopped the guest before it passes the interruption on.
+        return Result(status=Status.CANCELLED, logs=seen, error=ExecutionCancelled("cancelled by the user"))

@@ -1,0 +1,193 @@
+"""Every error of wasmexec, with typed, picklable fields; nobody needs to parse a message.
+
+::
+
+    WasmexecError
+      ConfigError(ValueError)      bad limit, grant, schema or option; nothing has started
+      ImageError                   image missing, wrong hash, incompatible engine
+      ExecutorClosedError          the executor was closed before or during the execution
+      StatementError               the user's code
+        StatementSyntaxError       syntax error, type hint, `yield` at the top level
+        StatementRaised            the statement raised an exception and did not catch it
+      ExecutionCancelled           the execution was cancelled from outside
+      LimitError                   a limit was reached
+        TimeLimitError             wall clock
+        CpuLimitError              processor time
+        MemoryLimitError           linear memory
+        OutputLimitError           size of the returned rows as JSON
+      InputError                   the input is not JSON, or too large
+      OutputError                  the returned value is not a list of objects that matches the schema
+      GuestLostError               trap, bad frame, dead guest: treated as hostile, the instance is discarded
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+__all__ = [
+    "ConfigError",
+    "CpuLimitError",
+    "ExecutionCancelled",
+    "ExecutorClosedError",
+    "GuestLostError",
+    "ImageError",
+    "InputError",
+    "LimitError",
+    "MemoryLimitError",
+    "OutputError",
+    "OutputLimitError",
+    "StatementError",
+    "StatementRaised",
+    "StatementSyntaxError",
+    "TimeLimitError",
+    "WasmexecError",
+]
+
+_State: TypeAlias = "dict[str, object]"
+
+
+def _restore(cls: type[WasmexecError], message: str, state: _State) -> WasmexecError:
+    error = cls.__new__(cls, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class WasmexecError(Exception):
+    """Base of everything that wasmexec raises or reports in `Result.error`."""
+
+    @property
+    def message(self) -> str:
+        """The text of the error, one line unless it carries a caret rendering."""
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.message, dict(self.__dict__))
+
+    def fields(self) -> dict[str, object]:
+        """The typed fields as plain JSON-able values, for records and `--result`."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self.__dict__.items()}
+
+
+class ConfigError(WasmexecError, ValueError):
+    """A limit, grant, schema or option is wrong; nothing has started."""
+
+
+class ImageError(WasmexecError):
+    """The guest image is missing, damaged or was built for another engine."""
+
+
+class ExecutorClosedError(WasmexecError):
+    """The executor was closed; it runs nothing any more."""
+
+
+class StatementError(WasmexecError):
+    """The statement itself is at fault."""
+
+
+class StatementSyntaxError(StatementError):
+    """The statement does not compile: nothing of it ran.
+
+    `rule` is "syntax", "type-hint", "yield" or "return"; `line` and `column` count from 1;
+    `rendered` is the line with a caret below, as CPython shows it.
+    """
+
+    def __init__(
+        self, message: str, *, rule: str = "syntax", line: int | None = None, column: int | None = None,
+        text: str = "", rendered: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.line = line
+        self.column = column
+        self.text = text
+        self.rendered = rendered
+
+
+class StatementRaised(StatementError):
+    """The statement raised an exception and did not catch it.
+
+    `type_name` is the class of the exception, `exception_message` its `str()`, `traceback` the frames of the
+    statement only, `line` the innermost of those (None when the exception never passed through one).
+    """
+
+    def __init__(self, type_name: str, exception_message: str, traceback: str, line: int | None = None) -> None:
+        where = "" if line is None else f" (line {line})"
+        super().__init__(f"{type_name}: {exception_message}{where}" if exception_message else f"{type_name}{where}")
+        self.type_name = type_name
+        self.exception_message = exception_message
+        self.traceback = traceback
+        self.line = line
+
+
+class ExecutionCancelled(WasmexecError):
+    """The execution was cancelled; `line` and `function` say where it was, when known."""
+
+    def __init__(self, message: str = "cancelled", *, line: int | None = None, function: str | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.function = function
+
+
+class LimitError(WasmexecError):
+    """A limit was reached: `limit` and `used` in the unit of that limit; `line` and `function` when known."""
+
+    def __init__(
+        self, message: str, *, limit: float, used: float, line: int | None = None, function: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.used = used
+        self.line = line
+        self.function = function
+
+
+class TimeLimitError(LimitError):
+    """Out of wall-clock time (seconds)."""
+
+
+class CpuLimitError(LimitError):
+    """Out of processor time (seconds)."""
+
+
+class MemoryLimitError(LimitError):
+    """The guest asked for more linear memory than allowed and did not survive the refusal (bytes)."""
+
+
+class OutputLimitError(LimitError):
+    """The returned rows are larger than allowed (bytes of JSON)."""
+
+
+class InputError(WasmexecError):
+    """The input is not JSON, not UTF-8 or larger than allowed."""
+
+
+class OutputError(WasmexecError):
+    """The returned value was refused.
+
+    `pointer` is the JSON pointer of the offending value ("/17/price", "" for the whole value), `rule` the rule that
+    it breaks ("type", "finite", "key", "cycle", "required", ...), `value` a short repr of it.
+    """
+
+    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.rule = rule
+        self.value = value
+
+
+class GuestLostError(WasmexecError):
+    """The guest trapped, exited or broke the channel's rules; its instance was discarded.
+
+    `trap` is a short code ("unreachable", "exit", "bad-frame", "stack-overflow", ...), `detail` what the guest wrote
+    to its standard error, bounded, for diagnosis.
+    """
+
+    def __init__(
+        self, message: str, *, trap: str, detail: str = "", line: int | None = None, function: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.trap = trap
+        self.detail = detail
+        self.line = line
+        self.function = function

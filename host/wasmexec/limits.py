@@ -1,0 +1,71 @@
+"""Limits of one execution, each named in its unit, finite and validated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from .errors import ConfigError
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+PAGE_BYTES = 64 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one execution may use; every value is finite and has a default.
+
+    Raises:
+        ConfigError: a value is of the wrong type, not finite or outside its range.
+    """
+
+    wall_seconds: float = 60.0
+    """From the start of the run to its rows, waiting included."""
+    cpu_seconds: float = 30.0
+    """Processor time of the guest on its worker thread."""
+    memory_bytes: int = GIB
+    """Whole linear memory of the guest, the image included (about 75 MiB with pandas)."""
+    input_bytes: int = 256 * MIB
+    """All inputs together, as JSON text."""
+    output_bytes: int = 64 * MIB
+    """The returned rows as JSON text."""
+    log_bytes: int = MIB
+    """All log messages together, as UTF-8."""
+    log_records: int = 10_000
+    """Number of log records; what is cut is counted in `Result.log_dropped`."""
+    http_requests: int = 100
+    """HTTP requests, each redirect hop counted."""
+    http_concurrent: int = 16
+    """HTTP requests in flight at the same time."""
+    http_bytes: int = 64 * MIB
+    """Body and header bytes over all requests, counted for each direction by itself."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            lowest, highest = _RANGES[field.name]
+            if field.name.endswith("_seconds"):
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise ConfigError(f"limits: {field.name} must be a number, not {type(value).__name__}")
+                if not math.isfinite(value):
+                    raise ConfigError(f"limits: {field.name} must be finite, not {value}")
+            elif isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(f"limits: {field.name} must be a whole number, not {type(value).__name__}")
+            if not lowest <= value <= highest:
+                raise ConfigError(f"limits: {field.name} must be from {lowest:,} to {highest:,}, not {value:,}")
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "wall_seconds": (0.001, 7 * 86_400),
+    "cpu_seconds": (0.001, 7 * 86_400),
+    "memory_bytes": (MIB, 4 * GIB),
+    "input_bytes": (0, GIB),
+    "output_bytes": (0, GIB),
+    "log_bytes": (0, GIB),
+    "log_records": (0, 10_000_000),
+    "http_requests": (0, 1_000_000),
+    "http_concurrent": (1, 1_000),
+    "http_bytes": (0, 16 * GIB),
+}

@@ -1,0 +1,239 @@
+"""Checking rows against a column list, column by column.
+
+`set(map(type, values))` costs a tenth of a loop in Python, so 100,000 rows of 8 columns take about 0.1 s. Only when a
+column fails are its values looked at one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from ..errors import OutputError
+from .columns import Column, Table, did_you_mean
+from .values import all_datetimes, is_base64, is_datetime, pointer_token, short_repr, type_name
+
+Row: TypeAlias = "dict[str, Any]"
+
+_NULL: Final = type(None)
+_PYTHON_TYPES: Final[dict[str, frozenset[type]]] = {
+    "text": frozenset((str,)),
+    "integer": frozenset((int,)),
+    "double": frozenset((int, float)),
+    "boolean": frozenset((bool,)),
+    "datetime": frozenset((str,)),
+    "base64": frozenset((str,)),
+    "json": frozenset((bool, int, float, list, dict)),
+    "object": frozenset((dict,)),
+    "table": frozenset((list,)),
+}
+_WANTED: Final = {
+    "text": "a string",
+    "integer": "an integer",
+    "double": "a number",
+    "boolean": "true or false",
+    "datetime": "a date and time as a string",
+    "base64": "Base64 as a string",
+    "json": "an object, array, number or boolean",
+    "object": "an object",
+    "table": "a list of objects",
+}
+_EXACT_FLOAT: Final = 2.0**53
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first refused value of some rows: `index` of its row, its pointer within that row."""
+
+    index: int
+    pointer: str
+    rule: str
+    value: object
+    message: str
+
+
+def check_table(table: Table, rows: list[Row], *, lenient: bool) -> tuple[list[Row], list[str]]:
+    """The rows, normalised, and the warnings of lenient mode.
+
+    Raises:
+        OutputError: for the first row that is refused.
+    """
+    check = _Check(lenient)
+    checked, failure = check.table(table, rows, "")
+    if failure is not None:
+        where = f"/{failure.index}{failure.pointer}"
+        raise OutputError(where, failure.rule, short_repr(failure.value), f"{where}: {failure.message}")
+    return checked, check.warnings()
+
+
+class _Check:
+    def __init__(self, lenient: bool) -> None:
+        self._lenient = lenient
+        self._dropped: dict[str, int] = {}
+
+    def warnings(self) -> list[str]:
+        """One line per dropped key."""
+        return [
+            f"{path!r} is not in the output schema: dropped from {count:,} row{'s' if count > 1 else ''}"
+            for path, count in self._dropped.items()
+        ]
+
+    def table(self, table: Table, rows: list[Row], path: str) -> tuple[list[Row], Failure | None]:
+        """The very same list, or a new one where keys were filled in, dropped or values converted, or a failure."""
+        if not rows:
+            return rows, None
+        names = table.names
+        failures: list[Failure] = []
+        columns: list[list[Any]] = []
+        complete = set(map(len, rows)) == {len(names)}
+        if complete:
+            try:
+                columns = [list(map(itemgetter(name), rows)) for name in names]
+            except KeyError:
+                complete = False
+        if not complete:
+            failures.extend(self._keys(table, rows, path))
+            columns = [[row.get(name) for row in rows] for name in names]
+        changed = not complete
+        for index, column in enumerate(table.columns):
+            values, failure = self._column(column, columns[index], path)
+            if failure is not None:
+                failures.append(failure)
+            changed = changed or values is not columns[index]
+            columns[index] = values
+        if failures:
+            return rows, min(failures, key=lambda failure: failure.index)
+        if not changed:
+            return rows, None
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)], None
+
+    def _keys(self, table: Table, rows: list[Row], path: str) -> Iterator[Failure]:
+        known = frozenset(table.names)
+        required = [column.name for column in table.columns if not column.allow_null]
+        counts: dict[tuple[str, ...], int] = {}
+        for keys in map(tuple, rows):
+            counts[keys] = counts.get(keys, 0) + 1
+        for keys, count in counts.items():
+            missing = next((name for name in required if name not in keys), None)
+            extra = [key for key in keys if key not in known]
+            if missing is None and (self._lenient or not extra):
+                for key in extra:
+                    self._dropped[path + key] = self._dropped.get(path + key, 0) + count
+                continue
+            index = next(index for index, row in enumerate(rows) if tuple(row) == keys)
+            if missing is not None:
+                message = f"column {missing!r} is missing and does not allow null"
+                yield Failure(index, pointer_token(missing), "missing", None, message)
+            else:
+                key = extra[0]
+                message = f"{key!r} is not in the output schema" + did_you_mean(key, known)
+                yield Failure(index, pointer_token(key), "extra", rows[index][key], message)
+
+    def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
+        kind = column.kind
+        types = set(map(type, values))
+        allowed = _PYTHON_TYPES[kind]
+        if column.allow_null:
+            allowed |= {_NULL}
+        if self._lenient and kind == "json":
+            allowed |= {str}
+        if self._lenient and kind == "integer" and float in types:
+            values = [_whole(value) if type(value) is float else value for value in values]
+            types = set(map(type, values))
+        if not types <= allowed:
+            return values, _wrong_type(column, values, allowed)
+        if kind == "datetime":
+            return values, _wrong_text(column, values, all_datetimes, is_datetime)
+        if kind == "base64" and not self._lenient:
+            return values, _wrong_text(column, values, _all_base64, is_base64)
+        if column.table is None:
+            return values, None
+        return (self._objects if kind == "object" else self._tables)(column, column.table, values, path)
+
+    def _objects(self, column: Column, table: Table, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
+        indexes = [index for index, value in enumerate(values) if value is not None]
+        objects = [values[index] for index in indexes]
+        checked, failure = self.table(table, objects, f"{path}{column.name}.")
+        if failure is not None:
+            return values, _nested(column, failure, indexes[failure.index], "")
+        if checked is not objects:
+            values = values.copy()
+            for index, value in zip(indexes, checked, strict=True):
+                values[index] = value
+        return values, None
+
+    def _tables(self, column: Column, table: Table, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
+        places = [(index, place) for index, value in enumerate(values) if value for place in range(len(value))]
+        objects = [values[index][place] for index, place in places]
+        if not set(map(type, objects)) <= {dict}:
+            at = next(at for at, value in enumerate(objects) if type(value) is not dict)
+            index, place = places[at]
+            message = f"every row of table column {column.name!r} must be an object, got {type_name(objects[at])}"
+            return values, Failure(index, f"{pointer_token(column.name)}/{place}", "object", objects[at], message)
+        checked, failure = self.table(table, objects, f"{path}{column.name}.")
+        if failure is not None:
+            index, place = places[failure.index]
+            return values, _nested(column, failure, index, f"/{place}")
+        if checked is not objects:
+            values = [value if value is None else value.copy() for value in values]
+            for (index, place), value in zip(places, checked, strict=True):
+                values[index][place] = value
+        return values, None
+
+
+def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type]) -> Failure:
+    index = next(index for index, value in enumerate(values) if type(value) not in allowed)
+    value = values[index]
+    if value is None:
+        return _failure(column, index, "null", None, "does not allow null")
+    message = f"wants {_WANTED[column.kind]}, got {type_name(value)}{_fix(column.kind, value)}"
+    return _failure(column, index, "type", value, message)
+
+
+def _wrong_text(
+    column: Column, values: list[Any], all_good: Callable[[Sequence[str]], bool], good: Callable[[str], bool]
+) -> Failure | None:
+    if all_good([text for text in values if text is not None] if column.allow_null else values):
+        return None
+    index = next(index for index, text in enumerate(values) if text is not None and not good(text))
+    if column.kind == "datetime":
+        message = "wants a date and time in ISO 8601 (2036-10-16T09:22:33) or as 10/16/2036 09:22:33"
+    else:
+        message = "wants Base64: letters, digits, + and /, padded with =, no line breaks"
+    return _failure(column, index, column.kind, values[index], f"{message}, got {short_repr(values[index])}")
+
+
+def _fix(kind: str, value: object) -> str:
+    if kind == "integer" and type(value) is float:
+        text = f" {short_repr(value)}: "
+        if not value.is_integer():
+            return f"{text}round it first"
+        if abs(value) > _EXACT_FLOAT:
+            return f"{text}so large a float has already lost digits, keep it an integer all the way"
+        return f"{text}convert it with int(), in pandas .astype('int64'), or .astype('Int64') with missing values"
+    if kind == "text" and not isinstance(value, (list, dict)):
+        return ": convert it with str()"
+    if kind in ("integer", "double") and isinstance(value, str):
+        return f": convert it with {'int' if kind == 'integer' else 'float'}()"
+    if kind == "json" and isinstance(value, str):
+        return ": a text column takes strings; return json.loads(text), or use lenient mode"
+    return ""
+
+
+def _nested(column: Column, failure: Failure, index: int, place: str) -> Failure:
+    pointer = pointer_token(column.name) + place + failure.pointer
+    return Failure(index, pointer, failure.rule, failure.value, failure.message)
+
+
+def _failure(column: Column, index: int, rule: str, value: object, message: str) -> Failure:
+    return Failure(index, pointer_token(column.name), rule, value, f"column {column.name!r} {message}")
+
+
+def _all_base64(texts: Sequence[str]) -> bool:
+    return all(map(is_base64, texts))
+
+
+def _whole(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) <= _EXACT_FLOAT else value

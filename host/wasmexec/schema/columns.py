@@ -1,0 +1,105 @@
+"""Column lists: `[{"name": "id", "type": "integer"}, ...]`, parsed into `Table` and `Column`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from ..errors import ConfigError
+from .values import pointer_token, type_name
+
+COLUMN_TYPES: Final = (
+    "text", "integer", "double", "boolean", "datetime", "base64", "json", "object", "table",
+)  # fmt: skip
+NESTED_TYPES: Final = ("object", "table")
+_KEYS: Final = ("name", "type", "allow_null", "columns")
+_OTHER_NAMES: Final = {
+    "str": "text", "string": "text", "int": "integer", "bigint": "integer", "float": "double", "number": "double",
+    "decimal": "double", "bool": "boolean", "date": "datetime", "timestamp": "datetime", "binary": "base64",
+    "bytes": "base64", "dict": "object", "list": "table", "array": "table", "any": "json",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `kind` is its column type, `table` the nested columns of an "object" or "table" column."""
+
+    name: str
+    kind: str
+    allow_null: bool
+    table: Table | None
+
+    @staticmethod
+    def parse(definition: object, at: str) -> Column:
+        """A column from its dict; `at` is the JSON pointer of the dict within the schema.
+
+        Raises:
+            ConfigError: a key is unknown, missing or has a wrong value.
+        """
+        if not isinstance(definition, dict):
+            _refuse(at, f"a column must be an object, got {type_name(definition)}")
+        for key in definition:
+            if key not in _KEYS:
+                _refuse(at + pointer_token(key), f"unknown key {key!r}" + did_you_mean(key, _KEYS))
+        for key in ("name", "type"):
+            if not isinstance(definition.get(key), str) or not definition[key]:
+                _refuse(at, f'a column needs "{key}", a text')
+        kind = definition["type"]
+        if kind not in COLUMN_TYPES:
+            meant = _OTHER_NAMES.get(kind.lower())
+            hint = f", did you mean {meant!r}?" if meant else did_you_mean(kind, COLUMN_TYPES)
+            _refuse(f"{at}/type", f"unknown column type {kind!r}{hint or '.'} Types are {', '.join(COLUMN_TYPES)}.")
+        allow_null = definition.get("allow_null", False)
+        if not isinstance(allow_null, bool):
+            _refuse(f"{at}/allow_null", f"must be true or false, got {type_name(allow_null)}")
+        table = None
+        if kind in NESTED_TYPES:
+            if "columns" not in definition:
+                _refuse(at, f'a column of type {kind!r} needs "columns"; for any content use the type "json"')
+            table = Table.parse(definition["columns"], f"{at}/columns")
+        elif "columns" in definition:
+            _refuse(f"{at}/columns", f'only "object" and "table" columns have "columns", not {kind!r}')
+        return Column(definition["name"], kind, allow_null, table)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns of the rows, or of a nested object or table column."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in the order of the list."""
+        return tuple(column.name for column in self.columns)
+
+    @staticmethod
+    def parse(definition: object, at: str = "") -> Table:
+        """A table from its list of column dicts; `at` is the JSON pointer of the list within the schema.
+
+        Raises:
+            ConfigError: it is no list, it is empty, a column is wrong or a name is there twice.
+        """
+        if not isinstance(definition, list):
+            _refuse(at, f"expected a list of columns, got {type_name(definition)}")
+        if not definition:
+            _refuse(at, "a column list needs at least one column")
+        columns = tuple(Column.parse(column, f"{at}/{index}") for index, column in enumerate(definition))
+        seen: set[str] = set()
+        for index, column in enumerate(columns):
+            if column.name in seen:
+                _refuse(f"{at}/{index}/name", f"the column {column.name!r} is there twice")
+            seen.add(column.name)
+        return Table(columns)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ ", did you mean 'price'?" for the nearest known word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _refuse(at: str, message: str) -> NoReturn:
+    raise ConfigError(f"output schema, at {at or 'its top'}: {message}")

@@ -1,0 +1,158 @@
+"""Contract C2: 25 listed names, an exact test on the name, and real modules behind it."""
+
+import pytest
+
+from wasmexec import Executor, StatementRaised, Status
+
+NOT_IN_THIS_IMAGE = {"openai", "matplotlib", "matplotlib.pyplot"}
+LISTED = [
+    "string", "math", "itertools", "random", "warnings", "base64", "io", "json", "xml", "ssl", "time", "datetime",
+    "yaml", "httpx", "pandas", "numpy", "deepdiff", "passlib.hash", "jose", "jose.backends", "jose.constants",
+    "jose.utils", "openai", "matplotlib", "matplotlib.pyplot",
+]  # fmt: skip
+IN_THIS_IMAGE = [name for name in LISTED if name not in NOT_IN_THIS_IMAGE]
+
+
+def refusal(executor: Executor, statement: str) -> StatementRaised:
+    result = executor.run(statement)
+    assert result.status is Status.STATEMENT_RAISED
+    assert isinstance(result.error, StatementRaised)
+    assert result.error.type_name == "ImportError"
+    return result.error
+
+
+@pytest.mark.parametrize("name", IN_THIS_IMAGE)
+def test_every_listed_module_can_be_imported_in_each_form(executor: Executor, name: str) -> None:
+    top = name.partition(".")[0]
+    statement = f"""
+import {name}
+import {name} as alias
+found = __import__("{name}")
+return [{{"top": {top}.__name__, "alias": alias.__name__, "found": found.__name__}}]
+"""
+    assert executor.run(statement).rows == [{"top": top, "alias": name, "found": top}]
+
+
+@pytest.mark.parametrize("name", sorted(NOT_IN_THIS_IMAGE))
+def test_a_listed_module_that_the_image_lacks_says_so(executor: Executor, name: str) -> None:
+    assert refusal(executor, f"import {name}\nreturn []").exception_message == (
+        f"'{name}' is listed, not in this image ('full')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "nearest"),
+    [
+        ("import os", "os", "jose"),
+        ("import sys", "sys", "ssl"),
+        ("from xml.etree import ElementTree", "xml.etree", "xml"),
+        ("import json.decoder", "json.decoder", "json"),
+        ("import numpy.linalg", "numpy.linalg", "numpy"),
+        ("from numpy.random import default_rng", "numpy.random", "numpy"),
+        ("import jose.jwt", "jose.jwt", "jose"),
+        ("import passlib", "passlib", "passlib.hash"),
+        ("from passlib import hash", "passlib", "passlib.hash"),
+        ("import passlib.hash.bcrypt", "passlib.hash.bcrypt", "passlib.hash"),
+        ("import matplotlib.pyplot.figure", "matplotlib.pyplot.figure", "matplotlib.pyplot"),
+        ("import panda", "panda", "pandas"),
+        ("import yml", "yml", "yaml"),
+        ("import Json", "Json", "json"),
+        ("import builtins", "builtins", "jose.utils"),
+        ("import _wasmexec", "_wasmexec", "base64"),
+        ("__import__('os')", "os", "jose"),
+        ("__import__('os.path')", "os.path", "math"),
+    ],
+)
+def test_anything_else_is_refused_with_the_nearest_listed_name(
+    executor: Executor, line: str, name: str, nearest: str
+) -> None:
+    error = refusal(executor, f"log.info('before')\n{line}\nreturn []")
+    assert error.exception_message == (
+        f"import of {name!r} is not allowed: it is not in the list; the nearest listed name is {nearest!r}"
+    )
+    assert error.line == 2
+    assert error.traceback == (
+        f'Traceback (most recent call last):\n  File "<statement>", line 2, in <statement>\n    {line}\n'
+        f"ImportError: {error.exception_message}\n"
+    )
+
+
+def test_relative_imports_are_refused(executor: Executor) -> None:
+    message = "relative imports are not possible: a statement is not part of a package"
+    assert refusal(executor, "from . import json\nreturn []").exception_message == message
+    assert refusal(executor, "from .json import dumps\nreturn []").exception_message == message
+    assert refusal(executor, "__import__('json', level=1)\nreturn []").exception_message == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def f():\n    import os\nf()",
+        "class A:\n    import os",
+        "exec('import os')",
+        "exec('import os', {})",
+        "eval('__import__(\"os\")')",
+        "(lambda: __import__('os'))()",
+        "list(map(__import__, ['os']))",
+        "async def f():\n    import os\nawait f()",
+    ],
+)
+def test_the_gate_binds_every_frame_of_the_statement(executor: Executor, body: str) -> None:
+    message = "import of 'os' is not allowed: it is not in the list; the nearest listed name is 'jose'"
+    assert refusal(executor, f"{body}\nreturn []").exception_message == message
+
+
+def test_a_refused_import_can_be_caught_and_tells_its_name(executor: Executor) -> None:
+    statement = """
+try:
+    import subprocess
+except ImportError as error:
+    return [{"name": error.name, "type": type(error).__name__}]
+"""
+    assert executor.run(statement).rows == [{"name": "subprocess", "type": "ImportError"}]
+
+
+def test_a_name_must_be_a_str(executor: Executor) -> None:
+    error = executor.run("__import__(5)\nreturn []").error
+    assert isinstance(error, StatementRaised)
+    assert (error.type_name, error.exception_message) == ("TypeError", "module name must be a string")
+
+
+def test_listed_modules_import_what_they_like_for_themselves(executor: Executor) -> None:
+    statement = """
+import warnings, random
+return [{"sys": warnings.sys.platform, "os": random._os.sep}]
+"""
+    assert executor.run(statement).rows == [{"sys": "wasi", "os": "/"}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("from numpy import linalg\nv = round(linalg.det([[1.0, 2.0], [3.0, 5.0]]), 12)", -1.0),
+        ("import numpy\nv = numpy.linalg.norm([3, 4])", 5.0),
+        ("from numpy import fft\nv = abs(fft.fft([1, 0, 0, 0]))", [1.0, 1.0, 1.0, 1.0]),
+        ("from jose import jwt\nv = jwt.encode({'a': 1}, 'key', algorithm='HS256')",
+         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhIjoxfQ.Z4rGK-v6a2sWAUQdmALR3aYbXZviLr8j26a9ndx_bM4"),
+        ("from jose import jwt\nv = jwt.decode(jwt.encode({'a': 1}, 'k', algorithm='HS512'), 'k', ['HS512'])", {"a": 1}),
+        ("from jose.constants import ALGORITHMS\nv = ALGORITHMS.HS512", "HS512"),
+        ("from jose.utils import base64url_encode\nv = base64url_encode(b'Pz>').decode()", "UHo-"),
+        ("from passlib.hash import sha256_crypt\n"
+         "v = sha256_crypt.verify('pw', sha256_crypt.using(rounds=1000).hash('pw'))", True),
+        ("from passlib.hash import pbkdf2_sha256\nv = pbkdf2_sha256.using(rounds=10, salt=b'salt').hash('pw')",
+         "$pbkdf2-sha256$10$c2FsdA$cq7NFCRIh8MW4kAZx.AgtYiI8CmGFJCATTbiC0LZMho"),
+        ("import ssl\nv = ssl.create_default_context().check_hostname", True),
+        ("from xml import etree, dom, sax\nv = [etree.__name__, dom.__name__, sax.__name__]",
+         ["xml.etree", "xml.dom", "xml.sax"]),
+        ("from deepdiff import DeepDiff\nv = DeepDiff({'a': 1}, {'a': 2}).to_dict()",
+         {"values_changed": {"root['a']": {"new_value": 2, "old_value": 1}}}),
+        ("import yaml\nv = yaml.safe_load('a: [1, 2.5, x]')", {"a": [1, 2.5, "x"]}),
+        ("import io\nv = io.StringIO('a\\nb').readlines()", ["a\n", "b"]),
+        ("import httpx\nv = str(httpx.URL('https://example.com/a').join('b'))", "https://example.com/b"),
+        ("import pandas\nv = pandas.to_datetime('2024-02-29').strftime('%A')", "Thursday"),
+    ],
+)  # fmt: skip
+def test_what_the_gate_permits_is_usable(executor: Executor, statement: str, value: object) -> None:
+    result = executor.run(f"{statement}\nreturn [{{'value': v}}]")
+    result.raise_for_status()
+    assert result.rows == [{"value": value}]

@@ -1,0 +1,110 @@
+"""Frames and bounds: whatever bytes a guest presents, the answer is a frame or `BadFrame`."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasmexec._channel import BadFrame, Frame, LinearMemory, blob_part, pack_frame, parse_frame
+from wasmexec._outcome import read_error, read_rows, read_sleeping, read_where
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner)
+    | st.dictionaries(st.sampled_from(["kind", "error", "rows", "where", "line", "name", "type", "x"]), inner),
+)  # fmt: skip
+
+
+class KeptMemory(LinearMemory):
+    """Sixty-four bytes that live as long as this object."""
+
+    def __init__(self) -> None:
+        self.buffer = ctypes.create_string_buffer(64)
+        super().__init__(ctypes.addressof(self.buffer), lambda: 64)
+
+
+@given(st.integers(-(2**33), 2**33), st.integers(-(2**33), 2**33))
+def test_a_range_is_readable_only_inside_memory(pointer: int, length: int) -> None:
+    memory = KeptMemory()
+    if 0 <= pointer and 0 <= length and pointer + length <= 64:
+        assert memory.read(pointer, length) == bytes(length)
+        assert memory.view(pointer, length) == bytes(length)
+    else:
+        for method in (memory.read, memory.view):
+            with pytest.raises(BadFrame):
+                method(pointer, length)
+
+
+@pytest.mark.parametrize(("pointer", "length"), [(0, 64), (64, 0), (63, 1)])
+def test_the_edges_of_memory_are_inside(pointer: int, length: int) -> None:
+    KeptMemory().write(pointer, b"x" * length)
+
+
+@pytest.mark.parametrize(("pointer", "length"), [(0, 65), (64, 1), (65, 0), (-1, 1)])
+def test_beyond_the_edges_nothing_is_written(pointer: int, length: int) -> None:
+    memory = KeptMemory()
+    with pytest.raises(BadFrame):
+        memory.write(pointer, b"x" * length)
+    assert memory.buffer.raw == bytes(64)
+
+
+def test_a_view_cannot_be_written() -> None:
+    with pytest.raises(TypeError):
+        KeptMemory().view(0, 4)[0] = 1
+
+
+def test_a_packed_frame_parses_into_its_parts() -> None:
+    frame = parse_frame(memoryview(pack_frame({"a": [0, 2]}, b"xyz")))
+    assert (frame.head, bytes(frame.blob), bytes(blob_part(frame, frame.head["a"]))) == ({"a": [0, 2]}, b"xyz", b"xy")
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_frame_or_a_bad_frame(data: bytes) -> None:
+    try:
+        frame = parse_frame(memoryview(data))
+    except BadFrame:
+        return
+    assert isinstance(frame.head, dict)
+    assert len(frame.blob) == len(data) - 4 - struct.unpack_from("<I", data)[0]
+
+
+@given(JSON)
+def test_any_reference_is_inside_the_blob_or_a_bad_frame(reference: object) -> None:
+    frame = Frame({}, memoryview(b"0123456789"))
+    try:
+        part = blob_part(frame, reference)
+    except BadFrame:
+        return
+    assert isinstance(reference, list)
+    assert bytes(part) == b"0123456789"[reference[0] : sum(reference)]
+
+
+@given(st.dictionaries(st.sampled_from(["kind", "error", "rows", "where"]), JSON), st.binary(max_size=20))
+def test_readers_of_done_frames_refuse_or_return(head: dict[str, object], blob: bytes) -> None:
+    frame = Frame(head, memoryview(blob))
+    for read in (read_rows, read_error):
+        try:
+            read(frame)
+        except BadFrame:
+            pass
+    read_sleeping(frame)
+
+
+@given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_whatever_the_guest_says_of_its_place_is_a_place_or_none(data: bytes) -> None:
+    line, function = read_where(data)
+    assert line is None or line >= 0
+    assert function is None or 0 < len(function) <= 200
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**30, -(10**30), 10**19])
+def test_rows_keep_integers_of_any_size(number: int) -> None:
+    blob = json.dumps([{"a": number, "b": "1" * 30, "c": 1.5}]).encode()
+    rows, size = read_rows(Frame({"rows": [0, len(blob)]}, memoryview(blob)))
+    assert rows == [{"a": number, "b": "1" * 30, "c": 1.5}]
+    assert type(rows[0]["a"]) is int
+    assert size == len(blob)

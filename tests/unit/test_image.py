@@ -1,0 +1,163 @@
+"""Finding an image, and what is said when there is none or a wrong one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from fake_guest import IMPORTS, FakeGuest
+
+from wasmexec import ConfigError, Executor, ImageError, Limits, Status
+from wasmexec._image import find_image, read_manifest
+
+BUILD = "build it: python -m wasmexec image build"
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, with nothing in the environment that names an image."""
+    monkeypatch.setenv("WASMEXEC_CACHE", str(tmp_path))
+    monkeypatch.delenv("WASMEXEC_IMAGE", raising=False)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return folder
+
+
+def refusal(wanted: str | Path | None = None) -> str:
+    with pytest.raises(ImageError) as caught:
+        find_image(wanted)
+    return caught.value.message
+
+
+def change(manifest: Path, **fields: object) -> Path:
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **fields}))
+    return manifest
+
+
+def test_without_an_image_the_command_to_build_one_is_named(images: Path) -> None:
+    assert refusal() == f"no guest image at {images}/full.json or {images}/core.json; {BUILD}"
+    assert refusal("mine") == f"no guest image at {images}/mine.json; {BUILD}"
+    with pytest.raises(ImageError):
+        Executor()
+
+
+def test_the_full_image_is_preferred_to_the_core_image(images: Path) -> None:
+    core = FakeGuest().build(images, "core")
+    assert find_image().manifest == core
+    full = FakeGuest().build(images, "full")
+    assert find_image().manifest == full
+    assert find_image("core").manifest == core
+
+
+def test_an_image_is_named_by_argument_before_the_environment(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, elsewhere = FakeGuest().build(images, "core"), FakeGuest().build(tmp_path, "other")
+    monkeypatch.setenv("WASMEXEC_IMAGE", str(elsewhere))
+    assert find_image().manifest == elsewhere
+    assert find_image("core").manifest == core
+    monkeypatch.setenv("WASMEXEC_IMAGE", "core")
+    assert find_image().manifest == core
+    assert find_image(elsewhere).manifest == elsewhere
+    assert find_image(str(elsewhere)).manifest == elsewhere
+
+
+def test_a_damaged_manifest_is_refused(images: Path) -> None:
+    manifest = images / "full.json"
+    for content in ("", "[]", "{}", '{"name": 1}'):
+        manifest.write_text(content)
+        assert refusal().startswith(f"the image manifest {manifest} is damaged (")
+
+
+def test_a_module_of_another_size_is_refused(images: Path) -> None:
+    manifest = FakeGuest().build(images, "full")
+    size = (images / "full.cwasm").stat().st_size
+    change(manifest, size=size + 1)
+    assert refusal() == f"{images}/full.cwasm has {size:,} bytes, its manifest says {size + 1:,}; {BUILD}"
+
+
+def test_a_missing_module_is_refused(images: Path) -> None:
+    FakeGuest().build(images, "full")
+    (images / "full.cwasm").unlink()
+    assert refusal() == f'the image "full" lacks its file {images}/full.cwasm; {BUILD}'
+
+
+def test_a_manifest_cannot_name_a_file_elsewhere(images: Path, tmp_path: Path) -> None:
+    manifest = FakeGuest().build(images, "full")
+    (tmp_path / "evil.cwasm").write_bytes((images / "full.cwasm").read_bytes())
+    change(manifest, cwasm="../evil.cwasm")
+    assert refusal() == f'the image "full" lacks its file {images}/evil.cwasm; {BUILD}'
+
+
+def test_the_hash_is_compared_when_asked(images: Path) -> None:
+    manifest = FakeGuest().build(images, "full")
+    content = (images / "full.cwasm").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    change(manifest, sha256=sha256)
+    find_image().verify_hash()
+    (images / "full.cwasm").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ImageError, match=f"its manifest says {sha256}; {BUILD}$"):
+        read_manifest(manifest).verify_hash()
+
+
+def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
+    manifest = FakeGuest().build(images, "full")
+    (images / "full.cwasm").write_bytes(b"x" * 1000)
+    change(manifest, size=1000)
+    with pytest.raises(ImageError, match=f"^the image full.cwasm does not fit this engine .*; {BUILD.replace('it', 'it again')}$"):
+        Executor()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("wasi_snapshot_preview1", "fd_write"), ("env", "log"), ("wasmexec", "shell")]
+)
+def test_an_image_that_imports_more_than_allowed_is_refused(images: Path, module: str, name: str) -> None:
+    FakeGuest(imports=f'{IMPORTS} (import "{module}" "{name}" (func $x (param i32)))').build(images, "full")
+    with pytest.raises(ImageError, match=f"^the image imports {module}.{name}, which no image may$"):
+        Executor()
+
+
+def test_an_image_that_imports_memory_is_refused(images: Path) -> None:
+    FakeGuest(imports=f'{IMPORTS} (import "wasmexec" "memory2" (global i32))').build(images, "full")
+    with pytest.raises(ImageError, match="^the image imports wasmexec.memory2, which no image may$"):
+        Executor()
+
+
+def test_an_image_whose_import_has_another_type_is_refused(images: Path) -> None:
+    imports = IMPORTS.replace('"reply" (func $reply (param i32 i32) (result i32))', '"reply" (func $reply (param i64))')
+    FakeGuest(imports=imports).build(images, "full")
+    with pytest.raises(ImageError, match="^the image does not fit the host functions: .*wasmexec::reply"):
+        Executor()
+
+
+@pytest.mark.parametrize("name", ["wx_step", "wx_channel", "wx_reserve", "wx_where", "_initialize"])
+def test_an_image_that_lacks_an_export_is_refused(images: Path, name: str) -> None:
+    FakeGuest(omit_export=name).build(images, "full")
+    with pytest.raises(ImageError, match=f"^the image lacks the export {name}$"):
+        Executor()
+
+
+def test_an_image_whose_export_has_another_type_is_refused(images: Path) -> None:
+    wrong = '(func (export "wx_step") (param i64) (result i32) (i32.const 3))'
+    FakeGuest(omit_export="wx_step", extra=wrong).build(images, "full")
+    with pytest.raises(ImageError, match=r"^the image exports wx_step as \(i64\) -> \(i32\), expected is \(\) -> \(i32\)$"):
+        Executor()
+
+
+def test_an_image_that_exports_something_else_under_a_known_name_is_refused(images: Path) -> None:
+    FakeGuest(omit_export="wx_step", extra='(global (export "wx_step") i32 (i32.const 3))').build(images, "full")
+    with pytest.raises(ImageError, match="^the image lacks the export wx_step$"):
+        Executor()
+
+
+def test_a_memory_limit_below_the_image_is_a_configuration_error(images: Path) -> None:
+    FakeGuest(pages=32).build(images, "full")
+    with Executor() as executor:
+        refused = executor.run("", limits=Limits(memory_bytes=2 * 2**20 - 1))
+        assert (refused.status, type(refused.error)) == (Status.CONFIG_REFUSED, ConfigError)
+        assert str(refused.error) == (
+            'limits: memory_bytes must be at least 2,097,152 for the image "full", not 2,097,151'
+        )
+        assert executor.run("", limits=Limits(memory_bytes=2 * 2**20)).status == Status.FINISHED_NO_DATA

@@ -1,0 +1,1 @@
+"""Code that the build runs inside a guest; it imports nothing of wasmbuild."""

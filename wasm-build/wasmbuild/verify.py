@@ -1,0 +1,203 @@
+"""Checks a built image: imports and exports, modules, a smoke run of each recipe, and the sweep over C code.
+
+Everything in the guest runs through the host's public `Executor`, each part in a fresh instance.
+"""
+
+import concurrent.futures
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import wasmexec
+from wasmbuild.errors import BuildError
+from wasmbuild.link import check_module
+from wasmbuild.snapshot import BUILD_EXPORTS
+
+OnStep = Callable[[str, int, int], None]
+_SWEEP = Path(__file__).parent / "guestside" / "sweep.py"
+# More traps than this in one module, and it is broken as a whole.
+_MOST_TRAPS = 25
+
+# The gate binds the statement's own frames, so code run with the real builtins is as free as a library.
+_PRELUDE = """
+import warnings
+sys = warnings.sys
+builtins = sys.modules["builtins"]
+space = {"__builtins__": builtins, "__name__": "wasmexec_verify"}
+def load(source, name):
+    builtins.exec(builtins.compile(source, name, "exec"), space)
+"""
+_MODULES = _PRELUDE + """
+import json
+image = json.loads(open("/wasmexec/image.json").read())
+problems = {}
+for name in INPUT_DATA[0]["modules"]:
+    try:
+        builtins.__import__(name)
+    except BaseException as error:
+        problems[name] = repr(error)
+return [{"image": image, "builtin": list(sys.builtin_module_names), "problems": problems}]
+"""
+_SMOKE = _PRELUDE + """
+path = "/wasmexec/smoke/" + INPUT_DATA[0]["recipe"] + ".py"
+with open(path) as file:
+    load(file.read(), path)
+return [{"ok": True}]
+"""
+_GROUPS = _PRELUDE + """
+load(INPUT_DATA[0]["sweep"], "/sweep.py")
+return [{"group": group} for group in space["groups"]()]
+"""
+_SWEEP_GROUP = _PRELUDE + """
+job = INPUT_DATA[0]
+load(job["sweep"], "/sweep.py")
+return [{"targets": space["sweep"](job["group"], job["skip"], log.debug)}]
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with an image.
+
+    Attributes:
+        step: interface, modules, smoke or sweep.
+        subject: the import, module, recipe or C target.
+        details: more lines, such as a traceback; may be empty.
+    """
+
+    step: str
+    subject: str
+    message: str
+    details: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class SweepCount:
+    """How much a sweep touched."""
+
+    groups: int = 0
+    targets: int = 0
+
+
+def verify_image(
+    *,
+    manifest_file: Path,
+    wasm: Path,
+    smoke: Iterable[str],
+    needs_smoke: Iterable[str],
+    expected_modules: Iterable[str],
+    on_step: OnStep,
+    jobs: int,
+) -> list[Finding]:
+    """Run every check; an empty list means that the image is fine."""
+    findings = check_interface(wasm)
+    on_step("interface", 1, 1)
+    smoke = list(smoke)
+    findings += [Finding("smoke", name, "the recipe has no smoke.py") for name in needs_smoke if name not in smoke]
+    with wasmexec.Executor(manifest_file, workers=jobs) as executor:
+        findings += check_modules(executor, list(expected_modules))
+        on_step("modules", 1, 1)
+        findings += run_smoke(executor, smoke, on_step)
+        found, _ = run_sweep(executor, on_step, jobs)
+        findings += found
+    return findings
+
+
+def check_interface(wasm: Path) -> list[Finding]:
+    """Imports and exports of the snapshot."""
+    if not wasm.exists():
+        return [Finding("interface", wasm.name, "the snapshot is not in the cache; build the image again")]
+    try:
+        check_module(wasm.read_bytes(), without=BUILD_EXPORTS)
+    except BuildError as error:
+        return [Finding("interface", "module", str(error))]
+    return []
+
+
+def check_modules(executor: wasmexec.Executor, expected: list[str]) -> list[Finding]:
+    """Every module that a recipe promises is listed in the image and can be imported."""
+    row, failure = _run(executor, _MODULES, {"modules": expected})
+    if row is None:
+        return [Finding("modules", "list", *failure)]
+    listed = set(row["image"]["modules"])
+    findings = [
+        Finding("modules", name, "a recipe promises it, and image.json does not list it")
+        for name in expected
+        if name.split(".")[0] not in listed
+    ]
+    return findings + [Finding("modules", name, f"cannot be imported: {why}") for name, why in row["problems"].items()]
+
+
+def run_smoke(executor: wasmexec.Executor, recipes: list[str], on_step: OnStep) -> list[Finding]:
+    """Run each recipe's smoke.py."""
+    findings = []
+    for number, recipe in enumerate(recipes, 1):
+        row, failure = _run(executor, _SMOKE, {"recipe": recipe})
+        if row is None:
+            findings.append(Finding("smoke", recipe, *failure))
+        on_step("smoke", number, len(recipes))
+    return findings
+
+
+def run_sweep(
+    executor: wasmexec.Executor, on_step: OnStep, jobs: int, only: Iterable[str] = ()
+) -> tuple[list[Finding], SweepCount]:
+    """Sweep every module with C code, or those in `only`; where a guest died, the sweep goes on behind that target."""
+    source = _SWEEP.read_text(encoding="utf-8")
+    groups = list(only)
+    if not groups:
+        result = executor.run(_GROUPS, input_data=[{"sweep": source}], limits=_LIMITS)
+        if not result.status.succeeded:
+            return [Finding("sweep", "groups", *_why(result))], SweepCount()
+        groups = [row["group"] for row in result.rows]
+    findings: list[Finding] = []
+    count = SweepCount(groups=len(groups))
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(_sweep_group, executor, group, source) for group in groups]
+        for number, future in enumerate(concurrent.futures.as_completed(waiting), 1):
+            found, targets = future.result()
+            findings += found
+            count.targets += targets
+            on_step("sweep", number, len(groups))
+    return sorted(findings, key=lambda finding: finding.subject), count
+
+
+def _sweep_group(executor: wasmexec.Executor, group: str, source: str) -> tuple[list[Finding], int]:
+    findings: list[Finding] = []
+    skip: list[str] = []
+    while True:
+        job = {"sweep": source, "group": group, "skip": skip}
+        result = executor.run(_SWEEP_GROUP, input_data=[job], limits=_LIMITS)
+        if result.status.succeeded:
+            return findings, int(result.rows[0]["targets"])
+        last = next((record.message for record in reversed(result.logs) if record.level == "debug"), None)
+        if last is None or last in skip or len(skip) >= _MOST_TRAPS:
+            return [*findings, Finding("sweep", group, *_why(result))], 0
+        skip.append(last)
+        # Time is not a trap: some C functions are there to wait or to count for ever.
+        if result.status != wasmexec.Status.TIMED_OUT:
+            findings.append(Finding("sweep", last, *_why(result)))
+
+
+_LIMITS = wasmexec.Limits(
+    wall_seconds=120, cpu_seconds=60, memory_bytes=2 << 30, log_bytes=256 << 20, log_records=5_000_000
+)
+
+
+def _run(
+    executor: wasmexec.Executor, statement: str, row: dict[str, Any]
+) -> tuple[dict[str, Any] | None, tuple[str, str]]:
+    result = executor.run(statement, input_data=[row], limits=_LIMITS)
+    if result.status.succeeded and result.rows:
+        return result.rows[0], ("", "")
+    return None, _why(result)
+
+
+def _why(result: wasmexec.Result) -> tuple[str, str]:
+    error = result.error
+    if error is None:
+        return f"ended with status {int(result.status)} and no rows", ""
+    details = getattr(error, "traceback", "") or json.dumps(error.fields(), default=str)
+    return f"{type(error).__name__}: {error}", str(details)
