@@ -112,7 +112,7 @@ class FakeGuest:
         data = {HEADER: struct.pack("<16I", *words), WHERE: self.where, OUTBOX: self.outbox, **self.data}
         segments = "\n".join(f'(data (i32.const {at}) "{_escape(content)}")' for at, content in data.items())
         exports = {
-            "_initialize": "(func (export \"_initialize\"))",
+            "_initialize": '(func (export "_initialize"))',
             "wx_channel": f'(func (export "wx_channel") (result i32) (i32.const {HEADER}))',
             "wx_reserve": f'(func (export "wx_reserve") (param $size i32) (result i32) {self.reserve})',
             "wx_where": f'(func (export "wx_where") (result i32) {self.where_step} (i32.const {len(self.where)}))',

@@ -136,8 +136,9 @@ def bind_inputs(
     """Give the namespace the data of one execution; an INPUT_DATA<n> that the source names and nobody wired is None."""
     namespace["DATA_CHECKPOINT"] = checkpoint
     namespace["LocalVariable"] = LocalVariables(local_values)
-    for name in _EXTRA_INPUT.findall(source):
-        namespace[name] = None
+    if "INPUT_DATA" in source:
+        for name in _EXTRA_INPUT.findall(source):
+            namespace[name] = None
     namespace["INPUT_DATA"] = inputs[0] if inputs else None
     for number in range(2, len(inputs) + 1):
         namespace[f"INPUT_DATA{number}"] = inputs[number - 1]

@@ -1,4 +1,4 @@
-"""Prepares the guest before its memory is frozen into the image, and serves each instance's frames afterwards."""
+"""Prepares the guest before its memory is frozen into the image."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import BuiltinImporter, ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import _wasmexec
-
-from . import hostcall, logs, loop, reseed, rows, warmup
-from .check import check
-from .execution import DONE, Execution, Frame
+from . import memory
 
 IMAGE_FILE = Path("/wasmexec/image.json")
 WARMUP_FOLDER = Path("/wasmexec/warmup")
@@ -30,8 +26,10 @@ MAX_RECURSION = 3000
 """What sys.setrecursionlimit is held to: the native stack of the guest bears this many levels."""
 
 _not_in_image: dict[str, str] = {}
-_execution: Execution | None = None
-_decode = json.JSONDecoder().decode
+"""Listed module -> image that lacks it."""
+
+step: Callable[[], int]
+"""Serves one frame of the host and gives the new state; called by wx_step. Set by `prepare`."""
 
 
 class DottedBuiltinFinder:
@@ -47,34 +45,58 @@ class DottedBuiltinFinder:
 
 def prepare() -> None:
     """Import what the image promises, exercise it, and leave no trace but warm caches. Called once, by wx_boot."""
-    global _execution
+    _fill()
+    # Whatever `_fill` has let go of by returning is a hole by now.
+    memory.fill_holes()
+    _arm()
+    gc.freeze()
+    gc.disable()
+
+
+def _fill() -> None:
     sys.meta_path.insert(1, DottedBuiltinFinder)
     sys.argv[:] = [""]
     os.environ.update(HOME="/tmp", MPLBACKEND="agg", MPLCONFIGDIR="/tmp/matplotlib")
     _hold_recursion_limit()
-    loop.install()
     image: dict[str, Any] = json.loads(IMAGE_FILE.read_text("utf-8"))
     _not_in_image.update(dict.fromkeys(image["not_in_image"], image["name"]))
     filters = list(warnings.filters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in image["preload"]:
-            importlib.import_module(name)
-        if "httpx" in image["modules"]:
-            importlib.import_module("wasmexec_guest.transports").install()
-        rows.prepare()
-        reseed.prepare()
-        for path in sorted(WARMUP_FOLDER.glob("*.py")) if WARMUP_FOLDER.is_dir() else ():
-            exec(compile(path.read_text("utf-8"), str(path), "exec"), {"__name__": f"warmup_{path.stem}"})
-    logs.install()
-    warmup.run(lambda: Execution(_not_in_image), serve)
+        _import(image)
     _forget_traces(filters)
+
+
+def _import(image: dict[str, Any]) -> None:
+    """Import and exercise everything, our own modules last: they take part in every run."""
+    for name in image["preload"]:
+        importlib.import_module(name)
+    for path in sorted(WARMUP_FOLDER.glob("*.py")) if WARMUP_FOLDER.is_dir() else ():
+        exec(compile(path.read_text("utf-8"), str(path), "exec"), {"__name__": f"warmup_{path.stem}"})
+    importlib.import_module("asyncio")
+    memory.fill_holes()
+    from . import execution, logs, loop, reseed, rows, service, warmup
+
+    if "httpx" in image["modules"]:
+        importlib.import_module("wasmexec_guest.transports").install()
+    loop.install()
+    rows.prepare()
+    reseed.prepare()
+    logs.install()
+    runner = warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve)
+    memory.move_code(memory.functions_called(runner.run_once))
+    runner.run_often()
+
+
+def _arm() -> None:
+    """Make the execution that an instance is for, and what must be the last before the snapshot."""
+    global step
+    from . import logs, reseed, service
+
+    logs.reset()
     reseed.clear()
-    _execution = Execution(_not_in_image)
-    gc.collect()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    service.prepare(_not_in_image)
+    step = service.step
 
 
 def _hold_recursion_limit() -> None:
@@ -99,31 +121,6 @@ def _forget_traces(filters: list[Any]) -> None:
     linecache.clearcache()
     decimal.getcontext().clear_flags()
     logging.root.handlers.clear()
-    logs.reset()
     for path in Path("/tmp").glob("*"):
         if path.is_file():
             path.unlink()
-
-
-def serve(frame: Mapping[str, Any], blob: memoryview, running: Execution) -> Frame:
-    """The answer to one frame of the host."""
-    kind = frame["kind"]
-    if kind == "run":
-        return running.start(frame, blob)
-    if kind == "resume":
-        return running.resume(frame, blob)
-    if kind == "check":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            problems = check(frame["statement"], _not_in_image)
-        return DONE, {"kind": "done", "outcome": "checked", "problems": problems}, b""
-    raise ValueError(f"unknown kind of frame: {kind!r}")
-
-
-def step() -> int:
-    """Take a frame from the inbox, serve it, put the answer into the outbox; gives the new state. Called by wx_step."""
-    assert _execution is not None
-    text, blob = _wasmexec.take_inbox()
-    state, head, answer_blob = serve(_decode(text), blob, _execution)
-    _wasmexec.put_outbox(hostcall.to_frame(head), answer_blob)
-    return state

@@ -108,21 +108,31 @@ class GuestLoop(base_events.BaseEventLoop):
         if call is not None and not call.done():
             call.set_exception(error)
 
-    def run_until_idle(self, main: asyncio.Future[Any]) -> None:
-        """Run callbacks until `main` is done or nothing is ready. What a callback may raise (SystemExit) comes out."""
-        hooks = sys.get_asyncgen_hooks()
+    def enter(self) -> None:
+        """Become the running loop."""
         sys.set_asyncgen_hooks(self._asyncgen_firstiter_hook, self._asyncgen_finalizer_hook)
         self._thread_id = threading.get_ident()
         events._set_running_loop(self)
-        try:
-            while True:
+
+    def leave(self) -> None:
+        """Be no longer the running loop."""
+        events._set_running_loop(None)
+        self._thread_id = None
+        sys.set_asyncgen_hooks(None, None)
+
+    def run_until_idle(self, main: asyncio.Future[Any]) -> None:
+        """Run callbacks until `main` is done or nothing is ready. What a callback may raise (SystemExit) comes out."""
+        ready = self._ready
+        while True:
+            if self._scheduled:
                 self._run_once()
-                if main.done() or not (self._ready or self._is_timer_due()):
-                    return
-        finally:
-            events._set_running_loop(None)
-            self._thread_id = None
-            sys.set_asyncgen_hooks(*hooks)
+            else:
+                for _ in range(len(ready)):
+                    handle = ready.popleft()
+                    if not handle.cancelled():
+                        handle._run()
+            if main.done() or not (ready or self._is_timer_due()):
+                return
 
     def _is_timer_due(self) -> bool:
         scheduled = self._scheduled

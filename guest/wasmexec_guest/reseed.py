@@ -17,7 +17,10 @@ from typing import Any
 
 import _wasmexec
 
-_seeders: list[Callable[[], object]] = [random.seed, _wasmexec.reseed_crypto]
+_generator: random.Random = random._inst
+
+# The C method itself: the Python one above it only adds what `clear` does once.
+_seeders: list[Callable[[], object]] = [super(random.Random, _generator).seed, _wasmexec.reseed_crypto]
 
 
 def _numpy_seeder(numpy: Any) -> Callable[[], None]:
@@ -48,6 +51,7 @@ def clear() -> None:
     tempfile._name_sequence = None  # type: ignore[attr-defined]
     setattr(uuid, "_node", None)  # noqa: B010
     setattr(uuid, "_last_timestamp", None)  # noqa: B010
+    setattr(_generator, "gauss_next", None)  # noqa: B010
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         # Seeding the bit generator alone would leave half a pair of normal deviates behind.

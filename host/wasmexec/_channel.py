@@ -21,7 +21,7 @@ import orjson
 MAGIC = 0x31435857
 VERSION = 1
 HEADER_BYTES = 64
-MAX_HEAD_BYTES = 8 * 1024 * 1024
+MAX_HEAD_BYTES = 4 * 1024 * 1024
 """A head carries calls or one error, never rows or bodies."""
 MAX_WHERE_BYTES = 64 * 1024
 _WORD = struct.Struct("<I")
@@ -35,6 +35,10 @@ _PYBUF_READ = 0x100
 
 class BadFrame(Exception):
     """The guest broke a rule of the channel; the text says which."""
+
+
+class InboxRefused(Exception):
+    """The guest has no memory for a frame of this size."""
 
 
 class State(enum.IntEnum):
@@ -132,10 +136,11 @@ class Channel:
             raise BadFrame(f"header has magic {header.magic:#x} and version {header.version}")
         return header
 
-    def send(self, head: bytes, blobs: Sequence[bytes] = ()) -> bool:
-        """Put a frame into the inbox; False if the guest has no memory for it.
+    def send(self, head: bytes, blobs: Sequence[bytes] = ()) -> None:
+        """Put a frame into the inbox.
 
         Raises:
+            InboxRefused: the guest has no memory for it.
             BadFrame: the inbox that the guest offers is too small or not in its memory.
         """
         memory = self._memory
@@ -145,7 +150,7 @@ class Channel:
         if length > capacity:
             pointer = self._reserve(length)
             if pointer == 0:
-                return False
+                raise InboxRefused
             header = self.header()
             if header.inbox_ptr != pointer or header.inbox_cap < length:
                 raise BadFrame(f"the guest reserved {header.inbox_cap} bytes for a frame of {length}")
@@ -156,7 +161,6 @@ class Channel:
             memory.write(position, blob)
             position += len(blob)
         memory.set_word(self._address + 16, length)
-        return True
 
     def receive(self, header: Header, max_bytes: int) -> Frame:
         """The frame in the outbox.

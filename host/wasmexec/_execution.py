@@ -10,6 +10,7 @@ share; the guest is only ever touched by the worker that holds the execution in 
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import threading
@@ -18,20 +19,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _outcome, _traps
-from ._channel import BadFrame, Frame, State
+from . import _ending, _outcome
+from ._channel import BadFrame, Frame, InboxRefused, State
+from ._ending import NOWHERE, Facts, Place, Stop
 from ._hostcalls.log import LogCapability
 from ._instance import Instance, StopGuest
 from ._traps import GuestTrap
-from .errors import (
-    CpuLimitError,
-    ExecutionCancelled,
-    GuestLostError,
-    MemoryLimitError,
-    OutputError,
-    TimeLimitError,
-    WasmexecError,
-)
+from .errors import OutputError, WasmexecError
 from .result import LogRecord, Problem, Result, Usage, UsageCounter
 from .status import Status
 
@@ -51,19 +45,8 @@ MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
 """What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
 MAX_STDIO_TAIL_BYTES = 8192
 WHERE_CPU_SECONDS = 0.25
-NEARLY_ALL_MEMORY = 0.9
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
-
-
-class Stop(enum.Enum):
-    """Why the host ended a guest that would have gone on."""
-
-    WALL = "wall"
-    CPU = "cpu"
-    CANCELLED = "cancelled"
-    LOCATING = "locating"
-    """It did more than it should while it was asked where it had been."""
 
 
 class Phase(enum.Enum):
@@ -122,7 +105,7 @@ class Execution:
         self._calls: CallTable | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._parked = 0
-        self._asleep_at: tuple[int | None, str | None] | None = None
+        self._asleep_at: Place | None = None
         self._stdio = b""
         self._started = 0.0
         self._wall_deadline = math.inf
@@ -152,6 +135,7 @@ class Execution:
         """Go on until the guest waits or ends; called by a worker."""
         with self._lock:
             self._phase = Phase.RUNNING
+        self._cpu_mark = time.thread_time()
         try:
             result = self._advance()
         except BaseException as error:  # the caller must hear of our own faults, and the worker must live on
@@ -179,13 +163,14 @@ class Execution:
                 frame = self._exchange(*self._answers())
             return self._read_done(frame)
         except StopGuest as stop:
-            return self._stopped(stop.args[0])
+            return self._failed(*_ending.stopped(stop.args[0], self._facts(self._locate())))
         except GuestTrap as trap:
-            return self._died(trap)
+            return self._trapped(trap)
         except BadFrame as error:
-            return self._lost(f"the guest broke the channel: {error}", "bad-frame")
-        except MemoryLimitError as error:
-            return self._failed(Status.RUNTIME_FAILED, error)
+            return self._failed(*_ending.lost(f"the guest broke the channel: {error}", "bad-frame", self._facts()))
+        except InboxRefused:
+            text = "the inputs do not fit into the memory of the guest"
+            return self._failed(*_ending.out_of_memory(text, self._facts()))
 
     def _exchange(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""
@@ -194,13 +179,10 @@ class Execution:
         self._asleep_at = None
         ticker = self._services.guest.ticker
         ticker.enter()
-        self._cpu_mark = time.thread_time()
         try:
-            if not instance.channel.send(head, blobs):
-                raise self._out_of_memory("the inputs do not fit into the memory of the guest")
+            instance.channel.send(head, blobs)
             state = instance.step()
         finally:
-            self._cpu_used += time.thread_time() - self._cpu_mark
             ticker.leave()
         header = instance.channel.header()
         kind = _FRAME_KINDS.get(state)
@@ -232,6 +214,7 @@ class Execution:
             if self._cancelled or (calls is not None and calls.has_answers):
                 return True
             self._phase = Phase.WAITING
+            self._cpu_used = self._cpu_seconds()
             self._asleep_at = asleep_at
             self._parked += 1
             ticket = self._parked
@@ -258,56 +241,35 @@ class Execution:
             return self._failed(Status.OUTPUT_REFUSED, error, dropped=dropped)
         self._warnings += accepted.warnings
         status = (
-            Status.FINISHED_WITH_ERRORS if self._log.has_errors
-            else Status.FINISHED if accepted.rows else Status.FINISHED_NO_DATA
+            Status.FINISHED_WITH_ERRORS
+            if self._log.has_errors
+            else Status.FINISHED
+            if accepted.rows
+            else Status.FINISHED_NO_DATA
         )
         return self._finished(status, rows=accepted.rows, output_bytes=size, dropped=dropped)
 
-    def _stopped(self, reason: Stop) -> Result:
-        used = time.monotonic() - self._started
-        line, function = self._locate()
-        where = _where_text(line, function)
-        limits = self._limits
-        if reason is Stop.CANCELLED:
-            return self._failed(Status.CANCELLED, ExecutionCancelled(f"cancelled{where}", line=line, function=function))
-        if reason is Stop.CPU:
-            return self._failed(Status.TIMED_OUT, CpuLimitError(
-                f"out of processor time ({limits.cpu_seconds:g} s){where}",
-                limit=limits.cpu_seconds, used=self._cpu_used, line=line, function=function,
-            ))
-        return self._failed(Status.TIMED_OUT, TimeLimitError(
-            f"out of time ({limits.wall_seconds:g} s){where}",
-            limit=limits.wall_seconds, used=used, line=line, function=function,
-        ))
+    def _facts(self, place: Place = NOWHERE) -> Facts:
+        instance = self._instance
+        return Facts(
+            limits=self._limits,
+            wall_seconds=time.monotonic() - self._started if self._started else 0.0,
+            cpu_seconds=self._cpu_seconds(),
+            memory_bytes=0 if instance is None else instance.memory.size(),
+            last_words=self._stdio,
+            place=place,
+        )
 
-    def _died(self, trap: GuestTrap) -> Result:
+    def _trapped(self, trap: GuestTrap) -> Result:
         instance = self._instance
         if instance is None:
-            return self._lost(f"no instance could be created: {trap.detail}", "engine")
-        line, function = self._locate()
-        where = _where_text(line, function)
-        try:
+            return self._failed(*_ending.lost(f"no instance could be created: {trap.detail}", "engine", self._facts()))
+        place = self._locate()
+        exit_code = None
+        with contextlib.suppress(BadFrame):
             header = instance.channel.header()
-        except BadFrame:
-            header = None
-        if header is not None and header.state == State.EXITED:
-            return self._lost(
-                f"the statement ended the interpreter (exit code {header.exit_code}){where}", "exit", line, function
-            )
-        if instance.memory.size() > NEARLY_ALL_MEMORY * self._limits.memory_bytes:
-            error = self._out_of_memory(f"the guest ran out of memory and died{where}", line, function)
-            return self._failed(Status.RUNTIME_FAILED, error)
-        return self._lost(f"{_traps.describe(trap.code)}{where}", trap.code, line, function)
-
-    def _out_of_memory(self, text: str, line: int | None = None, function: str | None = None) -> MemoryLimitError:
-        limit = self._limits.memory_bytes
-        used = 0 if self._instance is None else self._instance.memory.size()
-        return MemoryLimitError(f"{text} (limit {limit:,} bytes)", limit=limit, used=used, line=line, function=function)
-
-    def _lost(self, message: str, trap: str, line: int | None = None, function: str | None = None) -> Result:
-        detail = self._stdio.decode("utf-8", "replace")
-        error = GuestLostError(message, trap=trap, detail=detail, line=line, function=function)
-        return self._failed(Status.RUNTIME_FAILED, error)
+            exit_code = header.exit_code if header.state == State.EXITED else None
+        return self._failed(*_ending.trapped(trap, exit_code, self._facts(place)))
 
     def _failed(self, status: Status, error: WasmexecError, dropped: int | None = None) -> Result:
         if self._order.masker is not None:
@@ -323,7 +285,7 @@ class Execution:
         output_bytes: int = 0,
         dropped: int | None = None,
     ) -> Result:
-        instance, counter, mask = self._instance, self._usage, self._order.masker
+        facts, counter, mask = self._facts(), self._usage, self._order.masker
         if mask is not None:
             self._warnings = list(map(mask, self._warnings))
         return Result(
@@ -333,9 +295,9 @@ class Execution:
             log_dropped=self._log.dropped() if dropped is None else dropped,
             error=error,
             usage=Usage(
-                wall_seconds=time.monotonic() - self._started if self._started else 0.0,
-                cpu_seconds=self._cpu_used,
-                peak_memory_bytes=0 if instance is None else instance.memory.size(),
+                wall_seconds=facts.wall_seconds,
+                cpu_seconds=facts.cpu_seconds,
+                peak_memory_bytes=facts.memory_bytes,
                 output_bytes=output_bytes,
                 http_requests=counter.http_requests,
                 http_bytes_sent=counter.http_bytes_sent,
@@ -360,10 +322,10 @@ class Execution:
         if self._calls is not None:
             self._calls.close()
 
-    def _locate(self) -> tuple[int | None, str | None]:
-        """Line and function where the statement was, as far as a guest that may be broken can tell."""
+    def _locate(self) -> Place:
+        """Ask a guest that may be broken; where a waiting one waits is known."""
         if self._instance is None:
-            return None, None
+            return NOWHERE
         if self._asleep_at is not None:
             return self._asleep_at
         ticker = self._services.guest.ticker
@@ -372,7 +334,7 @@ class Execution:
         try:
             return _outcome.read_where(self._instance.where())
         except (GuestTrap, BadFrame, StopGuest):
-            return None, None
+            return NOWHERE
         finally:
             ticker.leave()
 
@@ -381,6 +343,12 @@ class Execution:
             raise StopGuest(Stop.CANCELLED)
         if time.monotonic() >= self._wall_deadline:
             raise StopGuest(Stop.WALL)
+        if self._cpu_seconds() > self._limits.cpu_seconds:
+            raise StopGuest(Stop.CPU)
+
+    def _cpu_seconds(self) -> float:
+        """Processor time so far, what this thread did around the guest included; only for the worker that runs it."""
+        return self._cpu_used + time.thread_time() - self._cpu_mark
 
     def _block(self, event: threading.Event, seconds: float = math.inf) -> None:
         """Hold this thread until the event is set, the seconds are over or the execution is to end."""
@@ -469,15 +437,7 @@ class Execution:
                 raise StopGuest(Stop.LOCATING)
             return
         self._stop_if_due()
-        if self._cpu_used + time.thread_time() - self._cpu_mark > self._limits.cpu_seconds:
-            raise StopGuest(Stop.CPU)
 
     def _refuse_while_locating(self) -> None:
         if self._where_deadline is not None:
             raise StopGuest(Stop.LOCATING)
-
-
-def _where_text(line: int | None, function: str | None) -> str:
-    if line is None:
-        return ""
-    return f" at line {line}" if not function or function.startswith("<") else f" at line {line}, in {function}()"

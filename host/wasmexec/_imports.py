@@ -104,8 +104,15 @@ def link_host_functions(linker: wasmtime.Linker) -> None:
         kinds = [wasmtime.ValType.i64() if letter == "I" else wasmtime.ValType.i32() for letter in signature]
         function_type = wasmtime.FuncType(kinds, [wasmtime.ValType.i32()])
         error = bindings.wasmtime_linker_define_func_unchecked(
-            linker.ptr(), HOST_MODULE.encode(), len(HOST_MODULE), name.encode(), len(name), function_type.ptr(),
-            ctypes.cast(callback, bindings.wasmtime_func_unchecked_callback_t), None, _NO_FINALIZER,
+            linker.ptr(),
+            HOST_MODULE.encode(),
+            len(HOST_MODULE),
+            name.encode(),
+            len(name),
+            function_type.ptr(),
+            ctypes.cast(callback, bindings.wasmtime_func_unchecked_callback_t),
+            None,
+            _NO_FINALIZER,
         )
         if error:
             raise wasmtime.WasmtimeError._from_ptr(error)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import orjson
 
 from ._channel import BadFrame, Frame, blob_part
+from ._ending import NOWHERE, Place
 from .errors import (
     InputError,
     OutputError,
@@ -49,9 +50,13 @@ def read_problems(frame: Frame) -> list[Problem]:
         raise BadFrame("no list of problems")
     return [
         Problem(
-            rule=_text(item, "rule"), message=_text(item, "message"), line=_number(item, "line") or 1,
-            column=_number(item, "column") or 1, end_line=_number(item, "end_line"),
-            end_column=_number(item, "end_column"), text=_text(item, "text"),
+            rule=_text(item, "rule"),
+            message=_text(item, "message"),
+            line=_number(item, "line") or 1,
+            column=_number(item, "column") or 1,
+            end_line=_number(item, "end_line"),
+            end_column=_number(item, "end_column"),
+            text=_text(item, "text"),
         )
         for item in map(_object, found)
     ]
@@ -67,8 +72,12 @@ def read_error(frame: Frame) -> tuple[Status, WasmexecError]:
     match _text(error, "kind"):
         case "syntax":
             return Status.CONFIG_REFUSED, StatementSyntaxError(
-                _text(error, "message"), rule=_text(error, "rule") or "syntax", line=_number(error, "line"),
-                column=_number(error, "column"), text=_text(error, "text"), rendered=_text(error, "rendered"),
+                _text(error, "message"),
+                rule=_text(error, "rule") or "syntax",
+                line=_number(error, "line"),
+                column=_number(error, "column"),
+                text=_text(error, "text"),
+                rendered=_text(error, "rendered"),
             )
         case "raised" | "memory":
             return Status.STATEMENT_RAISED, StatementRaised(
@@ -83,7 +92,8 @@ def read_error(frame: Frame) -> tuple[Status, WasmexecError]:
             return Status.OUTPUT_REFUSED, OutputLimitError(
                 f"the rows have {'more than ' if used <= limit else ''}{max(used, limit):,} bytes of JSON, "
                 f"allowed are {limit:,}",
-                limit=limit, used=used,
+                limit=limit,
+                used=used,
             )
         case "input":
             return Status.INPUT_REFUSED, InputError(_text(error, "message"))
@@ -101,24 +111,24 @@ def read_drop_counts(frame: Frame) -> list[int]:
     return [0] * len(LEVELS)
 
 
-def read_where(data: bytes) -> tuple[int | None, str | None]:
-    """Line and function of the innermost frame, from the answer of `wx_where`; (None, None) if it does not know."""
+def read_where(data: bytes) -> Place:
+    """Line and function of the innermost frame, from the answer of `wx_where`."""
     try:
         frames = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return None, None
+        return NOWHERE
     return _place(frames, 0, "function")
 
 
-def read_sleeping(frame: Frame) -> tuple[int | None, str | None]:
-    """Line and function where a statement awaits, from a waiting frame; (None, None) if it does not say."""
+def read_sleeping(frame: Frame) -> Place:
+    """Line and function where a statement awaits, from a waiting frame."""
     return _place(frame.head.get("where"), -1, "name")
 
 
-def _place(frames: object, index: int, name: str) -> tuple[int | None, str | None]:
+def _place(frames: object, index: int, name: str) -> Place:
     if not isinstance(frames, list) or not frames or not isinstance(frames[index], dict):
-        return None, None
-    return _number(frames[index], "line"), _text(frames[index], name)[:200] or None
+        return NOWHERE
+    return Place(_number(frames[index], "line"), _text(frames[index], name)[:200] or None)
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -61,7 +61,11 @@ def run_request(
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"checkpoint: {error}") from None
     head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
-        code, orjson.dumps(references), stored, _locals(local_variables, secrets), limits.output_bytes,
+        code,
+        orjson.dumps(references),
+        stored,
+        _locals(local_variables, secrets),
+        limits.output_bytes,
     )
     return Request("run", head, tuple(blobs))
 

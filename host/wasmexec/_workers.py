@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -13,8 +14,20 @@ if TYPE_CHECKING:
 WORKER_STACK_BYTES = 64 * 1024 * 1024
 """Twice what the engine lets a guest use; only touched pages take memory."""
 JOIN_SECONDS = 10.0
+DRAIN_SECONDS = 2.0
+"""How long operations may take to end by themselves when an executor closes; what they served has ended already."""
 
 _stack_size_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a forked child: a thread of the parent may have held it."""
+    global _stack_size_lock
+    _stack_size_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class WorkerPool:
@@ -39,14 +52,19 @@ class WorkerPool:
         """Have some thread call `job()`.
 
         Raises:
-            RuntimeError: the pool is closed.
+            RuntimeError: the pool is closed, or the system gives it not even one thread.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError("the worker pool is closed")
+            if self._waiting >= self._idle and len(self._threads) < self._limit:
+                try:
+                    self._start_thread()
+                except RuntimeError:
+                    # The threads that there are will do.
+                    if not self._threads:
+                        raise
             self._waiting += 1
-            if self._waiting > self._idle and len(self._threads) < self._limit:
-                self._start_thread()
         self._jobs.put(job)
 
     def close(self) -> None:
@@ -93,6 +111,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._draining: asyncio.Task[None] | None = None
         self._closed = False
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
@@ -104,14 +123,29 @@ class LoopThread:
             loop.call_soon_threadsafe(function, *arguments)
 
     def close(self) -> None:
-        """Cancel what runs on the loop and end its thread; idempotent."""
+        """End the thread once what runs on the loop has ended, or was cancelled after a moment; idempotent."""
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
         if loop is None or thread is None or not thread.is_alive():
             return
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(self._drain)
         thread.join(JOIN_SECONDS)
+
+    def _drain(self) -> None:
+        import asyncio
+
+        async def drain() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if others:
+                _, late = await asyncio.wait(others, timeout=DRAIN_SECONDS)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
+            loop.stop()
+
+        loop = asyncio.get_running_loop()
+        self._draining = loop.create_task(drain())
 
     def _start(self) -> asyncio.AbstractEventLoop:
         import asyncio
@@ -128,10 +162,6 @@ class LoopThread:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()

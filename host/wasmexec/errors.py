@@ -93,8 +93,14 @@ class StatementSyntaxError(StatementError):
     """
 
     def __init__(
-        self, message: str, *, rule: str = "syntax", line: int | None = None, column: int | None = None,
-        text: str = "", rendered: str = "",
+        self,
+        message: str,
+        *,
+        rule: str = "syntax",
+        line: int | None = None,
+        column: int | None = None,
+        text: str = "",
+        rendered: str = "",
     ) -> None:
         super().__init__(message)
         self.rule = rule

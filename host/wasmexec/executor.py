@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from . import _request
 from ._engine import acquire_guest, release_guest
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 256
 CLOSE_SECONDS = 10.0
-_CHECK_LIMITS = Limits(wall_seconds=30, cpu_seconds=10)
+DEFAULT_LIMITS = Limits()
+CHECK_LIMITS = Limits(wall_seconds=30, cpu_seconds=10)
+NO_GRANTS = Grants()
+_T = TypeVar("_T")
 
 
 class RunOptions(TypedDict, total=False):
@@ -154,7 +157,7 @@ class Executor:
             return [Problem(rule=error.rule, message=error.message, line=error.line or 1, column=error.column or 1)]
         finished = threading.Lock()
         finished.acquire()
-        execution = self._shared.create(Order(request, _CHECK_LIMITS, Grants()), finished.release)
+        execution = self._shared.create(Order(request, CHECK_LIMITS, NO_GRANTS), finished.release)
         self._shared.start(execution)
         finished.acquire()
         _result(execution).raise_for_status()
@@ -176,7 +179,14 @@ class Executor:
         unknown = options.keys() - RunOptions.__annotations__.keys()
         if unknown:
             raise TypeError(f"run() got an unexpected keyword argument {min(unknown)!r}")
-        limits = options.get("limits") or Limits()
+        limits = _of_type("limits", options.get("limits", DEFAULT_LIMITS), Limits)
+        grants = _of_type("grants", options.get("grants", NO_GRANTS), Grants)
+        on_log = options.get("on_log")
+        if on_log is not None and not callable(on_log):
+            raise TypeError(f"on_log must be callable, not {type(on_log).__name__}")
+        extra_inputs = options.get("extra_inputs", ())
+        if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
+            raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
         secrets = options.get("secrets")
         masker = None
         try:
@@ -189,7 +199,7 @@ class Executor:
             schema = Schema.prepare(options.get("output_schema"))
             request = _request.run_request(
                 statement,
-                inputs=(options.get("input_data"), *options.get("extra_inputs", ())),
+                inputs=(options.get("input_data"), *extra_inputs),
                 checkpoint=options.get("checkpoint"),
                 local_variables=options.get("local_variables"),
                 secrets=secrets,
@@ -203,8 +213,7 @@ class Executor:
             from ._masking import Masker
 
             masker = Masker(secrets.values())
-        order = Order(request, limits, options.get("grants") or Grants(), schema, masker, options.get("on_log"))
-        return self._shared.create(order, on_done)
+        return self._shared.create(Order(request, limits, grants, schema, masker, on_log), on_done)
 
 
 class _Shared:
@@ -246,7 +255,11 @@ class _Shared:
             if self._closed:
                 raise ExecutorClosedError("the executor is closed")
             self._live.add(execution)
-        execution.start()
+        try:
+            execution.start()
+        except BaseException:
+            self._live.discard(execution)
+            raise
 
     def close(self) -> None:
         if self._process != os.getpid():
@@ -264,6 +277,12 @@ class _Shared:
         self._services.loop.close()
         self._services.courier.close()
         release_guest(self._path)
+
+
+def _of_type(name: str, value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
+    return value
 
 
 def _result(execution: Execution) -> Result:

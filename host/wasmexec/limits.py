@@ -22,9 +22,9 @@ class Limits:
     """
 
     wall_seconds: float = 60.0
-    """From the start of the run to its rows, waiting included."""
+    """From the moment a worker takes the statement to its rows, waiting included."""
     cpu_seconds: float = 30.0
-    """Processor time of the guest on its worker thread."""
+    """Processor time of the worker thread, what the host does around the guest included."""
     memory_bytes: int = GIB
     """Whole linear memory of the guest, the image included (about 75 MiB with pandas)."""
     input_bytes: int = 256 * MIB

@@ -18,12 +18,15 @@ MARK = "asleep now"
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Private and resident bytes of this process."""
+    """Private bytes of this process, and all its bytes with pages that instances share counted once (Pss).
+
+    The resident size counts a page of the image once for every instance that has looked at it.
+    """
     fields: dict[str, int] = {}
     for text in Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
         name, number, *_ = text.split()
         fields[name.rstrip(":")] = int(number) * 1024
-    return fields["Private_Clean"] + fields["Private_Dirty"], fields["Rss"]
+    return fields["Private_Clean"] + fields["Private_Dirty"], fields["Pss"]
 
 
 async def measure(count: int, image: str, source: str) -> dict[str, float]:
@@ -50,14 +53,14 @@ async def measure(count: int, image: str, source: str) -> dict[str, float]:
         start_seconds = time.perf_counter() - started
         if any(task.done() for task in tasks):
             raise SystemExit("statements finished before all were asleep; they must sleep longer")
-        private, resident = memory_bytes()
+        private, everything = memory_bytes()
         # This coroutine's helper thread is not the executor's.
         threads = threading.active_count() - sum(t.name.startswith("asyncio_") for t in threading.enumerate())
         results = await asyncio.gather(*tasks)
     return {
         "threads": threads,
         "private_bytes": private,
-        "resident_bytes": resident,
+        "memory_bytes": everything,
         "private_bytes_per_instance": (private - before) / count,
         "start_seconds": start_seconds,
         "finished": sum(result.status == 200 for result in results),

@@ -196,7 +196,12 @@ def test_print_writes_to_the_log_at_info(executor: Executor, call: str, records:
 
 
 def test_print_into_a_file_is_the_ordinary_print(executor: Executor) -> None:
-    statement = "import io\nfile = io.StringIO()\nprint(1, 2, sep='+', end='=3', file=file)\nreturn [{'t': file.getvalue()}]"
+    statement = """
+import io
+file = io.StringIO()
+print(1, 2, sep="+", end="=3", file=file)
+return [{"t": file.getvalue()}]
+"""
     result = run(executor, statement)
     assert (result.rows, result.logs) == ([{"t": "1+2=3"}], [])
 
@@ -256,7 +261,7 @@ return [{
 """
     row = run(executor, statement).rows[0]
     assert row["host"] == ["FileNotFoundError"] * 5
-    assert row["root"] == ["lib", "tmp", "wasmexec"]
+    assert row["root"] == ["dev", "lib", "tmp", "wasmexec"]
     assert row["tmp"] == []
     assert row["environment"] == ["HOME", "MPLBACKEND", "MPLCONFIGDIR"]
 

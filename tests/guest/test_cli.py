@@ -154,6 +154,13 @@ def test_what_is_no_list_of_objects_is_refused_without_a_schema_too(cli: Cli) ->
         assert "[306 output refused]" in outcome.err
 
 
+def test_a_value_that_is_no_json_is_refused_with_its_pointer(cli: Cli) -> None:
+    outcome = cli.run("rows = [{'a': [1, {'b': float('inf')}]}]\nreturn rows")
+    assert (outcome.code, outcome.out) == (4, "")
+    assert "error: /0/a/1/b: " in outcome.err
+    assert "error: /0/a/0: the list contains itself [306" in cli.run("x = []\nx.append(x)\nreturn [{'a': x}]").err
+
+
 def test_log_lines_appear_while_the_statement_runs(cli: Cli) -> None:
     process = cli.start("log.info('first')\nawait sleep(30)\nreturn []")
     assert process.stderr is not None
@@ -340,7 +347,7 @@ def test_check_lists_problems_with_line_and_column(cli: Cli) -> None:
     outcome = cli("check", name)
     assert outcome.code == 2
     places = [line.split(": ", 1)[0] for line in outcome.out.splitlines()]
-    assert places in (["bad.py:1:8", "bad.py:2:1"], ["bad.py:1:1", "bad.py:2:1"])
+    assert places == ["bad.py:1:8", "bad.py:2:4"]
     assert "2 problems in bad.py" in outcome.err
     problems = json.loads(cli("check", name, "--format", "json").out)
     assert [(item["file"], item["rule"], item["line"]) for item in problems] == [

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import wasmexec
-from wasmexec import Executor, OutputError, Status, StatementSyntaxError
+from wasmexec import Executor, OutputError, StatementSyntaxError, Status
 
 
 def rows_of(executor: Executor, statement: str, **options: Any) -> list[dict[str, Any]]:

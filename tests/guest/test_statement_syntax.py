@@ -2,7 +2,7 @@
 
 import pytest
 
-from wasmexec import Executor, Status, StatementSyntaxError
+from wasmexec import Executor, StatementSyntaxError, Status
 
 YIELD = (
     "'yield' is not allowed at the top level: the statement is the body of an async function whose returned list is "
@@ -38,9 +38,7 @@ def refused(executor: Executor, statement: str) -> StatementSyntaxError:
         ('naïve = "é"; x: int = 1', 17, "'x'"),
     ],
 )
-def test_every_kind_of_type_hint_is_a_syntax_error(
-    executor: Executor, statement: str, column: int, what: str
-) -> None:
+def test_every_kind_of_type_hint_is_a_syntax_error(executor: Executor, statement: str, column: int, what: str) -> None:
     error = refused(executor, f"{EFFECT}{statement}\nreturn []")
     assert error.rule == "type-hint"
     assert error.message == f"type hints are not allowed: remove the one of {what}"
@@ -95,9 +93,7 @@ return [{"part": part, "g": g(1), "f": f(0)("7"), "t": table["x"]("8")}]
         ("def f(a=(yield)): pass", 1, 10),
     ],
 )
-def test_yield_at_the_top_level_has_its_own_message(
-    executor: Executor, statement: str, line: int, column: int
-) -> None:
+def test_yield_at_the_top_level_has_its_own_message(executor: Executor, statement: str, line: int, column: int) -> None:
     error = refused(executor, statement)
     assert error.rule == "yield"
     assert error.message == YIELD

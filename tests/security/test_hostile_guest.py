@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from fake_guest import (
+from tests.fake_guest import (
     BOX_BYTES,
     DONE,
     EXITED,
@@ -35,6 +34,7 @@ from fake_guest import (
     times,
     waiting,
 )
+
 from wasmexec import (
     CpuLimitError,
     Executor,
@@ -58,9 +58,7 @@ LARGE = "x" * (BOX_BYTES - 2)
 
 
 def request_bytes(input_data: object, limits: Limits) -> int:
-    request = run_request(
-        "", inputs=[input_data], checkpoint=None, local_variables=None, secrets=None, limits=limits
-    )
+    request = run_request("", inputs=[input_data], checkpoint=None, local_variables=None, secrets=None, limits=limits)
     return 4 + len(request.head) + sum(map(len, request.blobs))
 
 
@@ -103,27 +101,34 @@ BAD_CHANNELS: dict[str, tuple[dict[str, Any], str]] = {
     "wrong magic": ({"header": {0: 7}}, "header has magic 0x7 and version 1"),
     "wrong version": ({"header": {1: 2}}, "header has magic 0x31435857 and version 2"),
     "magic destroyed while running": (
-        {"step": set_word(0, 0)}, "header has magic 0x0 and version 1",
+        {"step": set_word(0, 0)},
+        "header has magic 0x0 and version 1",
     ),
     "inbox outside memory": (
-        {"header": {3: 0xFFFFFFF0}}, f"range 0xfffffff0+{REQUEST_BYTES:#x} lies outside {END}",
+        {"header": {3: 0xFFFFFFF0}},
+        f"range 0xfffffff0+{REQUEST_BYTES:#x} lies outside {END}",
     ),
     "inbox across the end of memory": (
-        {"header": {3: MEMORY - 64}}, f"range {MEMORY - 64:#x}+{REQUEST_BYTES:#x} lies outside {END}",
+        {"header": {3: MEMORY - 64}},
+        f"range {MEMORY - 64:#x}+{REQUEST_BYTES:#x} lies outside {END}",
     ),
     "outbox outside memory": (
-        {"header": {6: MEMORY}}, f"range {MEMORY:#x}+{len(done()):#x} lies outside {END}",
+        {"header": {6: MEMORY}},
+        f"range {MEMORY:#x}+{len(done()):#x} lies outside {END}",
     ),
     "outbox wraps around 32 bits": (
-        {"header": {6: 0xFFFFFFFF}}, f"range 0xffffffff+{len(done()):#x} lies outside {END}",
+        {"header": {6: 0xFFFFFFFF}},
+        f"range 0xffffffff+{len(done()):#x} lies outside {END}",
     ),
     "outbox longer than its capacity": ({"header": {8: 8}}, f"outbox of 8 bytes claims to hold {len(done())}"),
     "outbox longer than allowed": (
-        {"header": {7: 0x7FFFFFFF, 8: 0x7FFFFFFF}}, "frame of 2147483647 bytes, at most 16778216 allowed",
+        {"header": {7: 0x7FFFFFFF, 8: 0x7FFFFFFF}},
+        "frame of 2147483647 bytes, at most 16778216 allowed",
     ),
     "outbox too short for a frame": ({"header": {7: 3}}, "frame of 3 bytes"),
     "head longer than its frame": (
-        {"outbox": b"\xff\xff\xff\xff" + b"{}" * 10}, "frame of 24 bytes claims a head of 4294967295",
+        {"outbox": b"\xff\xff\xff\xff" + b"{}" * 10},
+        "frame of 24 bytes claims a head of 4294967295",
     ),
     "head is not JSON": ({"outbox": frame(b"{")}, "head is not JSON"),
     "head is not UTF-8": ({"outbox": frame(b'{"kind":"\xff"}')}, "head is not JSON"),
@@ -155,7 +160,8 @@ BAD_CHANNELS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "rows are not JSON": ({"outbox": done(b"[nan]")}, "the rows are not JSON"),
     "rows are nested too deeply": (
-        {"outbox": done(b"[" * 2000 + b"]" * 2000)}, "the rows are not JSON",
+        {"outbox": done(b"[" * 2000 + b"]" * 2000)},
+        "the rows are not JSON",
     ),
     "rows with an integer of 5,000 digits": (
         {"outbox": done(b'[{"a":' + b"9" * 5000 + b"}]")},
@@ -164,10 +170,12 @@ BAD_CHANNELS: dict[str, tuple[dict[str, Any], str]] = {
     "error of no kind": ({"outbox": failed({"kind": "x" * 99})}, f"error of kind '{'x' * 50}'"),
     "error is no object": ({"outbox": failed("oops")}, "expected an object, got str"),
     "drop counts are no numbers": (
-        {"outbox": done(log_dropped=[0, 0, 0, 0, "1"])}, "counts of dropped log messages are not numbers",
+        {"outbox": done(log_dropped=[0, 0, 0, 0, "1"])},
+        "counts of dropped log messages are not numbers",
     ),
     "drop counts are below zero": (
-        {"outbox": done(log_dropped=[0, 0, 0, 0, -1])}, "counts of dropped log messages are not numbers",
+        {"outbox": done(log_dropped=[0, 0, 0, 0, -1])},
+        "counts of dropped log messages are not numbers",
     ),
     "state that does not exist": ({"state": 99}, "wx_step returned 99, the header says 99"),
     "state fatal": ({"state": FATAL}, "wx_step returned 5, the header says 5"),
@@ -182,11 +190,12 @@ BAD_CHANNELS: dict[str, tuple[dict[str, Any], str]] = {
     "call without operation": ({"state": WAITING, "outbox": waiting(calls=[{"id": 1}])}, "a call names no operation"),
     "call without a number": ({"state": WAITING, "outbox": waiting(calls=[{"op": "x"}])}, "a call has no number"),
     "call with a number of ours": (
-        {"state": WAITING, "outbox": waiting(calls=[{"op": "x", "id": -1}])}, "a call has no number",
+        {"state": WAITING, "outbox": waiting(calls=[{"op": "x", "id": -1}])},
+        "a call has no number",
     ),
     "call twice": (
         {"state": WAITING, "outbox": waiting(calls=[{"op": "x", "id": 1}, {"op": "x", "id": 1}])},
-        "call 1 was started twice",
+        "call 1 was started before",
     ),
     "call with a body outside the blob": (
         {"state": WAITING, "outbox": waiting(calls=[{"op": "x", "id": 1, "blob": [0, 1]}])},
@@ -205,19 +214,25 @@ def test_a_bad_frame_ends_the_instance_and_says_why(start: Start, attack: str) -
 TRAPS = {
     "unreachable": ("unreachable", "", "the guest aborted"),
     "memory-out-of-bounds": (
-        "(drop (i32.load (i32.const -4)))", "", "the guest accessed memory that it does not have",
+        "(drop (i32.load (i32.const -4)))",
+        "",
+        "the guest accessed memory that it does not have",
     ),
     "indirect-call-to-null": ("(call_indirect (type $void) (i32.const 0))", "", "the guest called a null function"),
     "table-out-of-bounds": (
-        "(call_indirect (type $void) (i32.const 9))", "", "the guest called a function that does not exist",
+        "(call_indirect (type $void) (i32.const 9))",
+        "",
+        "the guest called a function that does not exist",
     ),
     "integer-division-by-zero": ("(drop (i32.div_s (i32.const 1) (i32.const 0)))", "", "integer division by zero"),
     "bad-signature": (
-        "(call_indirect (type $void) (i32.const 0))", "(elem (i32.const 0) func $odd) (func $odd (param i64))",
+        "(call_indirect (type $void) (i32.const 0))",
+        "(elem (i32.const 0) func $odd) (func $odd (param i64))",
         "the guest called a C function with the wrong signature",
     ),
     "stack-overflow": (
-        "(call $deep (i64.const 0))", "(func $deep (param i64) (call $deep (i64.add (local.get 0) (i64.const 1))))",
+        "(call $deep (i64.const 0))",
+        "(func $deep (param i64) (call $deep (i64.add (local.get 0) (i64.const 1))))",
         "the guest ran out of stack",
     ),
     "uncaught-exception": ("(throw $oops)", "(tag $oops)", "a C++ exception was not caught in the guest"),
@@ -232,9 +247,7 @@ def test_a_trap_ends_the_instance_and_is_named(start: Start, code: str) -> None:
 
 
 def test_leaving_the_interpreter_is_reported_with_its_exit_code(start: Start) -> None:
-    executor = start(
-        step=f"{set_word(12, 7)} {set_word(2, EXITED)} unreachable"
-    )
+    executor = start(step=f"{set_word(12, 7)} {set_word(2, EXITED)} unreachable")
     assert lost(executor.run("", limits=LIMITS)) == ("exit", "the statement ended the interpreter (exit code 7)")
 
 
@@ -408,7 +421,8 @@ def test_more_calls_than_allowed_at_once_end_the_instance(start: Start) -> None:
     calls = [{"id": number, "op": "http.read"} for number in range(1, 4098)]
     executor = start(state=WAITING, outbox=waiting(calls=calls), pages=16)
     assert lost(executor.run("", limits=LIMITS)) == (
-        "bad-frame", "the guest broke the channel: more than 4096 calls at once",
+        "bad-frame",
+        "the guest broke the channel: more than 4096 calls at once",
     )
 
 

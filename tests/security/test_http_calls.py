@@ -32,7 +32,8 @@ def test_a_granted_name_on_a_private_address_is_refused(server: WebServer) -> No
             "denied",
             (
                 "HTTP to api.example.com is refused: it resolves to a loopback address; "
-                f'allow it with HttpGrant("api.example.com", ports=({server.port},), allow_private=True)'
+                f"allow it with --allow-private api.example.com:{server.port} "
+                f'or HttpGrant("api.example.com", ports=({server.port},), allow_private=True)'
             ),
         )
 
@@ -52,7 +53,8 @@ def test_a_granted_private_address_needs_a_private_grant(server: WebServer) -> N
             "denied",
             (
                 "HTTP to 127.0.0.1 is refused: it is a loopback address; "
-                f'allow it with HttpGrant("127.0.0.1", ports=({server.port},), allow_private=True)'
+                f"allow it with --allow-private 127.0.0.1:{server.port} "
+                f'or HttpGrant("127.0.0.1", ports=({server.port},), allow_private=True)'
             ),
         )
 

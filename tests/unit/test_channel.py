@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import struct
@@ -30,7 +31,7 @@ class KeptMemory(LinearMemory):
 @given(st.integers(-(2**33), 2**33), st.integers(-(2**33), 2**33))
 def test_a_range_is_readable_only_inside_memory(pointer: int, length: int) -> None:
     memory = KeptMemory()
-    if 0 <= pointer and 0 <= length and pointer + length <= 64:
+    if pointer >= 0 and length >= 0 and pointer + length <= 64:
         assert memory.read(pointer, length) == bytes(length)
         assert memory.view(pointer, length) == bytes(length)
     else:
@@ -87,10 +88,8 @@ def test_any_reference_is_inside_the_blob_or_a_bad_frame(reference: object) -> N
 def test_readers_of_done_frames_refuse_or_return(head: dict[str, object], blob: bytes) -> None:
     frame = Frame(head, memoryview(blob))
     for read in (read_rows, read_error):
-        try:
+        with contextlib.suppress(BadFrame):
             read(frame)
-        except BadFrame:
-            pass
     read_sleeping(frame)
 
 

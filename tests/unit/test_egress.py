@@ -1,13 +1,14 @@
 """The egress policy: which URLs are granted, and which addresses count as public."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 
 import pytest
 
 from wasmexec._hostcalls import HostCallError
-from wasmexec._hostcalls.egress import EgressPolicy, checked_addresses, resolve
+from wasmexec._hostcalls.egress import EgressPolicy, Lookups, checked_addresses, resolve
 from wasmexec._hosts import address_kind
 from wasmexec.grants import HttpGrant
 
@@ -282,7 +283,8 @@ def test_one_private_answer_among_public_ones_refuses_them_all() -> None:
     assert check("api.example.com", ["8.8.8.8"]) == ["8.8.8.8"]
     assert denial("api.example.com", ["8.8.8.8", "10.0.0.1"]) == (
         "HTTP to api.example.com is refused: it resolves to a private address; "
-        'allow it with HttpGrant("api.example.com", ports=(443,), allow_private=True)'
+        "allow it with --allow-private api.example.com:443 "
+        'or HttpGrant("api.example.com", ports=(443,), allow_private=True)'
     )
     assert check("api.example.com", ["8.8.8.8", "10.0.0.1"], allow_private=True) == ["8.8.8.8", "10.0.0.1"]
 
@@ -297,7 +299,8 @@ def test_a_private_grant_of_the_very_address_reaches_it() -> None:
     assert check("169.254.169.254", [], allow_private=True) == ["169.254.169.254"]
     assert denial("169.254.169.254", []) == (
         "HTTP to 169.254.169.254 is refused: it is a metadata address; "
-        'allow it with HttpGrant("169.254.169.254", ports=(443,), allow_private=True)'
+        "allow it with --allow-private 169.254.169.254:443 "
+        'or HttpGrant("169.254.169.254", ports=(443,), allow_private=True)'
     )
 
 
@@ -330,6 +333,46 @@ def test_a_failing_resolver_is_a_connection_error() -> None:
 
 def test_the_operating_system_resolves_localhost() -> None:
     assert {address_kind(address) for address in asyncio.run(resolve("localhost", 80))} == {"loopback"}
+
+
+def test_names_that_never_resolve_take_few_threads() -> None:
+    """A lookup that was given up counts as long as it runs."""
+    running = 0
+
+    async def never(host: str, port: int) -> Sequence[str]:
+        nonlocal running
+        running += 1
+        await asyncio.sleep(60)
+        return []
+
+    async def run() -> None:
+        lookups = Lookups(never)
+        for number in range(5):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await lookups(f"{number}.example.com", 443)
+        assert running == 2
+        await lookups.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(run())
+
+
+def test_lookups_take_turns() -> None:
+    async def resolver(host: str, port: int) -> Sequence[str]:
+        await asyncio.sleep(0.01)
+        if host == "bad":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [host]
+
+    async def run() -> list[object]:
+        lookups = Lookups(resolver)
+        names = ["a", "bad", "b", "bad", "c", "d"]
+        return list(await asyncio.gather(*(lookups(name, 443) for name in names), return_exceptions=True))
+
+    a, bad, b, *_ = asyncio.run(run())
+    assert (a, b) == (["a"], ["b"])
+    assert isinstance(bad, socket.gaierror)
 
 
 def test_only_so_many_answers_are_tried() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import wasmtime
-from fake_guest import FOREVER, FakeGuest, done
+from tests.fake_guest import FOREVER, FakeGuest, done
 
 from wasmexec import CpuLimitError, Executor, ExecutorClosedError, Limits, Status
 from wasmexec._engine import Ticker, engine_config, shared_runtime
@@ -71,7 +71,7 @@ def test_a_closed_executor_says_so(tmp_path: Path) -> None:
     executor.close()
     executor.close()
     for use in (executor.run, executor.check):
-        with pytest.raises(ExecutorClosedError, match="^the executor is closed$"):
+        with pytest.raises(ExecutorClosedError, match=r"^the executor is closed$"):
             use("")
 
 
@@ -100,6 +100,23 @@ print(executor.run("").rows)
     assert (run.stdout.splitlines(), run.stderr, run.returncode) == (
         ["this executor was made before a fork; make one in the child process", "[{'a': 1}]", "[{'a': 1}]"], "", 0,
     )  # fmt: skip
+
+
+def test_an_instance_that_the_system_has_no_room_for_is_a_failed_execution(tmp_path: Path) -> None:
+    program = f"""
+import resource, wasmexec
+executor = wasmexec.Executor({str(FakeGuest().build(tmp_path))!r})
+assert executor.run("").status == 201
+resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
+result = executor.run("")
+print(int(result.status), result.error.trap, result.error)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(int(executor.run("").status))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert run.stderr == ""
+    assert run.stdout.startswith("304 engine no instance could be created: ")
+    assert run.stdout.endswith("\n201\n")
 
 
 def test_the_interpreter_ends_cleanly_while_statements_still_run(tmp_path: Path) -> None:

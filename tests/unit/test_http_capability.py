@@ -251,7 +251,7 @@ def test_cancelling_an_operation_stops_its_request(server: WebServer) -> None:
                     await call.fetch(server.url(path))
             assert await failure(call.read()) == ("bad_request", f"stream {call.last_stream} is not open")
         # With the only place still taken, this would time out.
-        assert await call.fetch(server.url("/hello"), timeout={"pool": 1}) == (200, b"hello")
+        assert await call.fetch(server.url("/hello"), timeout={"pool": 5}) == (200, b"hello")
 
     play(server.authority, script, http_concurrent=1)
 
@@ -264,7 +264,7 @@ def test_the_end_of_the_execution_ends_every_request(server: WebServer) -> None:
         await asyncio.to_thread(server.wait_until, lambda: server.in_flight == 3)
         started = time.monotonic()
         await call.capability.aclose()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
         assert await failure(opening) == ("read", "the stream was closed")
 
     play(server.authority, script)
@@ -335,19 +335,19 @@ def test_a_server_that_does_not_answer_is_a_read_timeout(server: WebServer) -> N
 
 def test_a_body_that_stops_is_a_read_timeout(server: WebServer) -> None:
     async def script(call: Caller) -> None:
-        _, body = await call.open(server.url("/stall?size=5"), timeout={"read": 0.2})
+        _, body = await call.open(server.url("/stall?size=5"), timeout={"read": 0.5})
         if not body:
             _, body = await call.read()
         assert body == b"xxxxx"
-        assert await failure(call.read()) == ("read_timeout", "nothing received for 0.2 s")
+        assert await failure(call.read()) == ("read_timeout", "nothing received for 0.5 s")
 
     play(server.authority, script)
 
 
 def test_a_guest_that_is_busy_elsewhere_does_not_time_out(server: WebServer) -> None:
     async def script(call: Caller) -> None:
-        _, body = await call.open(server.url("/chunks?count=2&size=3&pause=0.5"), timeout={"read": 0.3})
-        await asyncio.sleep(0.7)
+        _, body = await call.open(server.url("/chunks?count=2&size=3&pause=1"), timeout={"read": 0.6})
+        await asyncio.sleep(2.2)
         eof = False
         while not eof:
             eof, data = await call.read()
@@ -473,9 +473,9 @@ def test_denied_requests_are_not_counted(server: WebServer) -> None:
 
 def test_requests_beyond_the_concurrent_ones_wait_for_their_turn(server: WebServer) -> None:
     async def script(call: Caller) -> None:
-        path = server.url("/slow?seconds=0.2")
+        path = server.url("/slow?seconds=0.3")
         answers = await asyncio.gather(
-            *(call.fetch(path, stream=number, timeout={"pool": 0.3}) for number in range(1, 9))
+            *(call.fetch(path, stream=number, timeout={"pool": 0.8}) for number in range(1, 9))
         )
         assert answers == [(200, b"slow")] * 8
 

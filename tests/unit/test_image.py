@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_guest import IMPORTS, FakeGuest
+from tests.fake_guest import IMPORTS, FakeGuest
 
 from wasmexec import ConfigError, Executor, ImageError, Limits, Status
 from wasmexec._image import find_image, read_manifest
@@ -106,8 +106,10 @@ def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
     manifest = FakeGuest().build(images, "full")
     (images / "full.cwasm").write_bytes(b"x" * 1000)
     change(manifest, size=1000)
-    with pytest.raises(ImageError, match=f"^the image full.cwasm does not fit this engine .*; {BUILD.replace('it', 'it again')}$"):
+    with pytest.raises(ImageError) as caught:
         Executor()
+    assert caught.value.message.startswith("the image full.cwasm does not fit this engine (")
+    assert caught.value.message.endswith("); build it again: python -m wasmexec image build")
 
 
 @pytest.mark.parametrize(
@@ -115,40 +117,41 @@ def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
 )
 def test_an_image_that_imports_more_than_allowed_is_refused(images: Path, module: str, name: str) -> None:
     FakeGuest(imports=f'{IMPORTS} (import "{module}" "{name}" (func $x (param i32)))').build(images, "full")
-    with pytest.raises(ImageError, match=f"^the image imports {module}.{name}, which no image may$"):
+    with pytest.raises(ImageError, match=rf"^the image imports {module}.{name}, which no image may$"):
         Executor()
 
 
 def test_an_image_that_imports_memory_is_refused(images: Path) -> None:
     FakeGuest(imports=f'{IMPORTS} (import "wasmexec" "memory2" (global i32))').build(images, "full")
-    with pytest.raises(ImageError, match="^the image imports wasmexec.memory2, which no image may$"):
+    with pytest.raises(ImageError, match=r"^the image imports wasmexec.memory2, which no image may$"):
         Executor()
 
 
 def test_an_image_whose_import_has_another_type_is_refused(images: Path) -> None:
     imports = IMPORTS.replace('"reply" (func $reply (param i32 i32) (result i32))', '"reply" (func $reply (param i64))')
     FakeGuest(imports=imports).build(images, "full")
-    with pytest.raises(ImageError, match="^the image does not fit the host functions: .*wasmexec::reply"):
+    with pytest.raises(ImageError, match=r"^the image does not fit the host functions: .*wasmexec::reply"):
         Executor()
 
 
 @pytest.mark.parametrize("name", ["wx_step", "wx_channel", "wx_reserve", "wx_where", "_initialize"])
 def test_an_image_that_lacks_an_export_is_refused(images: Path, name: str) -> None:
     FakeGuest(omit_export=name).build(images, "full")
-    with pytest.raises(ImageError, match=f"^the image lacks the export {name}$"):
+    with pytest.raises(ImageError, match=rf"^the image lacks the export {name}$"):
         Executor()
 
 
 def test_an_image_whose_export_has_another_type_is_refused(images: Path) -> None:
     wrong = '(func (export "wx_step") (param i64) (result i32) (i32.const 3))'
     FakeGuest(omit_export="wx_step", extra=wrong).build(images, "full")
-    with pytest.raises(ImageError, match=r"^the image exports wx_step as \(i64\) -> \(i32\), expected is \(\) -> \(i32\)$"):
+    with pytest.raises(ImageError) as caught:
         Executor()
+    assert caught.value.message == "the image exports wx_step as (i64) -> (i32), expected is () -> (i32)"
 
 
 def test_an_image_that_exports_something_else_under_a_known_name_is_refused(images: Path) -> None:
     FakeGuest(omit_export="wx_step", extra='(global (export "wx_step") i32 (i32.const 3))').build(images, "full")
-    with pytest.raises(ImageError, match="^the image lacks the export wx_step$"):
+    with pytest.raises(ImageError, match=r"^the image lacks the export wx_step$"):
         Executor()
 
 

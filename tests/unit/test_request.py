@@ -70,14 +70,14 @@ def test_an_input_that_is_no_json_is_refused(value: object, message: str) -> Non
 
 
 def test_the_second_input_is_named() -> None:
-    with pytest.raises(InputError, match="^INPUT_DATA2 is not UTF-8"):
+    with pytest.raises(InputError, match=r"^INPUT_DATA2 is not UTF-8"):
         request("", None, b"\xff")
 
 
 def test_a_cycle_in_an_input_is_refused() -> None:
     loop: list[object] = []
     loop.append(loop)
-    with pytest.raises(InputError, match="^INPUT_DATA is not JSON: Recursion limit reached"):
+    with pytest.raises(InputError, match=r"^INPUT_DATA is not JSON: Recursion limit reached"):
         request("", loop)
 
 
@@ -97,16 +97,17 @@ def test_a_statement_that_is_no_text_is_a_syntax_error_with_its_place() -> None:
 
 
 def test_a_statement_that_is_no_str_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="^the statement must be a str, not bytes$"):
+    with pytest.raises(TypeError, match=r"^the statement must be a str, not bytes$"):
         request(b"return []")  # type: ignore[arg-type]
 
 
+NAME_RULE = "the name must be an identifier without leading `__`"
 REFUSED_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"checkpoint": {1: 2}}, "checkpoint: Dict key must be str"),
     ({"local_variables": {"X": []}}, "local variable X: expected a primitive value, got list"),
-    ({"local_variables": {"a b": 1}}, "local variable 'a b': the name must be an identifier without leading `__`"),
-    ({"local_variables": {"__class__": 1}}, "local variable '__class__': the name must be an identifier without leading `__`"),
-    ({"local_variables": {1: 1}}, "local variable 1: the name must be an identifier without leading `__`"),
+    ({"local_variables": {"a b": 1}}, f"local variable 'a b': {NAME_RULE}"),
+    ({"local_variables": {"__class__": 1}}, f"local variable '__class__': {NAME_RULE}"),
+    ({"local_variables": {1: 1}}, f"local variable 1: {NAME_RULE}"),
     ({"local_variables": {"X": "\ud800"}}, "local variables: str is not valid UTF-8: surrogates not allowed"),
     ({"secrets": {"X": 1}}, "secret X: expected a str, got int"),
     ({"secrets": {"X": "a"}, "local_variables": {"X": 1}}, "secret X: a local variable has the same name"),

@@ -16,7 +16,12 @@ def test_threads_start_only_when_all_others_are_busy() -> None:
     seen: list[str] = []
     for _ in range(5):
         done = threading.Event()
-        pool.submit(lambda done=done: (seen.append(threading.current_thread().name), done.set()))  # type: ignore[misc]
+
+        def job(done: threading.Event = done) -> None:
+            seen.append(threading.current_thread().name)
+            done.set()
+
+        pool.submit(job)
         assert done.wait(5)
         time.sleep(0.01)
     assert set(seen) == {"test-1"}
@@ -50,8 +55,32 @@ def test_a_closed_pool_takes_nothing_more_and_its_threads_are_gone() -> None:
     pool.close()
     pool.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("test-closing")]
-    with pytest.raises(RuntimeError, match="^the worker pool is closed$"):
+    with pytest.raises(RuntimeError, match=r"^the worker pool is closed$"):
         pool.submit(lambda: None)
+
+
+def test_a_pool_makes_do_with_the_threads_that_the_system_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerPool(3, "test")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match=r"^can't start new thread$"):
+            pool.submit(lambda: None)
+    gate, done = threading.Event(), threading.Event()
+    pool.submit(lambda: assert_true(gate.wait(5)))
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        pool.submit(done.set)
+    gate.set()
+    assert done.wait(5)
+    pool.close()
+
+
+def assert_true(value: bool) -> None:
+    assert value
 
 
 def test_workers_have_the_large_stack_and_other_threads_keep_theirs() -> None:

@@ -1,12 +1,12 @@
 """The build's cache folder: where archives, stage outputs, logs and images live.
 
-    sources/<sha256>-<file>     verified archives
-    stages/<name>-<stamp16>/    finished stage outputs, each renamed into place whole
-    work/                       scratch of running stages; anything here may be deleted between builds
-    logs/<name>-<stamp16>.log   everything a stage printed
-    images/                     <name>.json manifests and the .cwasm files they point at
-    zig/                        the compiler's own cache
-    durations.json              seconds each stage took last time
+sources/<sha256>-<file>     verified archives
+stages/<name>-<stamp16>/    finished stage outputs, each renamed into place whole
+work/                       scratch of running stages; anything here may be deleted between builds
+logs/<name>-<stamp16>.log   everything a stage printed
+images/                     <name>.json manifests and the .cwasm files they point at
+zig/                        the compiler's own cache
+durations.json              seconds each stage took last time
 """
 
 import contextlib
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from wasmbuild.errors import BuildError
 
 CACHE_VARIABLE = "WASMEXEC_CACHE"
 
@@ -54,9 +56,19 @@ class Cache:
         return self.root / "zig"
 
     def prepare(self) -> None:
-        """Create the folders."""
+        """Create the folders.
+
+        Raises:
+            BuildError: the cache cannot be there.
+        """
+        # configure scripts and makefiles take the compiler's path as words of a command line.
+        if any(character.isspace() for character in str(self.root)):
+            raise BuildError(f"the cache folder {self.root} has a space in its path; set {CACHE_VARIABLE} to another")
         for folder in (self.sources, self.stages, self.work, self.logs, self.images, self.zig):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BuildError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
 
     def stage_folder(self, name: str, stamp: str) -> Path:
         return self.stages / f"{name}-{stamp[:16]}"

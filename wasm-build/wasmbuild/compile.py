@@ -1,6 +1,6 @@
 """Compiles a snapshot ahead of time, with exactly the configuration that the host runs it with.
 
-    python -m wasmbuild.compile IMAGE.wasm IMAGE.cwasm
+python -m wasmbuild.compile IMAGE.wasm IMAGE.cwasm
 """
 
 import sys

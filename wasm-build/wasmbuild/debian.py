@@ -30,7 +30,7 @@ def download(source: Source, cache: Cache, target: Path, processes: Processes, l
     """
     if shutil.which("apt-get") is None or not _HELPER.exists():
         raise FetchError(f"{source.file}: comes from Debian's archive, and this machine has no apt")
-    apt = _Apt(cache.root / "apt" / _TYPES[source.origin], _TYPES[source.origin], processes, log)
+    apt = Apt(cache.root / "apt" / _TYPES[source.origin], _TYPES[source.origin], processes, log)
     with _lock:
         apt.prepare()
     uris = apt.find(source)
@@ -47,7 +47,7 @@ def download(source: Source, cache: Cache, target: Path, processes: Processes, l
     )
 
 
-class _Apt:
+class Apt:
     """Apt with private state: `folder` holds its lists, its cache and the derived source lists."""
 
     def __init__(self, folder: Path, list_type: str, processes: Processes, log: Path) -> None:
@@ -145,8 +145,6 @@ def retype(text: str, suffix: str, list_type: str) -> str:
     if suffix == ".sources":
         return re.sub(r"(?m)^Types:.*$", f"Types: {list_type}", text) if re.search(r"(?m)^Types:", text) else ""
     lines = [
-        re.sub(r"^\s*deb(-src)?\b", list_type, line)
-        for line in text.splitlines()
-        if re.match(r"\s*deb(-src)?\s", line)
+        re.sub(r"^\s*deb(-src)?\b", list_type, line) for line in text.splitlines() if re.match(r"\s*deb(-src)?\s", line)
     ]
     return "".join(f"{line}\n" for line in dict.fromkeys(lines))

@@ -1,10 +1,12 @@
 """Runs the stages of a build: in the order of their dependencies, in parallel, only those whose output is missing."""
 
 import concurrent.futures
+import contextlib
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,7 +126,25 @@ class Graph:
         order = self.missing(targets)
         if not order:
             return {}
-        return _Runner(self, order, progress, processes or Processes()).run()
+        with _termination_as_interrupt():
+            return _Runner(self, order, progress, processes or Processes()).run()
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does: a build that is told to end must not leave compilers running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Runner:
@@ -154,6 +174,7 @@ class _Runner:
                 elif not futures:
                     break
                 done, _ = concurrent.futures.wait(futures, timeout=0.5, return_when="FIRST_COMPLETED")
+                self.progress.tick()
                 for future in done:
                     del futures[future]
                     error = future.exception()

@@ -21,7 +21,6 @@ import os
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wasmbuild.cache import Cache, default_cache, remove_tree, write_atomically
@@ -43,6 +42,7 @@ IMAGES: dict[str, tuple[str, ...]] = {
     "full": (*_CORE, "numpy", "pandas"),
 }
 NAMES = tuple(IMAGES)
+_OLD_OUTPUTS_KEPT = 2
 
 # The third-party names that a statement may import (contract C2); an image says which of them it was built without.
 LISTED = (
@@ -172,12 +172,15 @@ def _write_manifest(
 
 
 def _prune(name: str, planned: ImagePlan, graph: Graph, cache: Cache) -> None:
-    """Delete what this image's build has replaced: each old snapshot and compiled module has a hundred megabytes."""
-    for stage in planned.per_image:
-        keep = graph.folder(stage)
-        for folder in cache.stages.glob(f"{stage}-{'[0-9a-f]' * 16}"):
-            if folder != keep:
-                remove_tree(folder)
+    """Delete what this build has replaced: each old snapshot and compiled module has a hundred megabytes.
+
+    Of a recipe's outputs some older ones are kept, for those who go back and forth between two versions of it.
+    """
+    for stage in graph.stages:
+        others = [f for f in cache.stages.glob(f"{stage}-{'[0-9a-f]' * 16}") if f != graph.folder(stage)]
+        others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in others[0 if stage in planned.per_image else _OLD_OUTPUTS_KEPT :]:
+            remove_tree(folder)
     for file in cache.images.glob(f"{name}-{'[0-9a-f]' * 16}.cwasm"):
         if file != planned.cwasm:
             file.unlink()
@@ -210,8 +213,3 @@ def verify(
         on_step=on_step or (lambda step, done, total: None),
         jobs=os.cpu_count() or 1,
     )
-
-
-def cached_image_path(manifest: Manifest, cache: Cache | None = None) -> Path:
-    """The compiled module that a manifest points at."""
-    return (cache or default_cache()).images / manifest.cwasm

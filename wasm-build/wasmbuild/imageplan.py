@@ -15,10 +15,10 @@ from wasmbuild import link, tools, tree
 from wasmbuild.cache import Cache
 from wasmbuild.errors import StageFailed
 from wasmbuild.graph import Stage, StageRun
-from wasmbuild.plan import ROOT, Catalogue, clean_environment, recipe_stages, toolchain_hash, toolchain_in
+from wasmbuild.plan import ROOT, Catalogue, recipe_stages, toolchain_hash, toolchain_in
 from wasmbuild.process import tail_of
 from wasmbuild.recipe import Recipe, module_file
-from wasmbuild.stamp import file_hash, folder_hashes, stamp_of
+from wasmbuild.stamp import code_hash, file_hash, folder_hashes, stamp_of
 from wasmexec import _engine
 from wasmexec._imports import ALLOWED_IMPORTS
 
@@ -148,7 +148,7 @@ def plan_image(
 
 
 def _own_hash(*modules: str) -> str:
-    return stamp_of([file_hash(module_file(module)) for module in modules])
+    return stamp_of([code_hash(module_file(module)) for module in modules])
 
 
 def _engine_source() -> str:
@@ -235,8 +235,7 @@ def image_facts(
 
 
 def _link(run: StageRun, recipes: list[Recipe], cache: Cache) -> None:
-    toolchain = toolchain_in(run.inputs[tools.NAME], cache)
-    clean_environment(run.work)
+    toolchain = toolchain_in(run.inputs[tools.NAME], cache, run)
     link.link_guest(run, {recipe.name: recipe for recipe in recipes}, run.inputs, toolchain)
 
 

@@ -17,7 +17,7 @@ EXPORTS = (
     "memory", "_initialize", "wx_fs_reserve", "wx_fs_commit", "wx_boot",
     "wx_channel", "wx_reserve", "wx_step", "wx_where",
 )  # fmt: skip
-_FLAGS = ("-std=c11", "-Wall", "-Wextra")
+_FLAGS = ("-std=c11", "-DNDEBUG", "-fno-strict-aliasing", "-fwrapv", "-Wall", "-Wextra")
 
 
 def init_name(dotted: str) -> str:

@@ -2,8 +2,9 @@
 
 import os
 import platform
+import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wasmbuild import pure, tools
@@ -12,10 +13,11 @@ from wasmbuild.errors import RecipeError
 from wasmbuild.fetch import Fetch, is_fetched, unpack_source
 from wasmbuild.graph import Stage, StageRun
 from wasmbuild.patches import apply_patch
+from wasmbuild.process import Processes
 from wasmbuild.recipe import BuildContext, Recipe, load_builder, load_recipe
 from wasmbuild.sources import Source, load_sources
-from wasmbuild.stamp import file_hash, recipe_stamp, stamp_of
-from wasmbuild.toolchain import Toolchain
+from wasmbuild.stamp import code_hash, recipe_stamp, stamp_of
+from wasmbuild.toolchain import CompileFailed, Toolchain
 
 ROOT = Path(__file__).resolve().parent.parent
 # Archives are dated by this where a build would write the present time.
@@ -117,9 +119,27 @@ def _fetch_stage(source: Source, cache: Cache) -> Stage:
     )
 
 
-def toolchain_in(tools_output: Path, cache: Cache) -> Toolchain:
-    """The compiler of an installed tools stage, with its caches in ours."""
-    return Toolchain(zig=tools.zig_in(tools_output), cache=cache.zig)
+@dataclass(frozen=True)
+class StageToolchain(Toolchain):
+    """A toolchain whose calls are stopped with the build."""
+
+    processes: Processes = field(default_factory=Processes)
+    log: Path = Path(os.devnull)
+
+    def call(self, *argv: str | Path, cwd: Path | None = None) -> str:
+        words = [str(word) for word in argv]
+        code, text = self.processes.run(words, cwd or Path.cwd(), self.env(), self.log, capture_errors=True)
+        if code != 0:
+            raise CompileFailed(f"{shlex.join(words)} ended with status {code}", tail=text)
+        return text
+
+
+def toolchain_in(tools_output: Path, cache: Cache, run: StageRun | None = None) -> Toolchain:
+    """The compiler of an installed tools stage, with its caches in ours; for a running stage, stopped with it."""
+    zig = tools.zig_in(tools_output)
+    if run is None:
+        return Toolchain(zig=zig, cache=cache.zig)
+    return StageToolchain(zig=zig, cache=cache.zig, processes=run.processes, log=run.log)
 
 
 def build_recipe(recipe: Recipe, sources: Mapping[str, Source], cache: Cache, run: StageRun) -> None:
@@ -144,7 +164,7 @@ def build_recipe(recipe: Recipe, sources: Mapping[str, Source], cache: Cache, ru
     scratch = run.work / "work"
     scratch.mkdir()
     tools_output = run.inputs.get(tools.NAME, Path())
-    toolchain = toolchain_in(tools_output, cache)
+    toolchain = toolchain_in(tools_output, cache, run)
     context = BuildContext(
         recipe=recipe,
         source=first,
@@ -184,4 +204,4 @@ def clean_environment(work: Path) -> dict[str, str]:
 
 def toolchain_hash() -> str:
     """Changes with the compiler and the options that every compilation carries."""
-    return stamp_of("toolchain", tools.tools_stage().stamp, file_hash(ROOT / "wasmbuild" / "toolchain.py"))
+    return stamp_of("toolchain", tools.tools_stage().stamp, code_hash(ROOT / "wasmbuild" / "toolchain.py"))

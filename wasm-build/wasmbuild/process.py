@@ -35,9 +35,18 @@ class Processes:
             raise BuildInterrupted("the build was stopped")
 
     def run(
-        self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: Path, *, capture: bool = False
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        *,
+        capture: bool = False,
+        capture_errors: bool = False,
     ) -> tuple[int, str]:
-        """Run to the end; returns the exit status and, with `capture`, standard output.
+        """Run to the end; returns the exit status and what was captured; the rest of its output goes to the log.
+
+        `capture` is for standard output alone, `capture_errors` for both streams together.
 
         Raises:
             OSError: it could not be started.
@@ -47,9 +56,14 @@ class Processes:
             with self._lock:
                 self.check()
                 process = subprocess.Popen(
-                    argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stderr=sink,
-                    stdout=subprocess.PIPE if capture else sink, start_new_session=True,
-                )  # fmt: skip
+                    argv,
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if capture or capture_errors else sink,
+                    stderr=subprocess.STDOUT if capture_errors else sink,
+                    start_new_session=True,
+                )
                 self._running.add(process)
             try:
                 output, _ = process.communicate()

@@ -32,6 +32,9 @@ class Progress(Protocol):
     def finished(self, name: str, seconds: float, outcome: str) -> None:
         """`outcome` is done, failed or stopped."""
 
+    def tick(self) -> None:
+        """Called now and then while stages run."""
+
     def note(self, text: str) -> None: ...
 
     def close(self) -> None:
@@ -48,6 +51,8 @@ class SilentProgress:
     def update(self, name: str, done: int, total: int, what: str) -> None: ...
 
     def finished(self, name: str, seconds: float, outcome: str) -> None: ...
+
+    def tick(self) -> None: ...
 
     def note(self, text: str) -> None: ...
 
@@ -127,6 +132,8 @@ class _Base:
             self.ledger.finished.add(name)
             self.ledger.began.pop(name, None)
 
+    def tick(self) -> None: ...
+
     def summary(self) -> str:
         ledger = self.ledger
         left = format_seconds(ledger.seconds_left(time.monotonic()))
@@ -154,8 +161,7 @@ class PlainProgress(_Base):
             if self.ledger.estimates.get(name, 0) >= _PLAIN_WORTH_SECONDS:
                 self._print(f"{name}: started")
 
-    def update(self, name: str, done: int, total: int, what: str) -> None:
-        super().update(name, done, total, what)
+    def tick(self) -> None:
         with self.lock:
             if time.monotonic() - self._last >= _PLAIN_EVERY_SECONDS:
                 running = ", ".join(f"{n} {self.ledger.describe(n)}".strip() for n in self.ledger.began)
@@ -200,7 +206,7 @@ class LiveProgress(_Base):
         super().finished(name, seconds, outcome)
         # Archives and quick stages would only scroll the slow ones away.
         if seconds >= 1 or outcome != "done":
-            self.console.print(Text(f"{name}: {outcome} in {format_seconds(seconds)}"), style="dim")
+            self.console.print(Text(f"{name}: {outcome} in {format_seconds(seconds)}", style="dim"))
 
     def note(self, text: str) -> None:
         self.console.print(Text(text))

@@ -35,6 +35,8 @@ COST_CYTHON = 30.0
 COST_C = 1.0
 COST_CXX = 6.0
 COST_JOIN = 20_000.0
+# What every compilation costs for its headers alone.
+COST_HEADERS = 40_000.0
 # Cython writes about that many times what it reads.
 CYTHON_GROWTH = 25
 
@@ -188,7 +190,8 @@ class _Plan:
             target.parent.mkdir(parents=True, exist_ok=True)
             context.run(*command, *C_FLAGS, *flags, f"-I{include}", "-c", file, "-o", target)
 
-        job = Job(f"compile {target.stem}", compile_it, size * (COST_CXX if is_cxx else COST_C), needs)
+        cost = COST_HEADERS + size * (COST_CXX if is_cxx else COST_C)
+        job = Job(f"compile {target.stem}", compile_it, cost, needs)
         self._add(job)
         return target, job.name
 

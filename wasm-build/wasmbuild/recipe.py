@@ -194,12 +194,15 @@ class BuildContext:
             handle.write(text + "\n")
 
     def progress(self, done: int, total: int, what: str) -> None:
-        """Tell the display how far this stage is."""
+        """Tell the display how far this stage is.
+
+        Raises:
+            BuildInterrupted: the build was stopped meanwhile.
+        """
+        self.processes.check()
         self.report(done, total, what)
 
-    def _run(
-        self, argv: list[str], cwd: Path | None, env: Mapping[str, str | None] | None, *, capture: bool
-    ) -> str:
+    def _run(self, argv: list[str], cwd: Path | None, env: Mapping[str, str | None] | None, *, capture: bool) -> str:
         environment = dict(self.environment)
         for name, value in (env or {}).items():
             if value is None:

@@ -1,8 +1,9 @@
 """Content stamps: two stages with the same stamp have the same output."""
 
+import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wasmbuild.recipe import Recipe, module_file
@@ -26,6 +27,19 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def code_hash(path: Path) -> str:
+    """sha256 of what a file does: of Python its syntax tree; comments, docstrings and layout must rebuild nothing."""
+    if path.suffix != ".py":
+        return file_hash(path)
+    tree = ast.parse(path.read_bytes(), str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    node.body = rest
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
 def files_below(folder: Path) -> list[Path]:
     """Every file below a folder that a build may read, in a fixed order."""
     return sorted(
@@ -35,16 +49,16 @@ def files_below(folder: Path) -> list[Path]:
     )
 
 
-def folder_hashes(folder: Path, leave_out: Iterable[str] = ()) -> dict[str, str]:
-    """sha256 of every file below a folder, by relative path; `leave_out` names files at its top."""
+def folder_hashes(
+    folder: Path, leave_out: Iterable[str] = (), hash_of: Callable[[Path], str] = file_hash
+) -> dict[str, str]:
+    """The hash of every file below a folder, by relative path; `leave_out` names files at its top."""
     skipped = set(leave_out)
     found = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
-    return {name: file_hash(path) for name, path in found.items() if name not in skipped}
+    return {name: hash_of(path) for name, path in found.items() if name not in skipped}
 
 
-def recipe_stamp(
-    recipe: Recipe, sources: Mapping[str, Source], dependencies: Mapping[str, str], toolchain: str
-) -> str:
+def recipe_stamp(recipe: Recipe, sources: Mapping[str, Source], dependencies: Mapping[str, str], toolchain: str) -> str:
     """The stamp of a recipe's output.
 
     Covers what the build reads: the recipe's folder but for smoke.py and warmup.py, its archives, the outputs it
@@ -60,6 +74,6 @@ def recipe_stamp(
         [sources[key].sha256 for key in recipe.sources],
         [[name, dependencies[name]] for name in sorted(recipe.depends)],
         "" if recipe.kind == "pure" else toolchain,
-        folder_hashes(recipe.folder, _NOT_STAMPED),
-        {module: file_hash(module_file(module)) for module in uses},
+        folder_hashes(recipe.folder, _NOT_STAMPED, code_hash),
+        {module: code_hash(module_file(module)) for module in uses},
     )

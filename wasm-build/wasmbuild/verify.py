@@ -28,33 +28,36 @@ builtins = sys.modules["builtins"]
 space = {"__builtins__": builtins, "__name__": "wasmexec_verify"}
 def load(source, name):
     builtins.exec(builtins.compile(source, name, "exec"), space)
+job = INPUT_DATA[0]
 """
-_MODULES = _PRELUDE + """
+_MODULES = """
 import json
 image = json.loads(open("/wasmexec/image.json").read())
 problems = {}
-for name in INPUT_DATA[0]["modules"]:
+for name in job["modules"]:
     try:
         builtins.__import__(name)
     except BaseException as error:
         problems[name] = repr(error)
-return [{"image": image, "builtin": list(sys.builtin_module_names), "problems": problems}]
+return [{"image": image, "problems": problems}]
 """
-_SMOKE = _PRELUDE + """
-path = "/wasmexec/smoke/" + INPUT_DATA[0]["recipe"] + ".py"
+_SMOKE = """
+path = "/wasmexec/smoke/" + job["recipe"] + ".py"
 with open(path) as file:
     load(file.read(), path)
 return [{"ok": True}]
 """
-_GROUPS = _PRELUDE + """
-load(INPUT_DATA[0]["sweep"], "/sweep.py")
-return [{"group": group} for group in space["groups"]()]
+_GROUPS = """
+load(job["sweep"], "/sweep.py")
+return [{"groups": space["groups"]()}]
 """
-_SWEEP_GROUP = _PRELUDE + """
-job = INPUT_DATA[0]
+_SWEEP_GROUP = """
 load(job["sweep"], "/sweep.py")
 return [{"targets": space["sweep"](job["group"], job["skip"], log.debug)}]
 """
+_LIMITS = wasmexec.Limits(
+    wall_seconds=180, cpu_seconds=60, memory_bytes=2 << 30, log_bytes=256 << 20, log_records=5_000_000
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,10 +151,10 @@ def run_sweep(
     source = _SWEEP.read_text(encoding="utf-8")
     groups = list(only)
     if not groups:
-        result = executor.run(_GROUPS, input_data=[{"sweep": source}], limits=_LIMITS)
-        if not result.status.succeeded:
-            return [Finding("sweep", "groups", *_why(result))], SweepCount()
-        groups = [row["group"] for row in result.rows]
+        row, failure = _run(executor, _GROUPS, {"sweep": source})
+        if row is None:
+            return [Finding("sweep", "groups", *failure)], SweepCount()
+        groups = row["groups"]
     findings: list[Finding] = []
     count = SweepCount(groups=len(groups))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -169,27 +172,20 @@ def _sweep_group(executor: wasmexec.Executor, group: str, source: str) -> tuple[
     skip: list[str] = []
     while True:
         job = {"sweep": source, "group": group, "skip": skip}
-        result = executor.run(_SWEEP_GROUP, input_data=[job], limits=_LIMITS)
+        result = executor.run(_PRELUDE + _SWEEP_GROUP, input_data=[job], limits=_LIMITS)
         if result.status.succeeded:
             return findings, int(result.rows[0]["targets"])
         last = next((record.message for record in reversed(result.logs) if record.level == "debug"), None)
         if last is None or last in skip or len(skip) >= _MOST_TRAPS:
             return [*findings, Finding("sweep", group, *_why(result))], 0
         skip.append(last)
-        # Time is not a trap: some C functions are there to wait or to count for ever.
-        if result.status != wasmexec.Status.TIMED_OUT:
-            findings.append(Finding("sweep", last, *_why(result)))
-
-
-_LIMITS = wasmexec.Limits(
-    wall_seconds=120, cpu_seconds=60, memory_bytes=2 << 30, log_bytes=256 << 20, log_records=5_000_000
-)
+        findings.append(Finding("sweep", last, *_why(result)))
 
 
 def _run(
     executor: wasmexec.Executor, statement: str, row: dict[str, Any]
 ) -> tuple[dict[str, Any] | None, tuple[str, str]]:
-    result = executor.run(statement, input_data=[row], limits=_LIMITS)
+    result = executor.run(_PRELUDE + statement, input_data=[row], limits=_LIMITS)
     if result.status.succeeded and result.rows:
         return result.rows[0], ("", "")
     return None, _why(result)

@@ -19,6 +19,7 @@ from . import HostCallError
 
 MAX_URL_CHARACTERS = 65_536
 MAX_ADDRESSES = 8
+MAX_LOOKUPS = 2
 DEFAULT_PORT = {"http": 80, "https": 443}
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -135,9 +136,41 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
-async def checked_addresses(
-    host: str, port: int, *, allow_private: bool, resolver: Resolver | None = None
-) -> list[str]:
+class Lookups:
+    """The name lookups of one execution, few at a time.
+
+    SECURITY: a lookup takes a thread of the process until the operating system gives up, however soon the statement
+    does. One that was given up therefore still counts, or names that never resolve would take every thread there is.
+    """
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self._resolver = resolver
+        self._free = asyncio.Semaphore(MAX_LOOKUPS)
+        self._running: set[asyncio.Future[Sequence[str]]] = set()
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a name; see `resolve`."""
+        await self._free.acquire()
+        lookup = asyncio.ensure_future((self._resolver or resolve)(host, port))
+        self._running.add(lookup)
+        lookup.add_done_callback(self._ended)
+        return await asyncio.shield(lookup)
+
+    async def aclose(self) -> None:
+        """Give up what is still running."""
+        for lookup in self._running:
+            lookup.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, lookup: asyncio.Future[Sequence[str]]) -> None:
+        self._running.discard(lookup)
+        self._free.release()
+        if not lookup.cancelled():
+            lookup.exception()  # or asyncio complains when nobody waits for it any more
+
+
+async def checked_addresses(host: str, port: int, *, allow_private: bool, resolver: Resolver) -> list[str]:
     """The addresses to connect to, in order of preference, each of them checked; `host` is normalised.
 
     SECURITY: one forbidden address among the answers refuses them all, and callers connect to what is returned here
@@ -150,7 +183,7 @@ async def checked_addresses(
         addresses: Sequence[str] = [host]
     else:
         try:
-            addresses = await (resolver or resolve)(host, port)
+            addresses = await resolver(host, port)
         except OSError as error:
             reason = error.strerror or str(error)
             raise HostCallError("connect", f"the name {host} does not resolve: {reason}") from None
@@ -169,7 +202,10 @@ def _refusal(host: str, port: int, kind: str) -> str:
     verb = "is" if is_address(host) else "resolves to"
     sentence = f"HTTP to {bracketed(host)} is refused: it {verb} {'an' if kind[0] in 'aeiou' else 'a'} {kind} address"
     if is_reachable(kind, allow_private=True, granted_by_address=is_address(host)):
-        return f'{sentence}; allow it with HttpGrant("{host}", ports=({port},), allow_private=True)'
+        return (
+            f"{sentence}; allow it with --allow-private {bracketed(host)}:{port} "
+            f'or HttpGrant("{host}", ports=({port},), allow_private=True)'
+        )
     if is_reachable(kind, allow_private=True, granted_by_address=True):
         return f"{sentence}, which is reached only by a grant of that very address with allow_private=True"
     return f"{sentence}, which no grant allows"

@@ -32,7 +32,9 @@ Error codes: "denied", "connect", "connect_timeout", "read_timeout", "write_time
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -144,6 +146,9 @@ class HttpCapability:
 
     async def _run(self, exchange: _Exchange) -> None:
         """The whole life of a request, in one task: its place, its connection, the request, the response."""
+        if f"{__package__}.network" not in sys.modules:
+            # httpcore takes a while to import: not on the event loop, where everyone else would wait.
+            await asyncio.to_thread(importlib.import_module, ".network", __package__)
         from .network import Network, host_call_error
 
         limits = self._limits

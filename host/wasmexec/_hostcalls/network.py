@@ -21,7 +21,7 @@ from .._hosts import bracketed
 from ..result import UsageCounter
 from . import HostCallError
 from ._pressure import before_read
-from .egress import Resolver, Target, checked_addresses
+from .egress import Lookups, Resolver, Target, checked_addresses
 
 KEEPALIVE_SECONDS = 5.0
 LONGEST_CONNECT_SECONDS = 60.0
@@ -136,11 +136,11 @@ class _MeteredStream(httpcore.AsyncNetworkStream):
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name once, checks every answer and connects to a checked address, never to a name."""
 
-    def __init__(self, meter: Meter, *, allow_private: bool, resolver: Resolver | None) -> None:
+    def __init__(self, meter: Meter, *, allow_private: bool, lookups: Lookups) -> None:
         self._inner = httpcore.AnyIOBackend()
         self._meter = meter
         self._allow_private = allow_private
-        self._resolver = resolver
+        self._lookups = lookups
 
     async def connect_tcp(
         self,
@@ -154,7 +154,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(seconds):
                 addresses = await checked_addresses(
-                    host, port, allow_private=self._allow_private, resolver=self._resolver
+                    host, port, allow_private=self._allow_private, resolver=self._lookups
                 )
                 inner = await self._connect_first(host, addresses, port, seconds)
         except TimeoutError:
@@ -208,7 +208,7 @@ class Network:
     def __init__(self, *, http_bytes: int, concurrent: int, usage: UsageCounter, resolver: Resolver | None) -> None:
         self._meter = Meter(http_bytes, usage)
         self._concurrent = concurrent
-        self._resolver = resolver
+        self._lookups = Lookups(resolver)
         self._pools: dict[tuple[bool, str | None, bool], httpcore.AsyncConnectionPool] = {}
 
     async def pool(self, target: Target) -> httpcore.AsyncConnectionPool:
@@ -225,9 +225,7 @@ class Network:
                 max_connections=self._concurrent,
                 max_keepalive_connections=self._concurrent,
                 keepalive_expiry=KEEPALIVE_SECONDS,
-                network_backend=_GuardedBackend(
-                    self._meter, allow_private=target.allow_private, resolver=self._resolver
-                ),
+                network_backend=_GuardedBackend(self._meter, allow_private=target.allow_private, lookups=self._lookups),
             )
         return self._pools[key]
 
@@ -237,6 +235,7 @@ class Network:
         self._pools.clear()
         for pool in pools:
             await pool.aclose()
+        await self._lookups.aclose()
 
 
 def _ssl_context(ca_file: str | None) -> ssl.SSLContext:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -39,9 +40,10 @@ class CallTable:
         self._lock = threading.Lock()
         self._open: set[int] = set()
         self._answers: dict[int, Answer] = {}
+        self._unfinished = 0
         # Only the loop thread touches the tasks.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._last_sync = 0
+        self._last_number = self._last_sync = 0
 
     @property
     def has_open(self) -> bool:
@@ -57,7 +59,7 @@ class CallTable:
         """Start the "calls" of a waiting frame and cancel its "cancels".
 
         Raises:
-            BadFrame: not calls, a number used twice, or too many at once.
+            BadFrame: not calls, a number that does not rise, or too many at once.
         """
         cancels = frame.head.get("cancels") or []
         calls = frame.head.get("calls") or []
@@ -78,10 +80,13 @@ class CallTable:
             if type(number) is not int or number <= 0:
                 raise BadFrame("a call has no number")
             with self._lock:
-                if number in self._open or number in self._answers:
-                    raise BadFrame(f"call {number} was started twice")
-                if len(self._open) + len(self._answers) >= MAX_OPEN_CALLS:
+                if number <= self._last_number:
+                    raise BadFrame(f"call {number} was started before")
+                # Cancelled calls count until they have really ended, or the loop could be flooded with them.
+                if self._unfinished + len(self._answers) >= MAX_OPEN_CALLS:
                     raise BadFrame(f"more than {MAX_OPEN_CALLS} calls at once")
+                self._last_number = number
+                self._unfinished += 1
                 self._open.add(number)
             self._loop.call(self._start, number, op, args, blob)
 
@@ -139,7 +144,13 @@ class CallTable:
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[number] = task
-        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+        task.add_done_callback(partial(self._ended, number))
+
+    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(number, None)
+        if number > 0:
+            with self._lock:
+                self._unfinished -= 1
 
     def _cancel(self, number: int) -> None:
         task = self._tasks.get(number)
@@ -154,8 +165,10 @@ class CallTable:
     async def _release(self, tasks: tuple[asyncio.Task[None], ...]) -> None:
         import asyncio
 
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._host_calls.aclose()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            await self._host_calls.aclose()
 
     async def _perform(
         self, number: int, op: str, args: Mapping[str, object], blob: bytes, done: threading.Event | None

@@ -67,7 +67,12 @@ def _show_place(error: WasmexecError, file_name: str, statement: str) -> None:
 def _first_line(error: WasmexecError) -> str:
     # A traceback above has said the rest, and a caret rendering is ours to draw.
     lines = error.message.splitlines() or [type(error).__name__]
-    return lines[0] if isinstance(error, (StatementSyntaxError, StatementRaised)) else "\n".join(lines)
+    if isinstance(error, (StatementSyntaxError, StatementRaised)):
+        return lines[0]
+    text = "\n".join(lines)
+    if isinstance(error, OutputError) and not text.startswith(error.pointer):
+        return f"{error.pointer}: {text}"
+    return text
 
 
 def _hint(error: WasmexecError) -> str:

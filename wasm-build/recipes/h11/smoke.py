@@ -13,9 +13,9 @@ assert isinstance(seen[2], h11.EndOfMessage)
 
 broken = h11.Connection(h11.SERVER)
 broken.receive_data(b"GET / HTTP/1.1\r\nbad header\r\n\r\n")
+hint = None
 try:
     broken.next_event()
 except h11.RemoteProtocolError as error:
-    assert error.error_status_hint == 400
-else:
-    raise AssertionError("a broken request was taken")
+    hint = error.error_status_hint
+assert hint == 400

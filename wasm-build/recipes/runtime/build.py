@@ -32,18 +32,13 @@ CXX_FOLDERS = ("", "ryu")
 
 
 def build(context: BuildContext) -> None:
-    """Fill lib/ with crt1-reactor.o, tags.o, libmalloc.a, libc++.a, libc.a, libzigc.a and libcompiler_rt.a."""
+    """Fill lib/ with crt1-reactor.o, tags.o, libmalloc.a, libstring.a, libm.a, libc++.a, libc.a, libzigc.a and libcompiler_rt.a."""
     lib = context.output / "lib"
     lib.mkdir(parents=True)
     toolchain = context.toolchain
     collect_driver_libraries(context, lib)
     toolchain.compile_one(HERE / "tags.s", lib / "tags.o")
-    allocator = next(context.source.glob("**/dlmalloc/src/malloc.c"))
-    shutil.copy(allocator, context.work / "upstream_malloc.c")
-    toolchain.archive(
-        lib / "libmalloc.a",
-        [toolchain.compile_one(HERE / "dlmalloc_guest.c", context.work / "malloc.o", ["-O3", f"-I{context.work}", "-Wno-everything"])],
-    )
+    build_replacements(context, lib)
     build_cxx(context, lib)
 
 
@@ -61,6 +56,34 @@ def collect_driver_libraries(context: BuildContext, lib: Path) -> None:
     found = {Path(word).name: Path(word) for word in line.split() if re.search(r"\.(o|a)$", word)}
     for name in ("crt1-reactor.o", "libc.a", "libzigc.a", "libcompiler_rt.a"):
         shutil.copy(found[name], lib / name)
+
+
+def build_replacements(context: BuildContext, lib: Path) -> None:
+    """Compile what stands in for parts of the compiler's own C library: the allocator, the searches in strings.c, and musl's mathematics.
+
+    The compiler rewrote those parts in another language; its exp(), log() and relatives are older algorithms that differ from glibc's in the last bit,
+    where musl's are the same as glibc's.
+    """
+    toolchain = context.toolchain
+    musl = context.source / "libc-top-half" / "musl"
+    shutil.copy(context.source / "dlmalloc" / "src" / "malloc.c", context.work / "upstream_malloc.c")
+    allocator = toolchain.compile_one(
+        HERE / "dlmalloc_guest.c", context.work / "malloc.o", ["-O3", f"-I{context.work}", "-Wno-everything"]
+    )
+    toolchain.archive(lib / "libmalloc.a", [allocator])
+    # Without -fno-builtin the compiler sees strlen() in the loop of strlen().
+    strings = toolchain.compile_one(HERE / "strings.c", context.work / "strings.o", ["-O3", "-fno-builtin"])
+    toolchain.archive(lib / "libstring.a", [strings])
+    math = musl / "src" / "math"
+    sources = [path for path in sorted(math.glob("*.c")) if not is_long_double(path)]
+    includes = [musl / "src" / "include", musl / "src" / "internal", musl / "arch" / "wasm32", musl / "arch" / "generic"]
+    flags = ["-O3", "-Wno-everything", *(f"-I{folder}" for folder in includes)]
+    toolchain.archive(lib / "libm.a", toolchain.compile(context, sources, context.work / "math", flags, what="mathematics"))
+
+
+def is_long_double(path: Path) -> bool:
+    """Whether a file of musl's mathematics is the long double variant of another one; those stay the compiler's."""
+    return path.stem.endswith("l") and path.with_name(f"{path.stem[:-1]}.c").exists()
 
 
 def build_cxx(context: BuildContext, lib: Path) -> None:

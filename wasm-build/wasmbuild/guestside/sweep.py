@@ -23,7 +23,8 @@ HARMFUL = frozenset(
         "builtins.input", "faulthandler._fatal_error", "faulthandler._fatal_error_c_thread", "faulthandler._read_null",
         "faulthandler._sigabrt", "faulthandler._sigfpe", "faulthandler._sigsegv", "faulthandler._stack_overflow",
         "posix._exit", "posix.abort", "posix.kill", "_signal.raise_signal", "_signal.pause", "sys.setprofile",
-        "sys.settrace", "sys.setrecursionlimit", "sys.exit", "sys.call_tracing", "_tracemalloc.start", "gc.set_debug",
+        "sys.addaudithook", "sys.settrace",
+        "sys.setrecursionlimit", "sys.exit", "sys.call_tracing", "_tracemalloc.start", "gc.set_debug",
     }
 )  # fmt: skip
 # The guest's channel to the host is tested by itself, and calling it here would cut the sweep's own log.
@@ -74,6 +75,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "__import__('numpy').zeros(2, dtype=[('a', 'i4')])[0]", "__import__('numpy').datetime64(1, 's')",
         "__import__('numpy').array(['ab'])", "__import__('numpy').busdaycalendar()",
     ),
+    "numpy.random._generator": ("__import__('numpy').random.default_rng(1)",),
+    "numpy.random.mtrand": ("__import__('numpy').random.RandomState(1)",),
+    "pandas._libs.tslibs.timestamps": ("__import__('pandas').Timestamp('2024-01-02T03:04', tz='UTC')",),
+    "pandas._libs.tslibs.timedeltas": ("__import__('pandas').Timedelta('1d')",),
+    "pandas._libs.tslibs.period": ("__import__('pandas').Period('2024-01')",),
+    "pandas._libs.tslibs.nattype": ("__import__('pandas').NaT",),
+    "pandas._libs.missing": ("__import__('pandas').NA",),
+    "pandas._libs.interval": ("__import__('pandas').Interval(0, 1)",),
+    "pandas._libs.index": ("__import__('pandas').Index([1, 2])._engine", "__import__('pandas').Index(['a'])._engine"),
+    "pandas._libs.internals": (
+        "__import__('pandas').DataFrame({'a': [1], 'b': ['x']})._mgr",
+        "__import__('pandas').DataFrame({'a': [1]})._mgr.blocks[0]",
+        "__import__('pandas').DataFrame({'a': [1]})._mgr.blocks[0].mgr_locs",
+    ),
 }  # fmt: skip
 _HEAP_TYPE = 1 << 9
 _FUNCTIONS = ("builtin_function_or_method", "cython_function_or_method", "fused_cython_function", "ufunc")
@@ -82,6 +97,8 @@ _C_METHODS = (
 )  # fmt: skip
 _C_ATTRIBUTES = ("getset_descriptor", "member_descriptor", "property")
 _TRIED_INSTANCES = 3
+# What must not be freed, because freeing it was found to be deadly and is skipped.
+_IMMORTAL: list[Any] = []
 
 
 def _all_types() -> list[type]:
@@ -145,6 +162,7 @@ class _Sweep:
         self.skip = skip
         self.log = log
         self.count = 0
+        self.examples: dict[type, list[Any]] = {}
         self.harvest: dict[type, list[Any]] = {}
         self.seen: set[type] = set()
 
@@ -154,7 +172,8 @@ class _Sweep:
             for name, function in sorted(_functions(module).items()):
                 self._call_all(f"{self.group}.{name}", function)
         for source in EXAMPLES.get(self.group, ()):
-            self._keep(self._guard(lambda source=source: eval(source, dict(globals()))))  # type: ignore[misc]
+            example = self._guard(lambda source=source: eval(source, dict(globals())))  # type: ignore[misc]
+            self.examples.setdefault(type(example), []).append(example)
         mine = sorted((t for t in _all_types() if str(t.__module__) == self.group), key=lambda t: t.__qualname__)
         for candidate in mine:
             self._type(candidate)
@@ -162,7 +181,10 @@ class _Sweep:
         for candidate in mine:
             if candidate not in self.seen and candidate in self.harvest:
                 self._type(candidate)
-        gc.collect()
+        if self._target(f"{self.group}<end>"):
+            self.examples.clear()
+            self.harvest.clear()
+            gc.collect()
         return self.count
 
     def _guard(self, action: Callable[[], Any]) -> Any:
@@ -180,6 +202,9 @@ class _Sweep:
         return True
 
     def _keep(self, value: Any) -> Any:
+        # Live namespaces and modules come back from calls too, and must not be cleared.
+        if isinstance(value, dict | list | set | type | types.ModuleType):
+            return value
         kept = self.harvest.setdefault(type(value), [])
         if len(kept) < _TRIED_INSTANCES and value is not None:
             kept.append(value)
@@ -198,7 +223,7 @@ class _Sweep:
                 if type(instance) is candidate and made < _TRIED_INSTANCES:
                     made += 1
                     yield instance
-        for instance in self.harvest.get(candidate, []):
+        for instance in self.examples.get(candidate) or (self.harvest.get(candidate, []) if not made else []):
             made += 1
             yield instance
         if not made and self._target(f"{name}.__new__()"):
@@ -209,20 +234,29 @@ class _Sweep:
     def _type(self, candidate: type) -> None:
         name = f"{self.group}.{candidate.__qualname__}"
         own = dict(type.__dict__["__dict__"].__get__(candidate))
-        for instance in self._instances(candidate, name):
+        instances = list(self._instances(candidate, name))
+        while instances:
             self.seen.add(candidate)
-            self._slots(name, instance)
-            for attribute, value in own.items():
-                kind = type(value).__name__
-                if kind in _C_ATTRIBUTES:
-                    self._attribute(f"{name}.{attribute}", instance, attribute)
-                elif kind in _C_METHODS:
-                    bound = self._guard(lambda a=attribute, i=instance: getattr(i, a))  # type: ignore[misc]
-                    self._call_all(f"{name}.{attribute}", bound)
-            self._clear(name, instance)
+            self._instance(name, own, instances[-1])
+            if self._target(f"{name}<free>"):
+                instances.pop()
+                gc.collect()
+            else:
+                _IMMORTAL.append(instances.pop())
         for attribute, value in own.items():
             if type(value).__name__ in _C_ATTRIBUTES and self._target(f"{name}:{attribute}"):
                 self._guard(lambda a=attribute: getattr(candidate, a))  # type: ignore[misc]
+
+    def _instance(self, name: str, own: dict[str, Any], instance: Any) -> None:
+        self._slots(name, instance)
+        for attribute, value in own.items():
+            kind = type(value).__name__
+            if kind in _C_ATTRIBUTES:
+                self._attribute(f"{name}.{attribute}", instance, attribute)
+            elif kind in _C_METHODS:
+                bound = self._guard(lambda a=attribute: getattr(instance, a))  # type: ignore[misc]
+                self._call_all(f"{name}.{attribute}", bound)
+        self._clear(name, instance)
 
     def _attribute(self, name: str, instance: Any, attribute: str) -> None:
         if not self._target(name):
@@ -286,7 +320,9 @@ class _Sweep:
 
     def _items(self, instance: Any) -> None:
         for key in (None, 0, -1, "x", slice(None), (0, 0), ..., 1.5):
-            self._guard(lambda k=key: k in instance)  # type: ignore[misc]
+            # Without one of these, `in` would iterate, and some iterators never end.
+            if hasattr(type(instance), "__contains__") or hasattr(type(instance), "__getitem__"):
+                self._guard(lambda k=key: k in instance)  # type: ignore[misc]
             self._keep(self._guard(lambda k=key: instance[k]))  # type: ignore[misc]
             self._guard(lambda k=key: operator.setitem(instance, k, None))  # type: ignore[misc]
             self._guard(lambda k=key: operator.delitem(instance, k))  # type: ignore[misc]

@@ -1,0 +1,47 @@
+"""Serves the frames of one instance. This module and all it imports are loaded last, so that they lie together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import _wasmexec
+
+from . import hostcall
+from .check import check
+from .execution import DONE, Execution, Frame
+
+_execution: Execution | None = None
+_not_in_image: Mapping[str, str] = {}
+
+
+def prepare(not_in_image: Mapping[str, str]) -> None:
+    """Make the execution that the next run frame starts. `not_in_image`: listed module -> image that lacks it."""
+    global _execution, _not_in_image
+    _not_in_image = not_in_image
+    _execution = Execution(not_in_image)
+
+
+def serve(frame: Mapping[str, Any], blob: memoryview, running: Execution) -> Frame:
+    """The answer to one frame of the host."""
+    kind = frame["kind"]
+    if kind == "run":
+        return running.start(frame, blob)
+    if kind == "resume":
+        return running.resume(frame, blob)
+    if kind == "check":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            problems = check(frame["statement"], _not_in_image)
+        return DONE, {"kind": "done", "outcome": "checked", "problems": problems}, b""
+    raise ValueError(f"unknown kind of frame: {kind!r}")
+
+
+def step() -> int:
+    """Take a frame from the inbox, serve it, put the answer into the outbox; gives the new state."""
+    assert _execution is not None
+    text, blob = _wasmexec.take_inbox()
+    state, head, answer_blob = serve(hostcall.from_frame(text), blob, _execution)
+    _wasmexec.put_outbox(hostcall.to_frame(head), answer_blob)
+    return state
