@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "internal/pycore_frame.h"
+#include "internal/pycore_interp.h"
 #include "internal/pycore_runtime.h"
 
 #include "channel.h"
@@ -190,8 +191,18 @@ static void put_frame(const _PyInterpreterFrame *frame, const PyCodeObject *code
     }
 }
 
+/* The only thread there is. While it blocks in the host (time.sleep) it has let go of the GIL, and none is current. */
+static const PyThreadState *only_thread(void) {
+    const PyThreadState *current = (const PyThreadState *)_PyRuntime.gilstate.tstate_current._value;
+    if (current != NULL) {
+        return current;
+    }
+    const PyInterpreterState *interpreter = _PyRuntime.interpreters.main;
+    return readable(interpreter, sizeof *interpreter) ? interpreter->threads.head : NULL;
+}
+
 static const _PyInterpreterFrame *innermost(void) {
-    const PyThreadState *thread = (const PyThreadState *)_PyRuntime.gilstate.tstate_current._value;
+    const PyThreadState *thread = only_thread();
     if (!readable(thread, sizeof *thread) || !readable(thread->cframe, sizeof *thread->cframe)) {
         return NULL;
     }

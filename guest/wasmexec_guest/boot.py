@@ -91,9 +91,12 @@ def _import(image: dict[str, Any]) -> None:
 def _arm() -> None:
     """Make the execution that an instance is for, and what must be the last before the snapshot."""
     global step
-    from . import logs, reseed, service
+    from . import errors, logs, reseed, service
 
     logs.reset()
+    errors.remember_source([])
+    errors.install()
+    logs.install()
     reseed.clear()
     service.prepare(_not_in_image)
     step = service.step

@@ -42,9 +42,17 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:head]}\n... ({len(text) - head - tail} characters left out) ...\n{text[-tail:]}"
 
 
+_source_lines: list[str] = []
+
+
 def remember_source(lines: list[str]) -> None:
     """Make the lines of the statement known to tracebacks and warnings."""
-    linecache.cache[FILENAME] = (0, None, [f"{line}\n" for line in lines], FILENAME)
+    _source_lines[:] = [f"{line}\n" for line in lines]
+
+
+def install() -> None:
+    """Give `linecache` the place where the lines of the statement will be."""
+    linecache.cache = {FILENAME: (0, None, _source_lines, FILENAME)}
 
 
 def type_name(kind: type[BaseException]) -> str:

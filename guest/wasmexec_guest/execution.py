@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import json
 import traceback
 import types
@@ -75,7 +74,7 @@ class Execution:
         self._error: BaseException | None = None
         self._deadlocks = 0
         self._max_bytes = 0
-        self._is_async = False
+        self._may_leave_coroutines = False
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
 
     def start(self, frame: Mapping[str, Any], blob: memoryview) -> Frame:
@@ -93,10 +92,7 @@ class Execution:
         except MemoryError as error:
             return self._failed(errors.describe(error, "memory"))
         api.bind_inputs(self._namespace, text, inputs, frame["checkpoint"], frame["locals"])
-        self._is_async = "sleep" in code.co_names or any(
-            isinstance(constant, types.CodeType) and constant.co_flags & inspect.CO_COROUTINE
-            for constant in code.co_consts
-        )
+        self._may_leave_coroutines = "sleep" in text or "sync" in text
         del inputs
         # The inputs hold no cycles, so the collector need not visit them again and again.
         gc.freeze()
@@ -204,7 +200,7 @@ class Execution:
 
     def _drop_garbage(self) -> None:
         """Let coroutines die that the statement made and nobody awaited, so that the log names them."""
-        if self._is_async:
+        if self._may_leave_coroutines:
             self._namespace.clear()
             gc.collect()
             logs.flush_all()

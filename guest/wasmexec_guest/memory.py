@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection
 from types import CodeType, FrameType, FunctionType
 
-_SMALL_STEP = 16
+_SMALL_STEP = 8
 _SMALL_LIMIT = 512
 """CPython's own allocator serves blocks up to this size, each size from pages of its own."""
 _LARGE_SIZES = (1 << 20, 1 << 18, 1 << 16, 1 << 15, 1 << 14, 1 << 13, 1 << 12, 3072, 2048, 1536, 1024, 768, 640, 528)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +42,12 @@ def serve(frame: Mapping[str, Any], blob: memoryview, running: Execution) -> Fra
 def step() -> int:
     """Take a frame from the inbox, serve it, put the answer into the outbox; gives the new state."""
     assert _execution is not None
-    text, blob = _wasmexec.take_inbox()
-    state, head, answer_blob = serve(hostcall.from_frame(text), blob, _execution)
-    _wasmexec.put_outbox(hostcall.to_frame(head), answer_blob)
+    try:
+        text, blob = _wasmexec.take_inbox()
+        state, head, answer_blob = serve(hostcall.from_frame(text), blob, _execution)
+        _wasmexec.put_outbox(hostcall.to_frame(head), answer_blob)
+    except BaseException:
+        # The guest is lost, and its traceback is for the host's record: the log is the statement's.
+        sys.stderr = sys.__stderr__
+        raise
     return state

@@ -26,6 +26,8 @@ MAX_HEAD_BYTES = 4 * 1024 * 1024
 MAX_WHERE_BYTES = 64 * 1024
 _WORD = struct.Struct("<I")
 _HEADER = struct.Struct("<16I")
+_INBOX = struct.Struct("<3I")
+_INBOX_AT = 12
 
 _memory_view = ctypes.pythonapi.PyMemoryView_FromMemory
 _memory_view.restype = ctypes.py_object
@@ -114,10 +116,6 @@ class LinearMemory:
         self.check(pointer, len(data))
         ctypes.memmove(self.base + pointer, data, len(data))
 
-    def set_word(self, pointer: int, value: int) -> None:
-        """Write one u32."""
-        self.write(pointer, _WORD.pack(value))
-
 
 class Channel:
     """Reads and writes frames of one instance; `reserve(length)` asks the guest for a larger inbox."""
@@ -145,22 +143,25 @@ class Channel:
         """
         memory = self._memory
         length = 4 + len(head) + sum(map(len, blobs))
-        header = self.header()
-        pointer, capacity = header.inbox_ptr, header.inbox_cap
+        pointer, capacity = self._inbox()
         if length > capacity:
-            pointer = self._reserve(length)
-            if pointer == 0:
+            reserved = self._reserve(length)
+            if reserved == 0:
                 raise InboxRefused
-            header = self.header()
-            if header.inbox_ptr != pointer or header.inbox_cap < length:
-                raise BadFrame(f"the guest reserved {header.inbox_cap} bytes for a frame of {length}")
+            pointer, capacity = self._inbox()
+            if pointer != reserved or capacity < length:
+                raise BadFrame(f"the guest reserved {capacity} bytes for a frame of {length}")
         memory.check(pointer, length)
         memory.write(pointer, _WORD.pack(len(head)) + head)
         position = pointer + 4 + len(head)
         for blob in blobs:
             memory.write(position, blob)
             position += len(blob)
-        memory.set_word(self._address + 16, length)
+        memory.write(self._address + _INBOX_AT + 4, _WORD.pack(length))
+
+    def _inbox(self) -> tuple[int, int]:
+        pointer, _, capacity = _INBOX.unpack(self._memory.read(self._address + _INBOX_AT, _INBOX.size))
+        return pointer, capacity
 
     def receive(self, header: Header, max_bytes: int) -> Frame:
         """The frame in the outbox.

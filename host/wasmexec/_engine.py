@@ -11,6 +11,7 @@ from pathlib import Path
 import wasmtime
 from wasmtime import _bindings as bindings
 
+from ._hotpages import HotPages
 from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions
 from .errors import ImageError
 
@@ -73,6 +74,11 @@ class Ticker:
                 self._started = True
                 threading.Thread(target=self._run, name="wasmexec-ticker", daemon=True).start()
 
+    @property
+    def is_active(self) -> bool:
+        """Whether something runs."""
+        return self._active > 0
+
     def leave(self) -> None:
         """It stopped running."""
         with self._changed:
@@ -103,6 +109,7 @@ class GuestModule:
         self.engine = runtime.engine
         self.ticker = runtime.ticker
         self.channel_address = channel_address
+        self.hot_pages = HotPages()
         check_interface(module)
         self._module = module
         try:

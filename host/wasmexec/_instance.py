@@ -63,13 +63,11 @@ class Instance:
 
     def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int) -> None:
         self.fault: BaseException | None = None
-        self._owner = owner
+        self._owner: Owner
         self._reply = b""
         self._store = store = wasmtime.Store(guest.engine)
         try:
-            store.set_limits(
-                memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
-            )
+            self.adopt(owner, memory_bytes)
             store.set_wasi(wasmtime.WasiConfig())
             watch(store)
             self._context = store._context()
@@ -89,11 +87,19 @@ class Instance:
                 ctypes.cast(base, ctypes.c_void_p).value or 0,
                 partial(bindings.wasmtime_memory_data_size, self._context, ctypes.byref(memory)),
             )
+            self.initial_bytes = self.memory.size()
             self.channel = Channel(self.memory, guest.channel_address, self._reserve)
             self._step = self._export(b"wx_step").func
         except BaseException:
             store.close()
             raise
+
+    def adopt(self, owner: Owner, memory_bytes: int) -> None:
+        """Give an instance that has never run to the execution that it is for."""
+        self._owner = owner
+        self._store.set_limits(
+            memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
+        )
 
     def step(self) -> int:
         """Run the guest until it waits, is done or dies.

@@ -15,6 +15,7 @@ from . import _request
 from ._engine import acquire_guest, release_guest
 from ._execution import Execution, Order, Services
 from ._image import Image, find_image
+from ._nursery import Nursery
 from ._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from .errors import ConfigError, ExecutorClosedError, InputError, StatementSyntaxError
 from .grants import Grants
@@ -225,8 +226,10 @@ class _Shared:
         self._changed = threading.Condition(threading.Lock())
         self._live: set[Execution] = set()
         self._closed = False
+        guest = acquire_guest(image.path, image.channel_address)
         self._services = Services(
-            guest=acquire_guest(image.path, image.channel_address),
+            guest=guest,
+            nursery=Nursery(guest),
             workers=WorkerPool(workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES),
             loop=LoopThread(),
             courier=WorkerPool(1, "wasmexec-log"),
@@ -276,6 +279,7 @@ class _Shared:
         self._services.workers.close()
         self._services.loop.close()
         self._services.courier.close()
+        self._services.nursery.close()
         release_guest(self._path)
 
 

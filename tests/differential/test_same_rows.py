@@ -45,7 +45,10 @@ def native_results() -> dict[str, dict[str, Any]]:
     done = subprocess.run(
         [NATIVE_PYTHON, "-I", HERE / "native_runner.py"],
         input=json.dumps([program.statement for program in PROGRAMS]),
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return dict(zip([program.name for program in PROGRAMS], json.loads(done.stdout), strict=True))

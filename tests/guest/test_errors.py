@@ -232,9 +232,7 @@ def test_long_messages_and_tracebacks_are_cut_in_the_middle(executor: Executor) 
         "[0] * 10**10",
         "bytearray(2_000_000_000)",
         "x = 'y' * 10**6\nparts = []\nwhile True:\n    parts.append(x + str(len(parts)))",
-        "rows = []\nwhile True:\n    rows.append({'a': len(rows)})",
-        "global kept\nkept = []\nwhile True:\n    kept.append([len(kept)] * 10)",
-        "import numpy as np\nx = np.ones(500_000_000)",
+        "import numpy as np\nx = np.ones(50_000_000)",
         "x = 1 << 10**10",
     ],
 )
@@ -244,6 +242,21 @@ def test_running_out_of_memory_is_a_memory_error(executor: Executor, statement: 
     assert isinstance(result.error, StatementRaised)
     assert result.error.type_name in ("MemoryError", "numpy.core._exceptions._ArrayMemoryError")
     assert result.error.line is not None
+    assert executor.run("return []").status is Status.FINISHED_NO_DATA
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "rows = []\nwhile True:\n    rows.append({'a': len(rows)})",
+        "global kept\nkept = []\nwhile True:\n    kept.append([len(kept)] * 10)",
+    ],
+)
+def test_filling_the_memory_with_small_objects_is_a_memory_error_too(executor: Executor, statement: str) -> None:
+    result = executor.run(statement, limits=Limits(memory_bytes=200_000_000))
+    assert result.status is Status.STATEMENT_RAISED
+    assert isinstance(result.error, StatementRaised)
+    assert result.error.type_name == "MemoryError"
     assert executor.run("return []").status is Status.FINISHED_NO_DATA
 
 
@@ -272,6 +285,15 @@ def test_leaving_the_interpreter_ends_the_execution_alone(executor: Executor) ->
     result = executor.run("import random\nrandom._os.abort()")
     assert result.status is Status.RUNTIME_FAILED
     assert executor.run("return []").status is Status.FINISHED_NO_DATA
+
+
+def test_a_statement_that_breaks_the_guest_itself_is_told_apart(executor: Executor) -> None:
+    statement = "import warnings\nwarnings.sys.modules['builtins'].isinstance = None\nreturn []"
+    result = executor.run(statement)
+    assert result.status is Status.RUNTIME_FAILED
+    assert isinstance(result.error, GuestLostError)
+    assert "TypeError: 'NoneType' object is not callable" in result.error.detail
+    assert result.logs == []
 
 
 def test_an_endless_loop_is_stopped_and_the_error_names_the_line(executor: Executor) -> None:

@@ -238,7 +238,7 @@ def test_frames_are_refused_with_the_fix(executor: Executor, expression: str, ki
         ("x = []\nx.append({'a': x})\nreturn x", "/0/a", "cycle", "[{'a': [...]}]", "the list contains itself"),
     ],
 )  # fmt: skip
-def test_what_has_no_json_form_is_refused_with_its_place(  # noqa: PLR0917
+def test_what_has_no_json_form_is_refused_with_its_place(
     executor: Executor, statement: str, pointer: str, rule: str, value: str, message: str
 ) -> None:
     error = refused(executor, statement)

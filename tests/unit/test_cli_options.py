@@ -269,6 +269,15 @@ def test_log_lines_cannot_drive_the_terminal_or_forge_lines(capsys: pytest.Captu
     assert clean("\r\x7f\x00") == "\\r\\x7f\\x00"
 
 
+def test_building_without_a_checkout_says_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wasmbuild", None)
+    monkeypatch.delitem(sys.modules, "wasmbuild.image", raising=False)
+    assert main(["image", "build"]) == 2
+    assert "building needs a checkout of the project" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_hurt_nobody(statement: str, closed: str) -> None:
     command = f"{sys.executable} -m wasmexec run {statement} {closed}"

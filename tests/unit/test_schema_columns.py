@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -249,6 +250,21 @@ def test_lenient_mode_still_refuses_other_types_and_missing_keys() -> None:
     assert refusal([column("text")], [{}], "lenient").rule == "missing"
     assert refusal([column("datetime")], [{"v": "soon"}], "lenient").rule == "datetime"
     assert refusal([column("json")], [{"v": None}], "lenient").rule == "null"
+
+
+def test_keys_of_a_hostile_guest_cost_little_and_stay_out_of_the_messages() -> None:
+    long_key = "k" * 5_000_000
+    started = time.perf_counter()
+    error = refusal([column("text")], [{"v": "x", long_key: 1}])
+    assert (len(error.pointer), len(error.message) < 2000) == (1000, True)
+    many = {f"key {number}": number for number in range(100_000)}
+    columns = [{"name": f"c{number}", "type": "text", "allow_null": True} for number in range(200)]
+    warnings = Schema.prepare(columns, mode="lenient").validate([many, many]).warnings
+    assert len(warnings) == 21
+    assert warnings[0] == "'key 0' is not in the output schema: dropped from 2 rows"
+    assert warnings[20] == "other keys are not in the output schema either: dropped 199,960 values"
+    assert refusal(columns, [many]).pointer == "/0/key 0"
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize(

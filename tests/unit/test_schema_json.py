@@ -225,6 +225,13 @@ def test_a_pattern_that_kills_backtracking_engines_is_quick() -> None:
     assert time.perf_counter() - started < 2
 
 
+def test_keys_of_a_hostile_guest_stay_out_of_the_messages() -> None:
+    error = refusal({"additionalProperties": {"type": "string"}}, [{"k" * 1_000_000: 1}])
+    assert (len(error.pointer), len(error.message) < 2000) == (1000, True)
+    error = refusal({"properties": {"a": {}}, "additionalProperties": False}, [{"k" * 1_000_000: 1}])
+    assert (error.pointer, error.rule, len(error.message) < 2000) == ("/0", "additionalProperties", True)
+
+
 def test_the_first_failing_row_is_reported() -> None:
     rows = [{"id": 1} for _ in range(10_000)]
     rows[9_000] = {"id": 0}

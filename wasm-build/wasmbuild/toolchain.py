@@ -1,7 +1,7 @@
-"""The cross compiler: clang, the linker and the archiver inside the `ziglang` package, always called with the same target and features.
+"""The cross compiler: clang, linker and archiver of the `ziglang` package, always with the same target and features.
 
-A recipe never spells a compiler flag that every recipe needs: the target, the processor features, the exception encoding and the optimisation level
-are here, and `stamp` names them all, so that changing one rebuilds everything compiled with it.
+A recipe never spells a compiler flag that every recipe needs: the target, the processor features, the exception
+encoding and the optimisation level are here, and `stamp` names them all: changing one rebuilds what it compiled.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from wasmbuild.errors import StageFailed
 ZIG_VERSION = "0.17.1"
 
 TARGET = ("-target", "wasm32-wasi")
-# Without wide_arithmetic: clang 22 reads the high half of i64.mul_wide before it is set when both halves stand in one expression, so
-# __builtin_mul_overflow and 128-bit sums come out wrong. Take it back when tests/build/test_toolchain.py passes with it.
+# Without wide_arithmetic: clang 22 reads the high half of i64.mul_wide before it is set when both halves stand in one
+# expression, so __builtin_mul_overflow and 128-bit sums come out wrong. Take it back when test_toolchain.py allows.
 FEATURES = (
     "exception_handling",
     "bulk_memory",
@@ -34,7 +34,12 @@ FEATURES = (
 )
 # wasmtime accepts only the standard exception encoding, which LLVM still does not emit by default.
 EXCEPTIONS = ("-mllvm", "-wasm-use-legacy-eh=false", "-mllvm", "-wasm-enable-sjlj")
-EMULATED = ("-D_WASI_EMULATED_SIGNAL", "-D_WASI_EMULATED_PROCESS_CLOCKS", "-D_WASI_EMULATED_MMAN", "-D_WASI_EMULATED_GETPID")
+EMULATED = (
+    "-D_WASI_EMULATED_SIGNAL",
+    "-D_WASI_EMULATED_PROCESS_CLOCKS",
+    "-D_WASI_EMULATED_MMAN",
+    "-D_WASI_EMULATED_GETPID",
+)
 CODE = ("-g0", "-fomit-frame-pointer", "-ffunction-sections", "-fdata-sections")
 CXX = ("-fwasm-exceptions",)
 
@@ -66,8 +71,8 @@ class Commands(Progress, Protocol):
 class Toolchain:
     """Argument vectors and helpers for compiling to wasm32-wasi.
 
-    zig: the executable. cache: a writable folder for its own caches. optimize: "-O2" or another level; never empty, because without one the driver
-    takes another linker that accepts undefined symbols.
+    zig: the executable. cache: a writable folder for its own caches. optimize: "-O2" or another level; never empty,
+    because without one the driver takes another linker that accepts undefined symbols.
     """
 
     zig: Path
@@ -89,7 +94,7 @@ class Toolchain:
 
     @property
     def cxx(self) -> tuple[str, ...]:
-        """Command that compiles C++ with exceptions; the runtime for them is in the stage `runtime`, not in the driver."""
+        """Command that compiles C++ with exceptions; their runtime is in the stage `runtime`, not in the driver."""
         return (str(self.zig), "c++", *self.common, *CXX)
 
     @property
@@ -119,10 +124,23 @@ class Toolchain:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Environment for every tool: the given one (default: ours) with the compiler's caches in our folder and the same text everywhere."""
+        """Environment for every tool: the given one (default: ours), with the compiler's caches in our folder."""
         environment = dict(os.environ if base is None else base)
         # An inherited flag would change code without changing a stamp.
-        for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "AR", "RANLIB", "LD", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"):
+        for name in (
+            "CC",
+            "CXX",
+            "CFLAGS",
+            "CXXFLAGS",
+            "CPPFLAGS",
+            "LDFLAGS",
+            "AR",
+            "RANLIB",
+            "LD",
+            "CPATH",
+            "C_INCLUDE_PATH",
+            "LIBRARY_PATH",
+        ):
             environment.pop(name, None)
         environment["ZIG_GLOBAL_CACHE_DIR"] = str(self.cache / "zig-global")
         environment["ZIG_LOCAL_CACHE_DIR"] = str(self.cache / "zig-local")
@@ -136,18 +154,33 @@ class Toolchain:
         Raises: CompileFailed with the command and the output.
         """
         words = [str(word) for word in argv]
-        done = subprocess.run(words, cwd=cwd, env=self.env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env=self.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         text = done.stdout.decode("utf-8", "replace")
         if done.returncode != 0:
             raise CompileFailed(f"{shlex.join(words)} ended with status {done.returncode}", tail=text)
         return text
 
     def compile(
-        self, context: Progress, sources: Iterable[Path | str], into: Path, flags: Sequence[str | Path] = (), *, base: Path | None = None, what: str = "compile"
+        self,
+        context: Progress,
+        sources: Iterable[Path | str],
+        into: Path,
+        flags: Sequence[str | Path] = (),
+        *,
+        base: Path | None = None,
+        what: str = "compile",
     ) -> list[Path]:
-        """Compile each source to an object in `into`, context.jobs at a time, and return the objects in the order of the sources.
+        """Compile each source to an object in `into`, context.jobs at a time; the objects in the order of the sources.
 
-        base: object names follow the path of a source relative to it (default: the file name alone, which must then be unique).
+        base: object names follow the path of a source relative to it (default: the file name alone, then unique).
         Raises: CompileFailed of the first failure, once the compilations already under way are done.
         """
         pairs: list[tuple[Path, Path]] = []
@@ -193,7 +226,7 @@ class Toolchain:
         what: str,
         env: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Run make for the targets in `folder`; progress is the number of object files below it, out of about `objects`.
+        """Run make for the targets in `folder`; progress is the number of object files below it, of about `objects`.
 
         Raises: StageFailed of context.run.
         """
@@ -235,8 +268,16 @@ class Toolchain:
         self.call(*self.wasm_ld, "-r", "--whole-archive", *inputs, "-o", target)
         return target
 
-    def link(self, target: Path, inputs: Iterable[Path], runtime: Path, *, exports: Iterable[str] = (), options: Sequence[str] = ()) -> str:
-        """Link a reactor module from objects and archives with the output of the stage `runtime`; undefined symbols are errors.
+    def link(
+        self,
+        target: Path,
+        inputs: Iterable[Path],
+        runtime: Path,
+        *,
+        exports: Iterable[str] = (),
+        options: Sequence[str] = (),
+    ) -> str:
+        """Link a reactor module from objects and archives with the output of `runtime`; undefined symbols are errors.
 
         The shadow stack comes first in memory, so that overflowing it traps instead of overwriting data.
         Raises: CompileFailed.
@@ -261,7 +302,7 @@ class Toolchain:
             lib / "crt1-reactor.o",
             lib / "tags.o",
             *inputs,
-            # The first archive that defines a function wins: these three replace parts of libzigc.a and libcompiler_rt.a.
+            # The first archive that defines a function wins: these replace parts of libzigc.a and libcompiler_rt.a.
             lib / "libmalloc.a",
             lib / "libstring.a",
             lib / "libm.a",

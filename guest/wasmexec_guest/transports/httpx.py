@@ -54,7 +54,7 @@ def _exception(error: HostCallError) -> httpx.TransportError:
 class _Options:
     """What both transports are made with, in httpx's own order."""
 
-    def __init__(  # noqa: PLR0917  httpx's own signature
+    def __init__(
         self,
         verify: Any = True,
         cert: Any = None,

@@ -43,6 +43,13 @@ def _input_options(function: _Decorated) -> _Decorated:
     short_help="Run a statement and print its rows.",
     epilog=exit_codes.HELP
     + """
+A column list for --output-schema:
+
+\b
+  [{"name": "id", "type": "integer"}, {"name": "note", "type": "text", "allow_null": true},
+   {"name": "items", "type": "table", "columns": [{"name": "sku", "type": "text"}]}]
+  types: text integer double boolean datetime base64 json, and object table with columns
+
 Examples:
 
 \b

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from ..errors import OutputError
 from .columns import Column, Table, did_you_mean
-from .values import all_datetimes, is_base64, is_datetime, pointer_token, short_repr, type_name
+from .values import all_datetimes, is_base64, is_datetime, pointer_token, refusal, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 
@@ -41,6 +40,7 @@ _WANTED: Final = {
     "table": "a list of objects",
 }
 _EXACT_FLOAT: Final = 2.0**53
+_MOST_WARNINGS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,7 @@ def check_table(table: Table, rows: list[Row], *, lenient: bool) -> tuple[list[R
     check = _Check(lenient)
     checked, failure = check.table(table, rows, "")
     if failure is not None:
-        where = f"/{failure.index}{failure.pointer}"
-        raise OutputError(where, failure.rule, short_repr(failure.value), f"{where}: {failure.message}")
+        raise refusal(f"/{failure.index}{failure.pointer}", failure.rule, failure.value, failure.message)
     return checked, check.warnings()
 
 
@@ -72,13 +71,23 @@ class _Check:
     def __init__(self, lenient: bool) -> None:
         self._lenient = lenient
         self._dropped: dict[str, int] = {}
+        self._more_dropped = 0
 
     def warnings(self) -> list[str]:
-        """One line per dropped key."""
-        return [
-            f"{path!r} is not in the output schema: dropped from {count:,} row{'s' if count > 1 else ''}"
+        """One line per dropped key, for the first few of them."""
+        lines = [
+            f"{short_repr(path)} is not in the output schema: dropped from {count:,} row{'s' if count > 1 else ''}"
             for path, count in self._dropped.items()
         ]
+        if self._more_dropped:
+            lines.append(f"other keys are not in the output schema either: dropped {self._more_dropped:,} values")
+        return lines
+
+    def _drop(self, path: str, count: int) -> None:
+        if path in self._dropped or len(self._dropped) < _MOST_WARNINGS:
+            self._dropped[path] = self._dropped.get(path, 0) + count
+        else:
+            self._more_dropped += count
 
     def table(self, table: Table, rows: list[Row], path: str) -> tuple[list[Row], Failure | None]:
         """The very same list, or a new one where keys were filled in, dropped or values converted, or a failure."""
@@ -116,11 +125,12 @@ class _Check:
         for keys in map(tuple, rows):
             counts[keys] = counts.get(keys, 0) + 1
         for keys, count in counts.items():
-            missing = next((name for name in required if name not in keys), None)
+            present = frozenset(keys)
+            missing = next((name for name in required if name not in present), None)
             extra = [key for key in keys if key not in known]
             if missing is None and (self._lenient or not extra):
                 for key in extra:
-                    self._dropped[path + key] = self._dropped.get(path + key, 0) + count
+                    self._drop(path + key, count)
                 continue
             index = next(index for index, row in enumerate(rows) if tuple(row) == keys)
             if missing is not None:
@@ -128,7 +138,7 @@ class _Check:
                 yield Failure(index, pointer_token(missing), "missing", None, message)
             else:
                 key = extra[0]
-                message = f"{key!r} is not in the output schema" + did_you_mean(key, known)
+                message = f"{short_repr(key)} is not in the output schema" + did_you_mean(key, table.names)
                 yield Failure(index, pointer_token(key), "extra", rows[index][key], message)
 
     def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:

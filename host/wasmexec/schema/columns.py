@@ -14,6 +14,8 @@ COLUMN_TYPES: Final = (
     "text", "integer", "double", "boolean", "datetime", "base64", "json", "object", "table",
 )  # fmt: skip
 NESTED_TYPES: Final = ("object", "table")
+_LONGEST_COMPARED: Final = 100
+_MOST_COMPARED: Final = 1000
 _KEYS: Final = ("name", "type", "allow_null", "columns")
 _OTHER_NAMES: Final = {
     "str": "text", "string": "text", "int": "integer", "bigint": "integer", "float": "double", "number": "double",
@@ -97,7 +99,8 @@ class Table:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ ", did you mean 'price'?" for the nearest known word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), 1)
+    # SECURITY: the comparison takes quadratic time, and the word may come from the guest.
+    close = difflib.get_close_matches(word, list(known)[:_MOST_COMPARED], 1) if len(word) <= _LONGEST_COMPARED else None
     return f", did you mean {close[0]!r}?" if close else ""
 
 

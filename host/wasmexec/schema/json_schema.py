@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import jsonschema_rs
 
 from ..errors import ConfigError, OutputError
-from .values import is_datetime, pointer, short_repr
+from .values import is_datetime, pointer, refusal, short_repr, shorten
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ROW_ID = "urn:wasmexec:row"
@@ -130,8 +130,7 @@ def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any
     value: object = rows
     for step in error.instance_path:
         value = value[step]  # type: ignore[index]
-    shown = short_repr(value)
-    return OutputError(where, rule, shown, f"{where or 'the list'}: {_explain(error)}, got {shown}")
+    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
 
 
 def _explain(error: jsonschema_rs.ValidationError) -> str:

@@ -8,6 +8,8 @@ import reprlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from ..errors import OutputError
+
 _AMERICAN = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-W[0-9]{2}(?:-[0-9])?|[0-9]{8}|[0-9]{4}W[0-9]{2}[0-9]?")
 _SEPARATORS = frozenset(("", "T", " "))
@@ -34,8 +36,12 @@ class _ShortRepr(reprlib.Repr):
 
 def short_repr(value: object) -> str:
     """A Python repr of at most 200 characters."""
-    text = _ShortRepr().repr(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    return shorten(_ShortRepr().repr(value), 200)
+
+
+def shorten(text: str, most: int) -> str:
+    """The text, cut to at most so many characters: keys of a guest may be megabytes long."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def pointer_token(key: str | int) -> str:
@@ -49,6 +55,12 @@ def pointer_token(key: str | int) -> str:
 def pointer(path: Iterable[str | int]) -> str:
     """The JSON pointer of a path; "" is the whole document."""
     return "".join(map(pointer_token, path))
+
+
+def refusal(where: str, rule: str, value: object, message: str) -> OutputError:
+    """The error for a refused value at the JSON pointer `where`, everything in it of bounded length."""
+    where = shorten(where, 1000)
+    return OutputError(where, rule, short_repr(value), shorten(f"{where or 'the list'}: {message}", 2000))
 
 
 def is_datetime(text: str) -> bool:

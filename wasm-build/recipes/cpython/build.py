@@ -1,10 +1,12 @@
 """CPython as static archives for the guest, with every extension module that can exist there built in.
 
-CPython's own configure and Makefile are used. `config.site` holds what a full run of configure on this target found out, corrected where the test lies
+CPython's own configure and Makefile are used. `config.site` holds what a full run of configure on this target found
+out, corrected where the test lies
 (it says where), so that a build does not ask a thousand questions again.
 """
 
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -20,7 +22,18 @@ OBJECTS = 260
 ARCHIVES = ("libpython3.11.a", "Modules/_decimal/libmpdec/libmpdec.a", "Modules/expat/libexpat.a")
 
 # Parts of the standard library that nothing in a guest can use: other programs' tools, windows, and CPython's tests.
-WITHOUT = ("test", "lib2to3", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "pydoc_data", "__phello__", "site-packages")
+WITHOUT = (
+    "test",
+    "lib2to3",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "turtle.py",
+    "ensurepip",
+    "pydoc_data",
+    "__phello__",
+    "site-packages",
+)
 
 
 def build(context: BuildContext) -> None:
@@ -40,7 +53,7 @@ def build(context: BuildContext) -> None:
         # The machine's own packages must not be found.
         "PKG_CONFIG": "false",
         "PKG_CONFIG_LIBDIR": str(context.work),
-        "OPT": "-DNDEBUG -fwrapv -fno-strict-aliasing -Wno-everything",
+        "OPT": f"-DNDEBUG -fwrapv -fno-strict-aliasing -Wno-everything {profile_flags(context)}",
         "ZLIB_CFLAGS": f"-I{context.inputs['zlib'] / 'include'}",
         "ZLIB_LIBS": str(context.inputs["zlib"] / "lib" / "libz.a"),
         "BZIP2_CFLAGS": f"-I{context.inputs['bzip2'] / 'include'}",
@@ -69,6 +82,19 @@ def build(context: BuildContext) -> None:
     install(context)
 
 
+def profile_flags(context: BuildContext) -> str:
+    """Flags that tell the compiler how often each line runs: what is hot is inlined, what is cold kept apart.
+
+    cpython.prof holds line counts (coverage of a native build of the same patched sources, running typical
+    statements); lines are relative to the start of their function. The copy's name carries its hash, because the
+    compiler's cache looks at the command only.
+    """
+    profile = HERE / "cpython.prof"
+    copy = context.work / f"cpython-{hashlib.sha256(profile.read_bytes()).hexdigest()[:12]}.prof"
+    shutil.copy(profile, copy)
+    return f"-gline-tables-only -fdebug-info-for-profiling -fprofile-sample-use={copy}"
+
+
 def setup_local(context: BuildContext) -> str:
     """Modules that configure does not offer on this target, or offers only after link tests that cannot pass yet."""
     include = context.inputs["openssl"] / "include"
@@ -95,7 +121,9 @@ def install(context: BuildContext) -> None:
     (output / "modules.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
     data = output / "sysconfig" / "_sysconfigdata__wasi_wasm32-wasi.py"
     data.parent.mkdir()
-    data.write_text(f'"""Build settings of the guest\'s CPython."""\n\nbuild_time_vars = {settings(context)!r}\n', encoding="utf-8")
+    data.write_text(
+        f'"""Build settings of the guest\'s CPython."""\n\nbuild_time_vars = {settings(context)!r}\n', encoding="utf-8"
+    )
 
 
 def leave_out(root: Path):  # type: ignore[no-untyped-def]
@@ -111,7 +139,7 @@ def leave_out(root: Path):  # type: ignore[no-untyped-def]
 
 
 def settings(context: BuildContext) -> dict[str, object]:
-    """What sysconfig says in the guest: the Makefile's and pyconfig.h's variables, with tools by their plain names and no path of this machine."""
+    """What sysconfig says in the guest: the Makefile's and pyconfig.h's variables, without any path of this machine."""
     variables: dict[str, object] = {}
     sysconfig._parse_makefile(str(context.source / "Makefile"), variables)  # type: ignore[attr-defined]
     with (context.source / "pyconfig.h").open(encoding="utf-8") as file:
@@ -120,7 +148,11 @@ def settings(context: BuildContext) -> dict[str, object]:
     plain: dict[str, object] = {}
     for name, value in sorted(variables.items()):
         if isinstance(value, str):
-            text = value.replace(str(context.toolchain.zig), "zig").replace(flags, "").replace(sys.executable, "python3.11")
+            text = (
+                value.replace(str(context.toolchain.zig), "zig")
+                .replace(flags, "")
+                .replace(sys.executable, "python3.11")
+            )
             for folder in (context.source, context.work, context.output, *context.inputs.values()):
                 text = text.replace(str(folder), "")
             plain[name] = " ".join(text.split())

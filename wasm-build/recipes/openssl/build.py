@@ -1,7 +1,7 @@
-"""OpenSSL's two libraries, without threads, sockets, files for secrets, or loadable parts; the legacy provider is inside libcrypto.
+"""OpenSSL's two libraries, without threads, sockets or loadable parts; the legacy provider is inside libcrypto.
 
-Its own Configure and Makefile are used, because the headers and tables they generate come from Perl templates. A bare machine has only
-perl-base, so perl/ holds the few small modules that those scripts use and perl-base lacks.
+Its own Configure and Makefile are used, because the headers and tables they generate come from Perl templates. A bare
+machine has only perl-base, so perl/ holds the few small modules that those scripts use and perl-base lacks.
 """
 
 import shutil
@@ -26,7 +26,8 @@ OPTIONS = (
     "no-secure-memory",
     "no-async",
     "no-autoload-config",
-    # Nothing here speaks these: certificate management, time stamps, password-authenticated TLS, Russian ciphers, address extensions.
+    # Nothing here speaks these: certificate management, time stamps, password-authenticated TLS, Russian ciphers,
+    # address extensions.
     "no-cmp",
     "no-ts",
     "no-srp",
@@ -53,7 +54,8 @@ def build(context: BuildContext) -> None:
     }
     context.progress(0, OBJECTS, "configure")
     context.run("perl", "./Configure", "wasm32-wasi", *OPTIONS, cwd=context.source, env=environment)
-    # The generated headers must all exist before the first object: the Makefile states those dependencies only for its own top-level target.
+    # The generated headers must all exist before the first object: the Makefile states those dependencies only for its
+    # own top-level target.
     context.run("make", f"-j{context.jobs}", "build_generated", cwd=context.source, env=environment)
     toolchain.make(context, context.source, ("libcrypto.a", "libssl.a"), OBJECTS, "OpenSSL", environment)
     lib = context.output / "lib"

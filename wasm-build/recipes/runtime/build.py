@@ -1,4 +1,4 @@
-"""Start-up object, C library, allocator, C++ runtime with exceptions and exception tags, in the form the final link takes them."""
+"""Start-up object, C library, allocator, C++ runtime and exception tags, as the final link takes them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CXX_FOLDERS = ("", "ryu")
 
 
 def build(context: BuildContext) -> None:
-    """Fill lib/ with crt1-reactor.o, tags.o, libmalloc.a, libstring.a, libm.a, libc++.a, libc.a, libzigc.a and libcompiler_rt.a."""
+    """Fill lib/ with the start-up object crt1-reactor.o, the exception tags tags.o and the archives of C and C++."""
     lib = context.output / "lib"
     lib.mkdir(parents=True)
     toolchain = context.toolchain
@@ -43,9 +43,10 @@ def build(context: BuildContext) -> None:
 
 
 def collect_driver_libraries(context: BuildContext, lib: Path) -> None:
-    """Copy what the compiler driver builds for a link out of its cache: it names each file in the linker call that -v prints.
+    """Copy what the driver builds for a link out of its cache: it names each file in the linker call that -v prints.
 
-    The driver builds them from its own sources at the first link for a target, with the features and the optimisation of that link.
+    The driver builds them from its own sources at the first link for a target, with the features and the optimisation
+    of that link.
     """
     toolchain = context.toolchain
     probe = context.work / "probe.c"
@@ -59,10 +60,10 @@ def collect_driver_libraries(context: BuildContext, lib: Path) -> None:
 
 
 def build_replacements(context: BuildContext, lib: Path) -> None:
-    """Compile what stands in for parts of the compiler's own C library: the allocator, the searches in strings.c, and musl's mathematics.
+    """Compile what stands in for parts of the compiler's own C library: allocator, searches (strings.c), mathematics.
 
-    The compiler rewrote those parts in another language; its exp(), log() and relatives are older algorithms that differ from glibc's in the last bit,
-    where musl's are the same as glibc's.
+    The compiler rewrote those parts in another language; its exp(), log() and relatives are older algorithms that
+    differ from glibc's in the last bit, where musl's are the same as glibc's.
     """
     toolchain = context.toolchain
     musl = context.source / "libc-top-half" / "musl"
@@ -76,9 +77,16 @@ def build_replacements(context: BuildContext, lib: Path) -> None:
     toolchain.archive(lib / "libstring.a", [strings])
     math = musl / "src" / "math"
     sources = [path for path in sorted(math.glob("*.c")) if not is_long_double(path)]
-    includes = [musl / "src" / "include", musl / "src" / "internal", musl / "arch" / "wasm32", musl / "arch" / "generic"]
+    includes = [
+        musl / "src" / "include",
+        musl / "src" / "internal",
+        musl / "arch" / "wasm32",
+        musl / "arch" / "generic",
+    ]
     flags = ["-O3", "-Wno-everything", *(f"-I{folder}" for folder in includes)]
-    toolchain.archive(lib / "libm.a", toolchain.compile(context, sources, context.work / "math", flags, what="mathematics"))
+    toolchain.archive(
+        lib / "libm.a", toolchain.compile(context, sources, context.work / "math", flags, what="mathematics")
+    )
 
 
 def is_long_double(path: Path) -> bool:
@@ -87,7 +95,7 @@ def is_long_double(path: Path) -> bool:
 
 
 def build_cxx(context: BuildContext, lib: Path) -> None:
-    """Compile libc++, libc++abi and libunwind's WebAssembly part with exceptions on: the driver's own for this target have none."""
+    """Compile libc++, libc++abi and libunwind's WebAssembly part with exceptions on: the driver's own have none."""
     toolchain = context.toolchain
     cxx, abi, unwind = (toolchain.lib / name for name in ("libcxx", "libcxxabi", "libunwind"))
     sources = [path for path in sorted((abi / "src").glob("*.cpp")) if path.name not in CXXABI_WITHOUT]
@@ -112,7 +120,15 @@ def build_cxx(context: BuildContext, lib: Path) -> None:
         toolchain.compile_one(
             unwind / "src" / "Unwind-wasm.c",
             context.work / "unwind.o",
-            ["-fwasm-exceptions", "-D__WASM_EXCEPTIONS__", "-D_LIBUNWIND_HAS_NO_THREADS", "-D_LIBUNWIND_HIDE_SYMBOLS", f"-I{unwind / 'include'}", f"-I{unwind / 'src'}", "-Wno-everything"],
+            [
+                "-fwasm-exceptions",
+                "-D__WASM_EXCEPTIONS__",
+                "-D_LIBUNWIND_HAS_NO_THREADS",
+                "-D_LIBUNWIND_HIDE_SYMBOLS",
+                f"-I{unwind / 'include'}",
+                f"-I{unwind / 'src'}",
+                "-Wno-everything",
+            ],
         )
     )
     toolchain.archive(lib / "libc++.a", objects)

@@ -25,10 +25,26 @@ static size_t dlmalloc_usable_size(void *);
 
 #include "upstream_malloc.c"
 
-void *malloc(size_t size) { return dlmalloc(size); }
+/* Given back when a small request first fails: Python then has room for the traceback of its MemoryError and for reporting it. A large request
+ * that fails leaves room enough by itself. */
+enum { RESERVE_BYTES = 256 * 1024, SMALL_BYTES = 64 * 1024 };
+static void *reserve;
+
+__attribute__((constructor)) static void keep_reserve(void) { reserve = dlmalloc(RESERVE_BYTES); }
+
+static void *checked(void *block, size_t size) {
+    if (__builtin_expect(block == NULL, 0) && size <= SMALL_BYTES && reserve != NULL) {
+        dlfree(reserve);
+        reserve = NULL;
+        errno = ENOMEM;
+    }
+    return block;
+}
+
+void *malloc(size_t size) { return checked(dlmalloc(size), size); }
 void free(void *block) { dlfree(block); }
-void *calloc(size_t count, size_t size) { return dlcalloc(count, size); }
-void *realloc(void *block, size_t size) { return dlrealloc(block, size); }
+void *calloc(size_t count, size_t size) { return checked(dlcalloc(count, size), count > SMALL_BYTES ? count : count * size); }
+void *realloc(void *block, size_t size) { return checked(dlrealloc(block, size), size); }
 int posix_memalign(void **block, size_t alignment, size_t size) { return dlposix_memalign(block, alignment, size); }
 void *aligned_alloc(size_t alignment, size_t size) { return dlmemalign(alignment, size); }
 void *memalign(size_t alignment, size_t size) { return dlmemalign(alignment, size); }
@@ -41,5 +57,5 @@ void *reallocarray(void *block, size_t count, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
-    return dlrealloc(block, total);
+    return realloc(block, total);
 }

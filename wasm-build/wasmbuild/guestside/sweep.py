@@ -23,8 +23,8 @@ HARMFUL = frozenset(
         "builtins.input", "faulthandler._fatal_error", "faulthandler._fatal_error_c_thread", "faulthandler._read_null",
         "faulthandler._sigabrt", "faulthandler._sigfpe", "faulthandler._sigsegv", "faulthandler._stack_overflow",
         "posix._exit", "posix.abort", "posix.kill", "_signal.raise_signal", "_signal.pause", "sys.setprofile",
-        "sys.addaudithook", "sys.settrace",
-        "sys.setrecursionlimit", "sys.exit", "sys.call_tracing", "_tracemalloc.start", "gc.set_debug",
+        "sys.addaudithook", "sys.settrace", "sys.setrecursionlimit", "sys.exit", "sys.call_tracing",
+        "_tracemalloc.start", "gc.set_debug",
     }
 )  # fmt: skip
 # The guest's channel to the host is tested by itself, and calling it here would cut the sweep's own log.
@@ -73,7 +73,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "__import__('numpy').dtype('M8[ns]')", "__import__('numpy').array(['a', None], dtype=object)",
         "__import__('numpy').nditer([1, 2])", "__import__('numpy').broadcast([1], [2])", "__import__('numpy').add",
         "__import__('numpy').zeros(2, dtype=[('a', 'i4')])[0]", "__import__('numpy').datetime64(1, 's')",
-        "__import__('numpy').array(['ab'])", "__import__('numpy').busdaycalendar()",
+        "__import__('numpy').array(['ab'])", "__import__('numpy').busdaycalendar()", "__import__('numpy').sum",
     ),
     "numpy.random._generator": ("__import__('numpy').random.default_rng(1)",),
     "numpy.random.mtrand": ("__import__('numpy').random.RandomState(1)",),
@@ -97,6 +97,8 @@ _C_METHODS = (
 )  # fmt: skip
 _C_ATTRIBUTES = ("getset_descriptor", "member_descriptor", "property")
 _TRIED_INSTANCES = 3
+# Cython's closures: no statement gets hold of the types, and they are nothing without the frame they belong to.
+_GENERATED = "__pyx_scope_struct"
 # What must not be freed, because freeing it was found to be deadly and is skipped.
 _IMMORTAL: list[Any] = []
 
@@ -150,10 +152,10 @@ def groups() -> list[str]:
     return sorted(found - NOT_SWEPT)
 
 
-def sweep(group: str, skip: Collection[str], log: Callable[[str], object]) -> int:
-    """Go through one module; returns the number of targets touched."""
+def sweep(group: str, skip: Collection[str], log: Callable[[str], object]) -> tuple[int, list[str]]:
+    """Go through one module; returns the number of targets touched, and those in `skip` that were met and left out."""
     load_all()
-    return _Sweep(group, frozenset(skip) | HARMFUL, log).run()
+    return _Sweep(group, frozenset(skip), log).run()
 
 
 class _Sweep:
@@ -162,11 +164,12 @@ class _Sweep:
         self.skip = skip
         self.log = log
         self.count = 0
+        self.left_out: set[str] = set()
         self.examples: dict[type, list[Any]] = {}
         self.harvest: dict[type, list[Any]] = {}
         self.seen: set[type] = set()
 
-    def run(self) -> int:
+    def run(self) -> tuple[int, list[str]]:
         module = sys.modules.get(self.group)
         if module is not None and hasattr(module, "__dict__"):
             for name, function in sorted(_functions(module).items()):
@@ -185,7 +188,7 @@ class _Sweep:
             self.examples.clear()
             self.harvest.clear()
             gc.collect()
-        return self.count
+        return self.count, sorted(self.left_out)
 
     def _guard(self, action: Callable[[], Any]) -> Any:
         try:
@@ -194,8 +197,14 @@ class _Sweep:
         except BaseException:
             return None
 
-    def _target(self, name: str) -> bool:
+    def _is_skipped(self, name: str) -> bool:
         if name in self.skip:
+            self.left_out.add(name)
+            return True
+        return name in HARMFUL
+
+    def _target(self, name: str) -> bool:
+        if self._is_skipped(name):
             return False
         self.count += 1
         self.log(name)
@@ -233,6 +242,8 @@ class _Sweep:
 
     def _type(self, candidate: type) -> None:
         name = f"{self.group}.{candidate.__qualname__}"
+        if candidate.__name__.startswith(_GENERATED) or self._is_skipped(name):
+            return
         own = dict(type.__dict__["__dict__"].__get__(candidate))
         instances = list(self._instances(candidate, name))
         while instances:
@@ -294,7 +305,7 @@ class _Sweep:
         for test, action in tests.items():
             if self._target(f"{name}<{test}>"):
                 self._guard(action)
-        if f"{name}.__call__" not in self.skip and callable(instance):
+        if callable(instance):
             self._call_all(f"{name}<call>", instance)
 
     def _unary(self, instance: Any) -> None:

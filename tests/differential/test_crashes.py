@@ -1,0 +1,55 @@
+"""What the sweep of `image verify` leaves out ends native CPython, too: every listed target is tried there."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wasmbuild.verify import known_crashes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NATIVE = ROOT / ".venv-native" / "bin" / "python"
+GUESTSIDE = ROOT / "wasm-build" / "wasmbuild" / "guestside"
+
+# One process imports pandas once and forks for each target, which is swept with nothing else of its module; the first
+# fork sweeps the module without all of them and must survive.
+RUNNER = """
+import json, os, resource, sys
+folder, group, crashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+sys.path.insert(0, folder)
+import numpy, numpy.core._multiarray_tests, pandas, sweep
+sweep.load_all = lambda: None
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+types = [group + "." + t.__qualname__ for t in sweep._all_types() if str(t.__module__) == group]
+names = types + [group + "." + name for name in sweep._functions(sys.modules[group])]
+wrong = []
+for target in ["", *crashes]:
+    skip = [name for name in crashes if name != target]
+    if target:
+        skip += [name for name in names if not (target + ".").startswith((name + ".", name + "(", name + "<"))]
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        sweep.sweep(group, skip, lambda name: None)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) == (target == ""):
+        wrong.append(target or "the rest")
+print(json.dumps(wrong))
+"""
+# What an uninitialised object holds must not be left to chance.
+GARBAGE = {"PYTHONMALLOC": "malloc", "MALLOC_PERTURB_": "165"}
+
+
+@pytest.mark.parametrize(("group", "crashes"), known_crashes().items(), ids=list(known_crashes()))
+def test_what_the_sweep_leaves_out_ends_native_cpython(group: str, crashes: list[str], tmp_path: Path) -> None:
+    assert NATIVE.exists(), "make native-env builds it"
+    command = [str(NATIVE), "-W", "ignore", "-c", RUNNER, str(GUESTSIDE), group, json.dumps(crashes)]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path, env={**os.environ, **GARBAGE}
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout) == []
