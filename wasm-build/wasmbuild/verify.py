@@ -34,7 +34,6 @@ job = INPUT_DATA[0]
 """
 _MODULES = """
 import json
-import tomllib
 image = json.loads(open("/wasmexec/image.json").read())
 problems = {}
 for name in job["modules"]:
