@@ -36,7 +36,7 @@ native-env: .venv-native/ready ## native CPython with the guest's package versio
 
 .venv/ready: pyproject.toml wasm-build/make-venv.sh
 	sh wasm-build/make-venv.sh $(PYTHON) .venv
-	$(BIN)/python -m pip install --quiet --config-settings editable_mode=compat --editable '.[build,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[build,dev]'
 	@touch $@
 
 .venv-native/ready: tests/requirements-native.txt wasm-build/make-venv.sh
