@@ -59,6 +59,10 @@ def make_import(real_import: Import, not_in_image: Mapping[str, str]) -> Import:
     ) -> Any:
         if level == 0 and name in allowed:
             return real_import(name, globals, locals, fromlist, 0)
+        if type(fromlist) is list and not fromlist and globals is locals is not None and level == 0:
+            # Source: PyImport_Import. A library's C code that imports while a frame of the statement is the innermost
+            # one (`str(array.dtype)`, `time.strptime`) comes through here, always with an empty list.
+            return real_import(name, globals, locals, fromlist, 0)
         if not isinstance(name, str):
             raise TypeError("module name must be a string")
         raise ImportError(refusal(name, level, not_in_image), name=name)

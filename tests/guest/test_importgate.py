@@ -157,3 +157,10 @@ def test_what_the_gate_permits_is_usable(executor: Executor, statement: str, val
     result = executor.run(f"{statement}\nreturn [{{'value': v}}]")
     result.raise_for_status()
     assert result.rows == [{"value": value}]
+
+
+def test_c_code_of_a_library_imports_what_it_likes_while_the_statement_is_running(executor: Executor) -> None:
+    rows = "[{'year': time.strptime('2024', '%Y').tm_year, 'dtype': str(numpy.array([1]).dtype)}]"
+    statement = f"import time, numpy\nreturn {rows}"
+    result = executor.run(statement)
+    assert (result.error, result.rows) == (None, [{"year": 2024, "dtype": "int64"}])
