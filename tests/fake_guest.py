@@ -1,11 +1,12 @@
 """Hand-written guests that speak the channel's protocol, or break it on purpose.
 
-They are small WebAssembly modules compiled into real images (a .cwasm and its manifest), so that a test drives them
+They are small WebAssembly modules compiled into real images (code, memory and a manifest), so that a test drives them
 through `Executor` exactly like the real guest.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from dataclasses import dataclass, field
@@ -103,14 +104,6 @@ class FakeGuest:
 
     def wat(self) -> str:
         """The module as text."""
-        words = [
-            0x31435857, 1, READY, INBOX, 0, BOX_BYTES, OUTBOX, len(self.outbox), max(BOX_BYTES, len(self.outbox)),
-            WHERE, len(self.where), 4096, 0, 0, 0, 0,
-        ]  # fmt: skip
-        for index, value in self.header.items():
-            words[index] = value
-        data = {HEADER: struct.pack("<16I", *words), WHERE: self.where, OUTBOX: self.outbox, **self.data}
-        segments = "\n".join(f'(data (i32.const {at}) "{_escape(content)}")' for at, content in data.items())
         exports = {
             "_initialize": '(func (export "_initialize"))',
             "wx_channel": f'(func (export "wx_channel") (result i32) (i32.const {HEADER}))',
@@ -127,26 +120,35 @@ class FakeGuest:
         body = "\n".join(exports.values())
         return f"""(module {self.imports} (memory (export "memory") {self.pages})
           (global $steps (mut i32) (i32.const 0)) (table 1 funcref) (type $void (func))
-          {segments} {body} {self.extra})"""
+          {body} {self.extra})"""
+
+    def memory(self) -> bytes:
+        """What the instances' memory begins with."""
+        words = [
+            0x31435857, 1, READY, INBOX, 0, BOX_BYTES, OUTBOX, len(self.outbox), max(BOX_BYTES, len(self.outbox)),
+            WHERE, len(self.where), 4096, 0, 0, 0, 0,
+        ]  # fmt: skip
+        for index, value in self.header.items():
+            words[index] = value
+        data = {HEADER: struct.pack("<16I", *words), WHERE: self.where, OUTBOX: self.outbox, **self.data}
+        memory = bytearray(self.pages * 65536)
+        for at, content in data.items():
+            memory[at : at + len(content)] = content
+        assert len(memory) == self.pages * 65536
+        return bytes(memory)
 
     def build(self, folder: Path, name: str = "fake") -> Path:
         """Compile it and write an image; returns the manifest to give to `Executor`."""
         engine = wasmtime.Engine(engine_config())
         compiled = bytes(wasmtime.Module(engine, self.wat()).serialize())
-        (folder / f"{name}.cwasm").write_bytes(compiled)
         manifest = folder / f"{name}.json"
-        manifest.write_text(
-            json.dumps(
-                {
-                    "name": name, "stamp": "0" * 16, "cwasm": f"{name}.cwasm", "size": len(compiled), "sha256": "",
-                    "wasmtime": "", "channel_address": HEADER, "memory_bytes": self.pages * 65536, "modules": [],
-                    "packages": {}, "built": "", "build_seconds": 0,
-                }
-            ),
-            encoding="utf-8",
-        )  # fmt: skip
+        facts: dict[str, object] = {
+            "name": name, "stamp": "0" * 16, "wasmtime": "", "channel_address": HEADER, "modules": [], "packages": {},
+            "built": "", "build_seconds": 0,
+        }  # fmt: skip
+        for part, suffix, content in (("code", "cwasm", compiled), ("memory", "memory", self.memory())):
+            file = folder / f"{name}.{suffix}"
+            file.write_bytes(content)
+            facts[part] = {"file": file.name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        manifest.write_text(json.dumps(facts), encoding="utf-8")
         return manifest
-
-
-def _escape(content: bytes) -> str:
-    return "".join(f"\\{byte:02x}" for byte in content)

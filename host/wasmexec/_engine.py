@@ -7,13 +7,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import wasmtime
 from wasmtime import _bindings as bindings
 
-from ._hotpages import HotPages
 from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions
+from ._memory import GUARD_BYTES, RESERVED_BYTES, WASM_PAGE_BYTES, MemoryPool, provide_memories
 from .errors import ImageError
+
+if TYPE_CHECKING:
+    from ._image import Image
 
 MAX_WASM_STACK_BYTES = 32 * 1024 * 1024
 """Deep recursion must end in Python's RecursionError, long before this; worker threads have twice as much."""
@@ -37,8 +41,8 @@ def engine_config() -> wasmtime.Config:
     bindings.wasmtime_config_async_stack_size_set(config.ptr(), 2 * MAX_WASM_STACK_BYTES)
     config.max_wasm_stack = MAX_WASM_STACK_BYTES
     # A whole 4 GiB reservation with a guard lets the compiler leave out bounds checks, and memory never moves.
-    config.memory_reservation = 4 * 1024**3
-    config.memory_guard_size = 32 * 1024**2
+    config.memory_reservation = RESERVED_BYTES
+    config.memory_guard_size = GUARD_BYTES
     config.memory_may_move = False
     config.memory_init_cow = True
     if sys.platform != "win32":
@@ -105,36 +109,40 @@ class GuestModule:
         ImageError: the module imports something that is not allowed or lacks an export.
     """
 
-    def __init__(self, runtime: Runtime, module: wasmtime.Module, channel_address: int) -> None:
+    def __init__(self, runtime: Runtime, module: wasmtime.Module, image: Image) -> None:
         self.engine = runtime.engine
         self.ticker = runtime.ticker
-        self.channel_address = channel_address
-        self.hot_pages = HotPages()
-        check_interface(module)
+        self.channel_address = image.channel_address
+        check_interface(module, image.memory.size)
         self._module = module
         try:
             self.pre = runtime.linker.instantiate_pre(module)
         except wasmtime.WasmtimeError as error:
             reason = str(error).split("\n", 1)[0]
             raise ImageError(f"the image does not fit the host functions: {reason}") from None
+        self.memories = MemoryPool(image.memory.path)
 
 
 class Runtime:
     """Engine, ticker and host functions; one per process, shared by all images."""
 
     def __init__(self) -> None:
-        self.engine = wasmtime.Engine(engine_config())
+        config = engine_config()
+        provide_memories(config)
+        self.engine = wasmtime.Engine(config)
         self.ticker = Ticker(self.engine)
         self.linker = wasmtime.Linker(self.engine)
         self.linker.define_wasi()
         link_host_functions(self.linker)
-        self.guests: dict[Path, tuple[GuestModule, int]] = {}
+        self.guests: dict[tuple[Path, Path], tuple[GuestModule, int]] = {}
+        """By the files of the image; with each the number of its users."""
 
 
-def check_interface(module: wasmtime.Module) -> None:
+def check_interface(module: wasmtime.Module, memory_bytes: int) -> None:
     """SECURITY: the allow-list of imports is what keeps the guest from the host; images are checked at every load.
 
-    The types of the exports are checked because they are called without further checks.
+    The types of the exports are checked because they are called without further checks; `memory_bytes` is what the
+    host gives every instance.
 
     Raises:
         ImageError: the module imports something that is not allowed or lacks an export.
@@ -143,8 +151,12 @@ def check_interface(module: wasmtime.Module) -> None:
         if (item.module, item.name) not in ALLOWED_IMPORTS:
             raise ImageError(f"the image imports {item.module}.{item.name}, which no image may")
     exports = {item.name: item.type for item in module.exports}
-    if not isinstance(exports.get("memory"), wasmtime.MemoryType):
+    memory = exports.get("memory")
+    if not isinstance(memory, wasmtime.MemoryType):
         raise ImageError("the image exports no memory")
+    if memory.limits.min * WASM_PAGE_BYTES != memory_bytes:
+        begins = memory.limits.min * WASM_PAGE_BYTES
+        raise ImageError(f"the image's memory has {memory_bytes:,} bytes, its code begins with {begins:,}")
     for name, expected in REQUIRED_EXPORTS.items():
         kind = exports.get(name)
         if not isinstance(kind, wasmtime.FuncType):
@@ -168,8 +180,8 @@ def shared_runtime() -> Runtime:
         return _runtime
 
 
-def acquire_guest(path: Path, channel_address: int) -> GuestModule:
-    """The compiled module at `path`, loaded unless it already is; give it back with `release_guest`.
+def acquire_guest(image: Image) -> GuestModule:
+    """The image, loaded unless it already is; give it back with `release_guest`.
 
     SECURITY: a compiled module is native code. Whoever can write the file controls this process.
 
@@ -177,8 +189,9 @@ def acquire_guest(path: Path, channel_address: int) -> GuestModule:
         ImageError: damaged, or compiled by another wasmtime, for another processor or with other settings.
     """
     runtime = shared_runtime()
+    path, key = image.code.path, (image.code.path, image.memory.path)
     with _lock:
-        guest, users = runtime.guests.get(path, (None, 0))
+        guest, users = runtime.guests.get(key, (None, 0))
         if guest is None:
             try:
                 module = wasmtime.Module.deserialize_file(runtime.engine, str(path))
@@ -188,19 +201,22 @@ def acquire_guest(path: Path, channel_address: int) -> GuestModule:
                     f"the image {path.name} does not fit this engine ({reason}); "
                     "build it again: python -m wasmexec image build"
                 ) from None
-            guest = GuestModule(runtime, module, channel_address)
-        runtime.guests[path] = (guest, users + 1)
+            guest = GuestModule(runtime, module, image)
+        runtime.guests[key] = (guest, users + 1)
         return guest
 
 
-def release_guest(path: Path) -> None:
+def release_guest(image: Image) -> None:
     """Give back what `acquire_guest` returned; the last one unloads the module once its instances are gone."""
+    key = (image.code.path, image.memory.path)
     with _lock:
-        if _runtime is None or path not in _runtime.guests:
+        if _runtime is None or key not in _runtime.guests:
             return
-        guest, users = _runtime.guests.pop(path)
+        guest, users = _runtime.guests.pop(key)
         if users > 1:
-            _runtime.guests[path] = (guest, users - 1)
+            _runtime.guests[key] = (guest, users - 1)
+            return
+    guest.memories.close()
 
 
 def _forget() -> None:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from ._engine import GuestModule
     from ._hostcalls.table import CallTable
     from ._masking import Masker
-    from ._nursery import Nursery
     from ._request import Request
     from ._workers import LoopThread, WorkerPool
     from .grants import Grants
@@ -63,7 +62,6 @@ class Services(NamedTuple):
     """What the executions of one executor share."""
 
     guest: GuestModule
-    nursery: Nursery
     workers: WorkerPool
     loop: LoopThread
     courier: WorkerPool
@@ -154,7 +152,7 @@ class Execution:
             if self._instance is None:
                 self._started = time.monotonic()
                 self._wall_deadline = self._started + self._limits.wall_seconds
-                self._instance = self._services.nursery.take(self, self._limits.memory_bytes)
+                self._instance = Instance(self._services.guest, self, self._limits.memory_bytes)
                 frame = self._exchange(self._order.request.head, self._order.request.blobs)
             else:
                 frame = self._exchange(*self._answers())
@@ -311,18 +309,18 @@ class Execution:
     def _finish(self) -> None:
         with self._lock:
             self._phase = Phase.FINISHED
-        # Unmapped before the caller goes on: its next execution would only wait for the address space meanwhile.
-        instance, self._instance = self._instance, None
-        if instance is not None:
-            self._services.nursery.give_back(instance)
         if self._parked:
             self._services.loop.call(self._disarm)
         if self._calls is not None:
             self._calls.close()
+        instance, self._instance = self._instance, None
         if self._order.on_log is None:
             self._on_done(self)
         else:
             self._services.courier.submit(partial(self._on_done, self))
+        # Only now: nobody has to wait while the memory is put back.
+        if instance is not None:
+            instance.close()
 
     def _locate(self) -> Place:
         """Ask a guest that may be broken; where a waiting one waits is known."""

@@ -1,4 +1,4 @@
-"""Finding a guest image: a JSON manifest in the cache folder and the compiled module that it names."""
+"""Finding a guest image: a JSON manifest in the cache folder and the two files that it names."""
 
 from __future__ import annotations
 
@@ -14,35 +14,57 @@ DEFAULT_NAMES = ("full", "core")
 HOW_TO_BUILD = "build it: python -m wasmexec image build"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """What a manifest says; `path` is the compiled module beside it."""
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One file of an image; loading compares only its size."""
 
-    name: str
-    stamp: str
     path: Path
-    manifest: Path
     size: int
     sha256: str
-    wasmtime: str
-    channel_address: int
-    memory_bytes: int
-    modules: tuple[str, ...]
-    packages: dict[str, str]
-    built: str
-    build_seconds: float
 
     def verify_hash(self) -> None:
-        """Read the whole module and compare its hash; loading compares only the size.
-
-        Raises: ImageError: the file is not the one that was built.
-        """
+        """Raises: ImageError: the file is not the one that was built."""
         import hashlib
 
         with self.path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.sha256:
             raise ImageError(f"{self.path} has sha256 {found}, its manifest says {self.sha256}; {HOW_TO_BUILD}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What a manifest says: `code` is compiled for this machine, `memory` is what every instance begins with."""
+
+    name: str
+    stamp: str
+    manifest: Path
+    code: ImageFile
+    memory: ImageFile
+    wasmtime: str
+    channel_address: int
+    modules: tuple[str, ...]
+    packages: dict[str, str]
+    built: str
+    build_seconds: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of both files."""
+        return self.code.size + self.memory.size
+
+    @property
+    def memory_bytes(self) -> int:
+        """Linear memory of a fresh instance."""
+        return self.memory.size
+
+    def verify_hash(self) -> None:
+        """Read both files whole and compare their hashes.
+
+        Raises: ImageError: one is not the one that was built.
+        """
+        self.code.verify_hash()
+        self.memory.verify_hash()
 
 
 def cache_folder() -> Path:
@@ -78,19 +100,17 @@ def find_image(wanted: str | Path | None = None) -> Image:
 
 
 def read_manifest(manifest: Path) -> Image:
-    """Raises: ImageError: unreadable, incomplete, or at odds with the compiled module."""
+    """Raises: ImageError: unreadable, incomplete, or at odds with the files it names."""
     try:
         fields = orjson.loads(manifest.read_bytes())
         image = Image(
             name=str(fields["name"]),
             stamp=str(fields["stamp"]),
-            path=manifest.parent / Path(fields["cwasm"]).name,
             manifest=manifest,
-            size=int(fields["size"]),
-            sha256=str(fields["sha256"]),
+            code=_file(manifest, fields["code"]),
+            memory=_file(manifest, fields["memory"]),
             wasmtime=str(fields["wasmtime"]),
             channel_address=int(fields["channel_address"]),
-            memory_bytes=int(fields["memory_bytes"]),
             modules=tuple(map(str, fields["modules"])),
             packages={str(name): str(version) for name, version in fields["packages"].items()},
             built=str(fields.get("built", "")),
@@ -100,10 +120,16 @@ def read_manifest(manifest: Path) -> Image:
         raise ImageError(f"the image manifest {manifest} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {HOW_TO_BUILD}") from None
-    try:
-        size = image.path.stat().st_size
-    except OSError:
-        raise ImageError(f'the image "{image.name}" lacks its file {image.path}; {HOW_TO_BUILD}') from None
-    if size != image.size:
-        raise ImageError(f"{image.path} has {size:,} bytes, its manifest says {image.size:,}; {HOW_TO_BUILD}")
+    for file in (image.code, image.memory):
+        try:
+            size = file.path.stat().st_size
+        except OSError:
+            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {HOW_TO_BUILD}') from None
+        if size != file.size:
+            raise ImageError(f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {HOW_TO_BUILD}")
     return image
+
+
+def _file(manifest: Path, fields: dict[str, object]) -> ImageFile:
+    """A file is named without its folder, which is the manifest's."""
+    return ImageFile(manifest.parent / Path(str(fields["file"])).name, int(str(fields["size"])), str(fields["sha256"]))

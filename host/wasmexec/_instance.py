@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import wasmtime
@@ -12,6 +11,8 @@ from wasmtime import _bindings as bindings
 from . import _traps
 from ._channel import BadFrame, Channel, LinearMemory
 from ._imports import running, watch
+from ._memory import for_next_instance
+from ._traps import GuestTrap
 
 if TYPE_CHECKING:
     from ._engine import GuestModule
@@ -63,11 +64,19 @@ class Instance:
 
     def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int) -> None:
         self.fault: BaseException | None = None
-        self._owner: Owner
+        self._owner = owner
         self._reply = b""
+        self._pool = guest.memories
+        try:
+            self._memory = memory = guest.memories.take()
+        except OSError as no_room:
+            raise GuestTrap("engine", f"no room for its memory ({no_room.strerror})") from None
+        self.memory = LinearMemory(memory.base, lambda: memory.size)
         self._store = store = wasmtime.Store(guest.engine)
         try:
-            self.adopt(owner, memory_bytes)
+            store.set_limits(
+                memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
+            )
             store.set_wasi(wasmtime.WasiConfig())
             watch(store)
             self._context = store._context()
@@ -75,31 +84,18 @@ class Instance:
             trap = ctypes.POINTER(bindings.wasm_trap_t)()
             running.instance = self
             try:
-                error = bindings.wasmtime_instance_pre_instantiate(
-                    guest.pre.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
-                )
+                with for_next_instance(memory):
+                    error = bindings.wasmtime_instance_pre_instantiate(
+                        guest.pre.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
+                    )
             finally:
                 running.instance = None
             self._raise_failure(error, trap)
-            memory = self._export(b"memory").memory
-            base = bindings.wasmtime_memory_data(self._context, ctypes.byref(memory))
-            self.memory = LinearMemory(
-                ctypes.cast(base, ctypes.c_void_p).value or 0,
-                partial(bindings.wasmtime_memory_data_size, self._context, ctypes.byref(memory)),
-            )
-            self.initial_bytes = self.memory.size()
             self.channel = Channel(self.memory, guest.channel_address, self._reserve)
             self._step = self._export(b"wx_step").func
         except BaseException:
-            store.close()
+            self.close()
             raise
-
-    def adopt(self, owner: Owner, memory_bytes: int) -> None:
-        """Give an instance that has never run to the execution that it is for."""
-        self._owner = owner
-        self._store.set_limits(
-            memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
-        )
 
     def step(self) -> int:
         """Run the guest until it waits, is done or dies.
@@ -120,8 +116,9 @@ class Instance:
         return self.channel.where()
 
     def close(self) -> None:
-        """Unmap the guest's memory; every view of it must be gone."""
+        """End the guest and give its memory back; every view of it must be gone."""
         self._store.close()
+        self._pool.give_back(self._memory)
 
     def _reserve(self, length: int) -> int:
         return self._call(self._export(b"wx_reserve").func, length) & 0xFFFFFFFF

@@ -15,7 +15,6 @@ from . import _request
 from ._engine import acquire_guest, release_guest
 from ._execution import Execution, Order, Services
 from ._image import Image, find_image
-from ._nursery import Nursery
 from ._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from .errors import ConfigError, ExecutorClosedError, InputError, StatementSyntaxError
 from .grants import Grants
@@ -221,15 +220,14 @@ class _Shared:
     """Everything that must be taken down when an executor goes away, whether closed, forgotten or at exit."""
 
     def __init__(self, image: Image, workers: int) -> None:
-        self._path = image.path
+        self._image = image
         self._process = os.getpid()
         self._changed = threading.Condition(threading.Lock())
         self._live: set[Execution] = set()
         self._closed = False
-        guest = acquire_guest(image.path, image.channel_address)
+        guest = acquire_guest(image)
         self._services = Services(
             guest=guest,
-            nursery=Nursery(guest),
             workers=WorkerPool(workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES),
             loop=LoopThread(),
             courier=WorkerPool(1, "wasmexec-log"),
@@ -279,8 +277,7 @@ class _Shared:
         self._services.workers.close()
         self._services.loop.close()
         self._services.courier.close()
-        self._services.nursery.close()
-        release_guest(self._path)
+        release_guest(self._image)
 
 
 def _of_type(name: str, value: object, kind: type[_T]) -> _T:

@@ -68,11 +68,11 @@ class Stopper:
 @pytest.fixture(scope="module")
 def guest() -> Iterator[GuestModule]:
     image = find_image()
-    guest = acquire_guest(image.path, image.channel_address)
+    guest = acquire_guest(image)
     guest.ticker.enter()
     yield guest
     guest.ticker.leave()
-    release_guest(image.path)
+    release_guest(image)
 
 
 def words_that_matter(instance: Instance, reference: bytes) -> list[int]:

@@ -47,14 +47,14 @@ def test_the_epoch_advances_while_something_runs_and_rests_otherwise() -> None:
 def test_executors_of_one_image_share_the_compiled_module(tmp_path: Path) -> None:
     manifest = FakeGuest().build(tmp_path)
     runtime = shared_runtime()
-    path = tmp_path / "fake.cwasm"
+    files = (tmp_path / "fake.cwasm", tmp_path / "fake.memory")
     with Executor(manifest) as first:
         with Executor(manifest) as second:
-            assert runtime.guests[path][1] == 2
+            assert runtime.guests[files][1] == 2
             assert second.run("").status == Status.FINISHED_NO_DATA
-        assert runtime.guests[path][1] == 1
+        assert runtime.guests[files][1] == 1
         assert first.run("").status == Status.FINISHED_NO_DATA
-    assert path not in runtime.guests
+    assert files not in runtime.guests
     with Executor(manifest) as again:
         assert again.run("").status == Status.FINISHED_NO_DATA
 
@@ -63,7 +63,7 @@ def test_an_executor_that_is_forgotten_gives_everything_back(tmp_path: Path) -> 
     executor = Executor(FakeGuest().build(tmp_path))
     executor.run("")
     del executor
-    assert tmp_path / "fake.cwasm" not in shared_runtime().guests
+    assert not any(code.parent == tmp_path for code, _ in shared_runtime().guests)
 
 
 def test_a_closed_executor_says_so(tmp_path: Path) -> None:
@@ -106,7 +106,6 @@ def test_an_instance_that_the_system_has_no_room_for_is_a_failed_execution(tmp_p
     program = f"""
 import resource, wasmexec
 executor = wasmexec.Executor({str(FakeGuest().build(tmp_path))!r})
-assert executor.run("").status == 201
 resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
 result = executor.run("")
 print(int(result.status), result.error.trap, result.error)

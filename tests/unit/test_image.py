@@ -31,8 +31,11 @@ def refusal(wanted: str | Path | None = None) -> str:
     return caught.value.message
 
 
-def change(manifest: Path, **fields: object) -> Path:
-    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **fields}))
+def change(manifest: Path, part: str = "", **fields: object) -> Path:
+    """Replace fields of a manifest, or of one of its files."""
+    facts = json.loads(manifest.read_text())
+    (facts[part] if part else facts).update(fields)
+    manifest.write_text(json.dumps(facts))
     return manifest
 
 
@@ -71,45 +74,60 @@ def test_a_damaged_manifest_is_refused(images: Path) -> None:
         assert refusal().startswith(f"the image manifest {manifest} is damaged (")
 
 
-def test_a_module_of_another_size_is_refused(images: Path) -> None:
+PARTS = [("code", "cwasm"), ("memory", "memory")]
+
+
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+def test_a_file_of_another_size_is_refused(images: Path, part: str, suffix: str) -> None:
     manifest = FakeGuest().build(images, "full")
-    size = (images / "full.cwasm").stat().st_size
-    change(manifest, size=size + 1)
-    assert refusal() == f"{images}/full.cwasm has {size:,} bytes, its manifest says {size + 1:,}; {BUILD}"
+    size = (images / f"full.{suffix}").stat().st_size
+    change(manifest, part, size=size + 1)
+    assert refusal() == f"{images}/full.{suffix} has {size:,} bytes, its manifest says {size + 1:,}; {BUILD}"
 
 
-def test_a_missing_module_is_refused(images: Path) -> None:
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+def test_a_missing_file_is_refused(images: Path, part: str, suffix: str) -> None:
     FakeGuest().build(images, "full")
-    (images / "full.cwasm").unlink()
-    assert refusal() == f'the image "full" lacks its file {images}/full.cwasm; {BUILD}'
+    (images / f"full.{suffix}").unlink()
+    assert refusal() == f'the image "full" lacks its file {images}/full.{suffix}; {BUILD}'
 
 
-def test_a_manifest_cannot_name_a_file_elsewhere(images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+def test_a_manifest_cannot_name_a_file_elsewhere(images: Path, tmp_path: Path, part: str, suffix: str) -> None:
     manifest = FakeGuest().build(images, "full")
-    (tmp_path / "evil.cwasm").write_bytes((images / "full.cwasm").read_bytes())
-    change(manifest, cwasm="../evil.cwasm")
-    assert refusal() == f'the image "full" lacks its file {images}/evil.cwasm; {BUILD}'
+    (tmp_path / f"evil.{suffix}").write_bytes((images / f"full.{suffix}").read_bytes())
+    change(manifest, part, file=f"../evil.{suffix}")
+    assert refusal() == f'the image "full" lacks its file {images}/evil.{suffix}; {BUILD}'
 
 
-def test_the_hash_is_compared_when_asked(images: Path) -> None:
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+def test_the_hash_is_compared_when_asked(images: Path, part: str, suffix: str) -> None:
     manifest = FakeGuest().build(images, "full")
-    content = (images / "full.cwasm").read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    change(manifest, sha256=sha256)
     find_image().verify_hash()
-    (images / "full.cwasm").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(ImageError, match=f"its manifest says {sha256}; {BUILD}$"):
+    file = images / f"full.{suffix}"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ImageError, match=f"its manifest says {hashlib.sha256(content).hexdigest()}; {BUILD}$"):
         read_manifest(manifest).verify_hash()
 
 
 def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
     manifest = FakeGuest().build(images, "full")
     (images / "full.cwasm").write_bytes(b"x" * 1000)
-    change(manifest, size=1000)
+    change(manifest, "code", size=1000)
     with pytest.raises(ImageError) as caught:
         Executor()
     assert caught.value.message.startswith("the image full.cwasm does not fit this engine (")
     assert caught.value.message.endswith("); build it again: python -m wasmexec image build")
+
+
+def test_a_memory_of_another_size_than_the_code_begins_with_is_refused(images: Path) -> None:
+    manifest = FakeGuest(pages=8).build(images, "full")
+    (images / "full.memory").write_bytes(bytes(4 * 65536))
+    change(manifest, "memory", size=4 * 65536)
+    with pytest.raises(ImageError) as caught:
+        Executor()
+    assert caught.value.message == "the image's memory has 262,144 bytes, its code begins with 524,288"
 
 
 @pytest.mark.parametrize(

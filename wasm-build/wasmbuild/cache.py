@@ -4,7 +4,7 @@ sources/<sha256>-<file>     verified archives
 stages/<name>-<stamp16>/    finished stage outputs, each renamed into place whole
 work/                       scratch of running stages; anything here may be deleted between builds
 logs/<name>-<stamp16>.log   everything a stage printed
-images/                     <name>.json manifests and the .cwasm files they point at
+images/                     <name>.json manifests, and the .cwasm and .memory files they point at
 zig/                        the compiler's own cache
 durations.json              seconds each stage took last time
 """

@@ -21,7 +21,8 @@ import os
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 from wasmbuild.cache import Cache, default_cache, remove_tree, write_atomically
 from wasmbuild.errors import BuildError
@@ -51,14 +52,22 @@ LISTED = (
 )  # fmt: skip
 
 
+class FileFacts(TypedDict):
+    """A file as the manifest names it."""
+
+    file: str
+    size: int
+    sha256: str
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Manifest:
-    """images/NAME.json: points at the compiled module and says what is in it.
+    """images/NAME.json: points at the two files of an image and says what is in it.
 
     Attributes:
-        cwasm: file name, in the same folder.
+        code: the compiled module: its file name in the same folder, its size and its sha256.
+        memory: the same of what every instance's linear memory begins with.
         channel_address: where the guest's channel header lies.
-        memory_bytes: linear memory of a fresh instance.
         packages: recipe name -> version.
         build_seconds: wall time of the build that wrote it.
         stage_seconds: what each stage that ran took; empty if only the last step was new.
@@ -66,18 +75,21 @@ class Manifest:
 
     name: str
     stamp: str
-    cwasm: str
-    size: int
-    sha256: str
+    code: FileFacts
+    memory: FileFacts
     wasmtime: str
     channel_address: int
-    memory_bytes: int
     modules: list[str]
     packages: dict[str, str]
     not_in_image: list[str]
     built: str
     build_seconds: float
     stage_seconds: dict[str, float]
+
+    @property
+    def size(self) -> int:
+        """Bytes of both files."""
+        return self.code["size"] + self.memory["size"]
 
 
 def plan(name: str, cache: Cache | None = None) -> ImagePlan:
@@ -111,9 +123,10 @@ def _current(planned: ImagePlan, name: str, cache: Cache) -> Manifest | None:
     if manifest is None or manifest.stamp != planned.stamp:
         return None
     try:
-        return manifest if (cache.images / manifest.cwasm).stat().st_size == manifest.size else None
+        whole = all((cache.images / f["file"]).stat().st_size == f["size"] for f in (manifest.code, manifest.memory))
     except OSError:
         return None
+    return manifest if whole else None
 
 
 def build(name: str, *, progress: Progress | None = None, cache: Cache | None = None) -> Manifest:
@@ -148,17 +161,15 @@ def _write_manifest(
 ) -> Manifest:
     snapshot = json.loads((graph.folder(planned.snapshot) / "image.json").read_text(encoding="utf-8"))
     facts = json.loads((graph.folder(planned.tree) / "image.json").read_text(encoding="utf-8"))
-    with planned.cwasm.open("rb") as handle:
-        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    files = planned.files()
+    assert files is not None
     manifest = Manifest(
         name=name,
         stamp=planned.stamp,
-        cwasm=planned.cwasm.name,
-        size=planned.cwasm.stat().st_size,
-        sha256=sha256,
+        code=_file_facts(files.code),
+        memory=_file_facts(files.memory),
         wasmtime=version("wasmtime"),
         channel_address=snapshot["channel_address"],
-        memory_bytes=snapshot["memory_bytes"],
         modules=facts["modules"],
         packages={recipe.name: recipe.version for recipe in planned.recipes if recipe.kind != "runtime"},
         not_in_image=facts["not_in_image"],
@@ -171,6 +182,12 @@ def _write_manifest(
     return manifest
 
 
+def _file_facts(file: Path) -> FileFacts:
+    with file.open("rb") as handle:
+        sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
+    return {"file": file.name, "size": file.stat().st_size, "sha256": sha256}
+
+
 def _prune(name: str, planned: ImagePlan, graph: Graph, cache: Cache) -> None:
     """Delete what this build has replaced: each old snapshot and compiled module has a hundred megabytes.
 
@@ -181,8 +198,8 @@ def _prune(name: str, planned: ImagePlan, graph: Graph, cache: Cache) -> None:
         others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
         for folder in others[0 if stage in planned.per_image else _OLD_OUTPUTS_KEPT :]:
             remove_tree(folder)
-    for file in cache.images.glob(f"{name}-{'[0-9a-f]' * 16}.cwasm"):
-        if file != planned.cwasm:
+    for file in cache.images.glob(f"{name}-{'[0-9a-f]' * 16}.*"):
+        if file not in (planned.files() or ()):
             file.unlink()
 
 

@@ -4,12 +4,14 @@ import inspect
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from typing import NamedTuple
 
 from wasmbuild import link, tools, tree
 from wasmbuild.cache import Cache
@@ -27,6 +29,17 @@ _WITH_FILES = ("pure", "extension", "interpreter")
 Action = Callable[[StageRun], None]
 
 
+class ImageFiles(NamedTuple):
+    """What the host loads.
+
+    Attributes:
+        code: named by the module it was compiled from, so that another memory alone does not compile it again.
+    """
+
+    code: Path
+    memory: Path
+
+
 @dataclass(frozen=True, slots=True)
 class ImagePlan:
     """All stages of one image.
@@ -34,15 +47,15 @@ class ImagePlan:
     Attributes:
         target: the last stage; its stamp is the image's.
         recipes: the image's recipes with all they depend on, dependencies first.
-        cwasm: the file that the last stage writes.
-        snapshot: the stage whose output holds image.wasm and image.json.
+        snapshot: the stage whose output holds image.wasm, image.memory and image.json.
+        files: the two files that the last stage writes, None as long as there is no snapshot.
     """
 
     stages: list[Stage]
     target: str
     stamp: str
     recipes: list[Recipe]
-    cwasm: Path
+    files: Callable[[], "ImageFiles | None"]
     snapshot: str
     tree: str
     link: str
@@ -124,15 +137,25 @@ def plan_image(
         )
     )
     stamp = stamp_of("aot", snapshot_stamp, machine)
-    cwasm = cache.images / f"{name}-{stamp[:16]}.cwasm"
+
+    def files() -> ImageFiles | None:
+        try:
+            facts = json.loads((cache.stage_folder(f"snapshot-{name}", snapshot_stamp) / "image.json").read_bytes())
+        except OSError:
+            return None
+        code_stamp = stamp_of("code", facts["module_sha256"], machine)
+        return ImageFiles(
+            cache.images / f"{name}-{code_stamp[:16]}.cwasm", cache.images / f"{name}-{snapshot_stamp[:16]}.memory"
+        )
+
     add(
         Stage(
             name=f"aot-{name}",
             stamp=stamp,
-            action=_compile_ahead(f"snapshot-{name}", cwasm),
+            action=lambda run: _compile_ahead(run, run.inputs[f"snapshot-{name}"], files()),
             depends=(f"snapshot-{name}",),
             estimate_seconds=25,
-            is_done=cwasm.exists,
+            is_done=lambda: all(file.exists() for file in files() or [cache.images / "none"]),
         )
     )
     return ImagePlan(
@@ -140,7 +163,7 @@ def plan_image(
         target=f"aot-{name}",
         stamp=stamp,
         recipes=recipes,
-        cwasm=cwasm,
+        files=files,
         snapshot=f"snapshot-{name}",
         tree=f"tree-{name}",
         link=f"link-{name}",
@@ -261,16 +284,22 @@ def _snapshot(name: str) -> Action:
         _program(
             run, "snapshot", "take",
             run.inputs[f"link-{name}"] / "guest.wasm", run.inputs[f"bootcode-{name}"] / "boot.cwasm",
-            run.inputs[f"tree-{name}"] / "tree.bin", run.output / "image.wasm", run.output / "image.json",
+            run.inputs[f"tree-{name}"] / "tree.bin", run.output / "image.wasm", run.output / "image.memory",
+            run.output / "image.json",
         )  # fmt: skip
 
     return action
 
 
-def _compile_ahead(snapshot_stage: str, target: Path) -> Action:
-    def action(run: StageRun) -> None:
+def _compile_ahead(run: StageRun, snapshot: Path, files: ImageFiles | None) -> None:
+    assert files is not None
+    if not files.code.exists():
         temporary = run.work / "image.cwasm"
-        _program(run, "compile", run.inputs[snapshot_stage] / "image.wasm", temporary)
-        temporary.replace(target)
-
-    return action
+        _program(run, "compile", snapshot / "image.wasm", temporary)
+        temporary.replace(files.code)
+    temporary = run.work / "image.memory"
+    try:
+        temporary.hardlink_to(snapshot / "image.memory")
+    except OSError:  # not on this file system
+        shutil.copyfile(snapshot / "image.memory", temporary)
+    temporary.replace(files.memory)

@@ -1,7 +1,7 @@
-"""Pre-initialises the guest: boots it once and writes a module whose data is the memory after that.
+"""Pre-initialises the guest: boots it once and writes its memory after that, and the module without its data.
 
     python -m wasmbuild.snapshot compile GUEST.wasm BOOT.cwasm     the module that boots, for this machine
-    python -m wasmbuild.snapshot take GUEST.wasm BOOT.cwasm TREE IMAGE.wasm IMAGE.json
+    python -m wasmbuild.snapshot take GUEST.wasm BOOT.cwasm TREE IMAGE.wasm IMAGE.memory IMAGE.json
 
 Run as a program, so that a guest that hangs or dies takes nothing with it. In a static, single-threaded reactor nothing
 but memory and mutable globals changes, and both are written back. The host functions are deterministic while booting:
@@ -22,19 +22,29 @@ from typing import Any
 import wasmtime
 
 from wasmbuild.errors import BuildError
-from wasmbuild.wasmfile import I32, I64, KIND_GLOBAL, KIND_TABLE, PAGE, START, Export, Global, Module, signed_leb
+from wasmbuild.wasmfile import (
+    DATA,
+    DATA_COUNT,
+    I32,
+    I64,
+    KIND_GLOBAL,
+    KIND_TABLE,
+    PAGE,
+    START,
+    Export,
+    Global,
+    Module,
+    signed_leb,
+)
 from wasmexec._engine import engine_config
 
 # Only the build calls these; an image without them cannot be asked to boot again.
 BUILD_EXPORTS = ("wx_fs_reserve", "wx_fs_commit", "wx_boot")
-MERGE_GAP_BYTES = 64 * 1024
 STACK_BYTES = 256 * 1024 * 1024
 # The guest's clocks start here while booting: 2024-01-01, so that nothing takes itself to be older than its packages.
 BOOT_TIME_NS = 1_704_067_200 * 10**9
 _GLOBAL_PREFIX = "wx_build_global_"
 _OS_PAGE = 4096
-# wasmtime maps an image copy-on-write only if it is not much larger than its data.
-_LEAST_DENSITY = 0.6
 
 
 class SnapshotError(BuildError):
@@ -186,23 +196,20 @@ def boot(engine: wasmtime.Engine, module: wasmtime.Module, tree: bytes, on_outpu
     return Booted(content, values, channel)
 
 
-def segments_of(memory: bytes, merge_gap: int = MERGE_GAP_BYTES) -> list[tuple[int, memoryview]]:
-    """The parts of memory that are not zero, by whole 4 KiB pages; gaps shorter than `merge_gap` are kept as zeros."""
+def write_sparse(memory: bytes, target: Path) -> None:
+    """Write the memory as a file of its size in which pages of zeros are holes."""
     zero = bytes(_OS_PAGE)
-    runs: list[list[int]] = []
-    for start in range(0, len(memory), _OS_PAGE):
-        if memory[start : start + _OS_PAGE] == zero:
-            continue
-        if runs and start - runs[-1][1] < max(merge_gap, 1):
-            runs[-1][1] = start + _OS_PAGE
-        else:
-            runs.append([start, start + _OS_PAGE])
-    view = memoryview(memory)
-    return [(start, view[start:end]) for start, end in runs]
+    with target.open("wb") as file:
+        for start in range(0, len(memory), _OS_PAGE):
+            page = memory[start : start + _OS_PAGE]
+            if page != zero:
+                file.seek(start)
+                file.write(page)
+        file.truncate(len(memory))
 
 
 def freeze(binary: bytes, booted: Booted) -> bytes:
-    """The module with the booted memory as its data.
+    """The module as it is after booting, without its data: the host gives every instance the booted memory.
 
     Raises:
         SnapshotError: the module copies data by instructions, or has a mutable global of a type that cannot be frozen.
@@ -213,16 +220,12 @@ def freeze(binary: bytes, booted: Booted) -> bytes:
     module.set_globals([_with_value(g, booted.globals.get(g.index)) for g in module.globals()])
     module.set_exports([e for e in module.exports() if e.name not in BUILD_EXPORTS])
     module.replace(START, None)
+    module.replace(DATA, None)
+    module.replace(DATA_COUNT, None)
     module.drop_custom()
     pages = len(booted.memory) // PAGE
     _, maximum = module.memory_limits()
     module.set_memory_limits(pages, maximum)
-    segments = segments_of(booted.memory)
-    if segments:
-        first, last = segments[0][0], segments[-1][0] + len(segments[-1][1])
-        if sum(len(content) for _, content in segments) < _LEAST_DENSITY * (last - first):
-            segments = [(first, memoryview(booted.memory)[first:last])]
-    module.set_data(list(segments))
     return module.binary()
 
 
@@ -240,14 +243,16 @@ def _compile(guest: Path, target: Path) -> None:
     target.write_bytes(wasmtime.Module(engine, instrumented(guest.read_bytes())).serialize())
 
 
-def _take(guest: Path, compiled: Path, tree: Path, target: Path, facts: Path) -> None:
+def _take(guest: Path, compiled: Path, tree: Path, target: Path, memory: Path, facts: Path) -> None:
     engine = wasmtime.Engine(boot_config())
     module = wasmtime.Module.deserialize_file(engine, str(compiled))
     booted = boot(engine, module, tree.read_bytes(), lambda text: (sys.stderr.buffer.write(text), sys.stderr.flush()))
     frozen = freeze(guest.read_bytes(), booted)
     target.write_bytes(frozen)
+    write_sparse(booted.memory, memory)
     facts.write_text(
-        json.dumps({"channel_address": booted.channel_address, "memory_bytes": len(booted.memory)}), encoding="utf-8"
+        json.dumps({"channel_address": booted.channel_address, "module_sha256": hashlib.sha256(frozen).hexdigest()}),
+        encoding="utf-8",
     )
     print(f"memory {len(booted.memory):,} bytes, module {len(frozen):,} bytes")
 

@@ -214,17 +214,6 @@ class Module:
             reader.take(reader.leb())
         return passive
 
-    def set_data(self, segments: list[tuple[int, bytes | memoryview]]) -> None:
-        """Replace the data section by active segments (address, bytes) of memory 0."""
-        parts: list[bytes | memoryview] = [leb(len(segments))]
-        for address, content in segments:
-            # i32.const is signed, also for an address in the upper half.
-            signed = address - (1 << 32) if address >= 1 << 31 else address
-            parts += [b"\0\x41" + signed_leb(signed) + b"\x0b", leb(len(content)), content]
-        self.replace(DATA, b"".join(parts))
-        if self.section(DATA_COUNT) is not None:
-            self.replace(DATA_COUNT, leb(len(segments)))
-
     def _items(self, number: int) -> "list[Reader] | _Items":
         content = self.section(number)
         return [] if content is None else _Items(content)

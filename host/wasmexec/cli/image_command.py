@@ -147,13 +147,12 @@ def _wasmbuild(module: str) -> ModuleType:
 def _fields(image: Image) -> dict[str, object]:
     return {
         "name": image.name,
-        "file": str(image.path),
-        "size": f"{image.size / 1e6:.1f} MB",
-        "memory": f"{image.memory_bytes / 1024**2:.1f} MiB",
+        "code": str(image.code.path),
+        "memory": str(image.memory.path),
+        "size": f"{image.code.size / 1e6:.1f} MB code, {image.memory.size / 1024**2:.1f} MiB memory",
         "wasmtime": image.wasmtime,
         "built": image.built,
         "build_seconds": image.build_seconds,
-        "sha256": image.sha256,
         "packages": image.packages,
         "modules": list(image.modules),
     }

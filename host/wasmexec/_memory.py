@@ -1,0 +1,290 @@
+"""Linear memories: copies of the image's memory, made page by page as the guest writes, and put back after use.
+
+Most of a short execution's time would go into page faults and unmapping: the interpreter writes to the same few
+hundred pages each time (reference counts, mostly). So a memory whose instance is gone is not unmapped: the pages that
+are its own are overwritten with the image's, and the next instance finds them in place. What a guest can see is the
+same: the image's memory, byte by byte, in its first size.
+
+SECURITY: this keeps one execution's data from the next one. Which pages to put back is the kernel's answer, not the
+guest's, and a memory that cannot be put back whole is unmapped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import mmap
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+from wasmtime import _bindings as bindings
+
+from ._pages import OwnPages, Vectors, copy, vectors
+from .errors import ImageError
+
+RESERVED_BYTES = 4 * 1024**3
+"""Address space of each memory: all that a 32-bit guest can name, so the compiler leaves out bounds checks."""
+GUARD_BYTES = 32 * 1024**2
+MAX_KEPT = 16
+"""Memories that wait for their next instance."""
+MAX_OWN_PAGES = 2048
+"""A waiting memory holds at most so many pages; one that was written to more widely is unmapped."""
+WASM_PAGE_BYTES = 65536
+
+_READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
+_NO_ACCESS = 0
+_NEW = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+_FIXED = 0x10
+_NO_RESERVE = 0x4000 if sys.platform == "linux" else 0x40
+_FAILED = ctypes.c_void_p(-1).value
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = (
+    ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64,
+)  # fmt: skip
+_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+
+
+def _map(address: int | None, length: int, protection: int, flags: int, file: int = -1) -> int:
+    found: int | None = _libc.mmap(address, length, protection, flags | _NO_RESERVE, file, 0)
+    if found is None or found == _FAILED:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return found
+
+
+class Memory:
+    """One linear memory: `size` bytes at `base` of this process, the rest of the reservation inaccessible.
+
+    Raises: OSError: the system has no room.
+    """
+
+    def __init__(self, file: int, size: int) -> None:
+        self.base = _map(None, RESERVED_BYTES + GUARD_BYTES, _NO_ACCESS, _NEW)
+        self.size = size
+        self.own_pages: list[int] = []
+        self.vectors: list[Vectors] = []
+        try:
+            _map(self.base, size, _READ_WRITE, mmap.MAP_PRIVATE | _FIXED, file)
+        except OSError:
+            self.unmap()
+            raise
+
+    def grow(self, size: int) -> None:
+        """Add zeros until it has `size` bytes.
+
+        Raises: OSError: the system has no room.
+        """
+        if size > RESERVED_BYTES:
+            raise OSError("a memory ends at 4 GiB")
+        if size > self.size:
+            _map(self.base + self.size, size - self.size, _READ_WRITE, _NEW | _FIXED)
+            self.size = size
+
+    def shrink(self, size: int) -> None:
+        """Take away what is beyond `size` bytes.
+
+        Raises: OSError: the system has no room for one more mapping.
+        """
+        if size < self.size:
+            _map(self.base + size, self.size - size, _NO_ACCESS, _NEW | _FIXED)
+            self.size = size
+
+    def unmap(self) -> None:
+        """Give it back to the system; the last thing to call."""
+        _libc.munmap(self.base, RESERVED_BYTES + GUARD_BYTES)
+
+
+class MemoryPool:
+    """The memories of one image's instances; thread-safe.
+
+    Raises:
+        ImageError: the file with the image's memory cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file, self.size = _sealed_copy(path)
+            self._pristine = _map(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, self._file)
+        except OSError as error:
+            raise ImageError(f"the memory of the image, {path}, cannot be used: {error.strerror or error}") from None
+        self._own_pages: OwnPages | None = None
+        with contextlib.suppress(OSError):
+            self._own_pages = OwnPages()
+        self._lock = threading.Lock()
+        self._waiting: list[Memory] = []
+        self._in_use = 0
+        self._is_closed = False
+
+    def take(self) -> Memory:
+        """A memory like the image's, for one instance; the caller gives it back when the instance is gone.
+
+        Raises: OSError: the system has no room.
+        """
+        with self._lock:
+            self._in_use += 1
+            if self._waiting:
+                # The one that was used last: its pages are in the processor's caches.
+                return self._waiting.pop()
+        try:
+            return Memory(self._file, self.size)
+        except BaseException:
+            self._left()
+            raise
+
+    def give_back(self, memory: Memory) -> None:
+        """Put it back to the image's content for another instance, or unmap it; nothing may use it any more."""
+        _in_use.pop(memory.base, None)
+        is_kept = not self._is_closed and len(self._waiting) < MAX_KEPT and self._put_back(memory)
+        if is_kept:
+            with self._lock:
+                is_kept = not self._is_closed
+                if is_kept:
+                    self._waiting.append(memory)
+        if not is_kept:
+            memory.unmap()
+        self._left()
+
+    def close(self) -> None:
+        """Unmap what waits; what is still in use goes when it is given back. Idempotent."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._in_use += 1
+            waiting, self._waiting = self._waiting, []
+        for memory in waiting:
+            memory.unmap()
+        self._left()
+
+    def _left(self) -> None:
+        with self._lock:
+            self._in_use -= 1
+            if self._in_use or not self._is_closed:
+                return
+        _libc.munmap(self._pristine, self.size)
+        os.close(self._file)
+        if self._own_pages is not None:
+            self._own_pages.close()
+
+    def _put_back(self, memory: Memory) -> bool:
+        if self._own_pages is None:
+            return False
+        try:
+            memory.shrink(self.size)
+            own_pages = self._own_pages.find(memory.base, self.size, MAX_OWN_PAGES)
+            if own_pages is None:
+                return False
+            # Most executions write to the same pages, and lists that are equal are compared faster than made.
+            if own_pages != memory.own_pages:
+                memory.own_pages = own_pages
+                memory.vectors = vectors(own_pages, self._pristine - memory.base)
+            copy(memory.vectors)
+        except OSError:
+            return False
+        return True
+
+
+def _sealed_copy(path: Path) -> tuple[int, int]:
+    """A descriptor of a copy in memory and its size: nobody can change or truncate it under the guests."""
+    with path.open("rb") as source:
+        size = os.fstat(source.fileno()).st_size
+        if size == 0 or size % WASM_PAGE_BYTES:
+            raise OSError(f"{size:,} bytes are not whole pages of 64 KiB")
+        if sys.platform != "linux":
+            return os.dup(source.fileno()), size
+        copy = os.memfd_create("wasmexec-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(copy, size)
+            for start, end in _filled_parts(source.fileno(), size):
+                position = os.lseek(copy, start, os.SEEK_SET)
+                while position < end:
+                    sent = os.sendfile(copy, source.fileno(), position, end - position)
+                    if sent == 0:
+                        raise OSError(f"it ends at byte {position:,} of {size:,}")
+                    position += sent
+            fcntl.fcntl(copy, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        except BaseException:
+            os.close(copy)
+            raise
+    return copy, size
+
+
+def _filled_parts(file: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a sparse file that are not holes."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(file, end, os.SEEK_DATA)
+        except OSError:  # nothing but a hole is left
+            return
+        end = os.lseek(file, start, os.SEEK_HOLE)
+        yield start, end
+
+
+class _Next(threading.local):
+    """The memory for the instance that this thread is creating."""
+
+    memory: Memory | None = None
+
+
+_next = _Next()
+_in_use: dict[int, Memory] = {}
+"""By base address, which is how the engine's callbacks name them."""
+
+
+@contextlib.contextmanager
+def for_next_instance(memory: Memory) -> Iterator[None]:
+    """Within this block the instance that this thread creates gets `memory`."""
+    _next.memory = memory
+    try:
+        yield
+    finally:
+        _next.memory = None
+
+
+def provide_memories(config: wasmtime.Config) -> None:
+    """Have an engine take the memories of its instances from here; such instances must be made `for_next_instance`."""
+    bindings.wasmtime_config_host_memory_creator_set(config.ptr(), ctypes.byref(_CREATOR))
+
+
+def _refusal(reason: str) -> int:
+    text = reason.encode()
+    return ctypes.cast(bindings.wasmtime_error_new(text), ctypes.c_void_p).value or 0
+
+
+def _new(environment: object, kind: object, minimum: int, maximum: int, reserved: int, guard: int, result: Any) -> int:
+    memory = _next.memory
+    if memory is None or minimum > memory.size or reserved > RESERVED_BYTES or guard > GUARD_BYTES:
+        return _refusal("no memory is provided for this instance")
+    _in_use[memory.base] = memory
+    made = result[0]
+    made.env, made.get_memory, made.grow_memory = memory.base, _GET, _GROW
+    return 0
+
+
+def _get(base: int, size: Any, maximum: Any) -> int:
+    size[0], maximum[0] = _in_use[base].size, RESERVED_BYTES
+    return base
+
+
+def _grow(base: int, size: int) -> int:
+    try:
+        _in_use[base].grow(size)
+    except OSError as error:
+        return _refusal(str(error))
+    return 0
+
+
+# Module-level, because the engine keeps only their addresses. No finalizers: this engine calls each of them twice.
+_NEW_MEMORY = bindings.wasmtime_new_memory_callback_t(_new)
+_GET = bindings.wasmtime_memory_get_callback_t(_get)
+_GROW = bindings.wasmtime_memory_grow_callback_t(_grow)
+_CREATOR = bindings.wasmtime_memory_creator_t(None, _NEW_MEMORY)

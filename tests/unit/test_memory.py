@@ -1,0 +1,212 @@
+"""Linear memories: every instance finds the image's bytes and nothing else, whatever the one before it did."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.fake_guest import SCRATCH, FakeGuest, log
+
+from wasmexec import Executor, ImageError, Limits
+from wasmexec import _memory as memory_module
+from wasmexec._memory import MAX_KEPT, MAX_OWN_PAGES, Memory, MemoryPool
+from wasmexec._pages import PAGE_BYTES, OwnPages
+
+PAGES = 4096
+SIZE = PAGES * PAGE_BYTES
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memories are put back on Linux only")
+
+
+@pytest.fixture
+def content() -> bytes:
+    return random.Random(7).randbytes(SIZE // 2) + bytes(SIZE // 2)
+
+
+@pytest.fixture
+def pool(tmp_path: Path, content: bytes) -> Iterator[MemoryPool]:
+    file = tmp_path / "image.memory"
+    file.write_bytes(content)
+    pool = MemoryPool(file)
+    yield pool
+    pool.close()
+
+
+def read(memory: Memory) -> bytes:
+    return ctypes.string_at(memory.base, memory.size)
+
+
+def scribble(memory: Memory, pages: int, seed: int) -> None:
+    """Write to some pages, in clusters as programs do, and read others."""
+    chance = random.Random(seed)
+    touched = 0
+    while touched < pages:
+        first = chance.randrange(PAGES)
+        for page in range(first, min(PAGES, first + chance.randrange(1, 9))):
+            ctypes.memset(memory.base + page * PAGE_BYTES + chance.randrange(PAGE_BYTES), chance.randrange(256), 1)
+            touched += 1
+        ctypes.string_at(memory.base + chance.randrange(SIZE), 1)
+
+
+@pytest.mark.parametrize("way", ["scan", "read"])
+def test_a_memory_that_is_taken_again_is_the_image_byte_by_byte(pool: MemoryPool, content: bytes, way: str) -> None:
+    assert pool._own_pages is not None
+    if way == "read":
+        pool._own_pages._can_scan = False
+    first = pool.take()
+    assert read(first) == content
+    pool.give_back(first)
+    for seed, pages in enumerate((1, 5, 300, 300, MAX_OWN_PAGES - 20, 3)):
+        memory = pool.take()
+        assert memory is first
+        assert read(memory) == content
+        scribble(memory, pages, seed)
+        if seed % 2:
+            memory.grow(SIZE + 65536)
+            ctypes.memset(memory.base + SIZE, 0xAA, 65536)
+        assert read(memory) != content
+        pool.give_back(memory)
+    assert (way == "scan") >= pool._own_pages._can_scan
+
+
+def test_both_ways_of_finding_own_pages_agree(pool: MemoryPool) -> None:
+    own_pages = OwnPages()
+    memory = pool.take()
+    for round_ in range(3):
+        scribble(memory, 700, round_)
+        scanned = own_pages.find(memory.base, SIZE, PAGES)
+        if not own_pages._can_scan:
+            pytest.skip("this kernel has no PAGEMAP_SCAN (Linux 6.7)")
+        assert scanned == own_pages._read(memory.base, SIZE, PAGES)
+        assert scanned is not None
+        count = sum(scanned[1::2]) - sum(scanned[0::2])
+        assert count > 500 * PAGE_BYTES
+        for find in (own_pages.find, own_pages._read):
+            assert find(memory.base, SIZE, count // PAGE_BYTES) == scanned
+            assert find(memory.base, SIZE, count // PAGE_BYTES - 1) is None
+    pool.give_back(memory)
+    own_pages.close()
+
+
+def test_one_that_was_written_to_widely_is_unmapped(pool: MemoryPool, content: bytes) -> None:
+    memory = pool.take()
+    ctypes.memset(memory.base, 1, (MAX_OWN_PAGES + 1) * PAGE_BYTES)
+    pool.give_back(memory)
+    assert pool._waiting == []
+    assert read(pool.take()) == content
+
+
+@pytest.mark.parametrize("failing", ["find", "copy", "shrink"])
+def test_one_that_cannot_be_put_back_is_unmapped(
+    pool: MemoryPool, content: bytes, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError("refused")
+
+    memory = pool.take()
+    scribble(memory, 10, 0)
+    place = {"find": OwnPages, "copy": memory_module, "shrink": Memory}[failing]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, failing, refuse)
+        pool.give_back(memory)
+    assert pool._waiting == []
+    again = pool.take()
+    assert read(again) == content
+    pool.give_back(again)
+    assert pool._waiting == [again]
+
+
+def test_without_a_page_map_nothing_is_kept(pool: MemoryPool, content: bytes) -> None:
+    assert pool._own_pages is not None
+    pool._own_pages.close()
+    pool._own_pages = None
+    pool.give_back(pool.take())
+    assert pool._waiting == []
+    assert read(pool.take()) == content
+
+
+def test_memories_in_use_are_apart_and_only_some_are_kept(pool: MemoryPool, content: bytes) -> None:
+    memories = [pool.take() for _ in range(MAX_KEPT + 3)]
+    assert len({memory.base for memory in memories}) == len(memories)
+    for number, memory in enumerate(memories):
+        ctypes.memset(memory.base, number, 8)
+    assert [ctypes.string_at(memory.base, 8) for memory in memories] == [bytes([n] * 8) for n in range(len(memories))]
+    for memory in memories:
+        pool.give_back(memory)
+    assert len(pool._waiting) == MAX_KEPT
+
+
+@pytest.mark.parametrize("size", [0, 65536 + 1])
+def test_a_file_that_is_not_whole_pages_is_refused(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "image.memory"
+    file.write_bytes(b"x" * size)
+    with pytest.raises(ImageError) as caught:
+        MemoryPool(file)
+    reason = f"{size:,} bytes are not whole pages of 64 KiB"
+    assert caught.value.message == f"the memory of the image, {file}, cannot be used: {reason}"
+
+
+def test_the_file_may_change_or_shrink_under_a_running_guest(tmp_path: Path) -> None:
+    file = tmp_path / "image.memory"
+    file.write_bytes(b"a" * 65536)
+    pool = MemoryPool(file)
+    memory = pool.take()
+    file.write_bytes(b"")
+    assert read(memory) == b"a" * 65536
+    pool.close()
+    pool.give_back(memory)
+
+
+def test_what_is_given_back_after_the_end_is_unmapped(pool: MemoryPool) -> None:
+    late = pool.take()
+    pool.give_back(pool.take())
+    pool.close()
+    assert pool._waiting == []
+    pool.give_back(late)
+    assert pool._waiting == []
+
+
+SECRET = 0x7365637265740A
+LOOK = log(SCRATCH, 8)
+WRITE = f"(i64.store (i32.const {SCRATCH}) (i64.const {SECRET}))"
+GROW = "(drop (memory.grow (i32.const 16)))"
+
+
+def test_no_execution_finds_what_an_earlier_one_left(tmp_path: Path) -> None:
+    """The second look of each run is the positive control: within an execution the write is there."""
+    guest = FakeGuest(step=LOOK + WRITE + LOOK + GROW, data={SCRATCH: b"pristine"})
+    with Executor(guest.build(tmp_path)) as executor:
+        for _ in range(5):
+            result = executor.run("")
+            assert [record.message for record in result.logs] == ["pristine", "\nterces\0"]
+            assert result.usage.peak_memory_bytes == (8 + 16) * 65536
+
+
+@pytest.mark.parametrize("address", [8 * 65536 - 7, 8 * 65536, 0xFFFF_FFF8])
+@pytest.mark.parametrize("access", ["(drop (i64.load {}))", "(i64.store {} (i64.const 1))"])
+def test_an_access_beyond_the_memory_ends_the_guest_and_nothing_else(tmp_path: Path, address: int, access: str) -> None:
+    signed = address - (1 << 32) if address >= 1 << 31 else address
+    inside = access.format("(i32.const 524280)")
+    bad = FakeGuest(step=inside + access.format(f"(i32.const {signed})"))
+    good = FakeGuest(step=inside)
+    with Executor(bad.build(tmp_path, "bad")) as executor, Executor(good.build(tmp_path, "good")) as control:
+        for _ in range(2):
+            assert executor.run("").error.trap == "memory-out-of-bounds"  # type: ignore[union-attr]
+            assert control.run("").error is None
+
+
+def test_what_was_grown_is_zero_and_gone_the_next_time(tmp_path: Path) -> None:
+    step = """
+      (if (i32.ne (memory.size) (i32.const 16)) (then unreachable))
+      (if (i32.ne (memory.grow (i32.const 4)) (i32.const 16)) (then unreachable))
+      (if (i64.ne (i64.load (i32.const 1048576)) (i64.const 0)) (then unreachable))
+      (i64.store (i32.const 1048576) (i64.const 1))"""
+    with Executor(FakeGuest(step=step, pages=16).build(tmp_path)) as executor:
+        for _ in range(3):
+            assert executor.run("").error is None
+            # Refused growth: the second check fails.
+            refused = executor.run("", limits=Limits(memory_bytes=16 * 65536)).error
+            assert refused is not None
