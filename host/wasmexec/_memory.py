@@ -67,6 +67,7 @@ class Memory:
     """
 
     def __init__(self, file: int, size: int) -> None:
+        self.file = file
         self.base = _map(None, RESERVED_BYTES + GUARD_BYTES, _NO_ACCESS, _NEW)
         self.size = size
         self.own_pages: list[int] = []
@@ -111,16 +112,15 @@ class MemoryPool:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file, self.size = _sealed_copy(path)
-            self._pristine = _map(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, self._file)
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise ImageError(f"the memory of the image, {path}, cannot be used: {error.strerror or error}") from None
-        self._own_pages: OwnPages | None = None
-        with contextlib.suppress(OSError):
-            self._own_pages = OwnPages()
+            raise ImageError(f"the image's memory {path} cannot be read: {error.strerror}") from None
+        self.size = os.fstat(self._file).st_size
+        self._shared: _SharedCopy | None = None
         self._lock = threading.Lock()
         self._waiting: list[Memory] = []
         self._in_use = 0
+        self._given_back = 0
         self._is_closed = False
 
     def take(self) -> Memory:
@@ -134,7 +134,7 @@ class MemoryPool:
                 # The one that was used last: its pages are in the processor's caches.
                 return self._waiting.pop()
         try:
-            return Memory(self._file, self.size)
+            return Memory(self._file if self._shared is None else self._shared.file, self.size)
         except BaseException:
             self._left()
             raise
@@ -142,7 +142,12 @@ class MemoryPool:
     def give_back(self, memory: Memory) -> None:
         """Put it back to the image's content for another instance, or unmap it; nothing may use it any more."""
         _in_use.pop(memory.base, None)
-        is_kept = not self._is_closed and len(self._waiting) < MAX_KEPT and self._put_back(memory)
+        shared = self._shared
+        is_kept = False
+        if shared is None:
+            self._share_if_worthwhile()
+        elif not self._is_closed and len(self._waiting) < MAX_KEPT:
+            is_kept = shared.put_back(memory)
         if is_kept:
             with self._lock:
                 is_kept = not self._is_closed
@@ -169,52 +174,77 @@ class MemoryPool:
             self._in_use -= 1
             if self._in_use or not self._is_closed:
                 return
-        _libc.munmap(self._pristine, self.size)
         os.close(self._file)
-        if self._own_pages is not None:
-            self._own_pages.close()
+        if self._shared is not None:
+            self._shared.close()
 
-    def _put_back(self, memory: Memory) -> bool:
-        if self._own_pages is None:
+    def _share_if_worthwhile(self) -> None:
+        """From the second execution on there will be more: a program that runs one statement does not pay for this."""
+        with self._lock:
+            self._given_back += 1
+            if self._given_back == 2:
+                # Without it (no page map, no room, another system) memories are unmapped after use.
+                with contextlib.suppress(OSError):
+                    self._shared = _SharedCopy(self._file, self.size)
+
+
+class _SharedCopy:
+    """A copy of the image's memory in memory, which nobody can change, and from which memories are put back.
+
+    Its small pages are looked through several times as fast as those of a file.
+
+    Raises: OSError: the system does not offer what this needs.
+    """
+
+    def __init__(self, source: int, size: int) -> None:
+        if sys.platform != "linux":
+            raise OSError("only Linux has a page map")
+        self._size = size
+        with contextlib.ExitStack() as undo:
+            self._own_pages = OwnPages()
+            undo.callback(self._own_pages.close)
+            self.file = os.memfd_create("wasmexec-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            undo.callback(os.close, self.file)
+            _copy_file(source, self.file, size)
+            fcntl.fcntl(self.file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            self._base = _map(None, size, mmap.PROT_READ, mmap.MAP_SHARED, self.file)
+            undo.pop_all()
+
+    def put_back(self, memory: Memory) -> bool:
+        """Make the memory equal to the image's; False if it must be unmapped."""
+        if memory.file != self.file:
             return False
         try:
-            memory.shrink(self.size)
-            own_pages = self._own_pages.find(memory.base, self.size, MAX_OWN_PAGES)
+            memory.shrink(self._size)
+            own_pages = self._own_pages.find(memory.base, self._size, MAX_OWN_PAGES)
             if own_pages is None:
                 return False
             # Most executions write to the same pages, and lists that are equal are compared faster than made.
             if own_pages != memory.own_pages:
                 memory.own_pages = own_pages
-                memory.vectors = vectors(own_pages, self._pristine - memory.base)
+                memory.vectors = vectors(own_pages, self._base - memory.base)
             copy(memory.vectors)
         except OSError:
             return False
         return True
 
+    def close(self) -> None:
+        """Give everything back."""
+        _libc.munmap(self._base, self._size)
+        os.close(self.file)
+        self._own_pages.close()
 
-def _sealed_copy(path: Path) -> tuple[int, int]:
-    """A descriptor of a copy in memory and its size: nobody can change or truncate it under the guests."""
-    with path.open("rb") as source:
-        size = os.fstat(source.fileno()).st_size
-        if size == 0 or size % WASM_PAGE_BYTES:
-            raise OSError(f"{size:,} bytes are not whole pages of 64 KiB")
-        if sys.platform != "linux":
-            return os.dup(source.fileno()), size
-        copy = os.memfd_create("wasmexec-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            os.ftruncate(copy, size)
-            for start, end in _filled_parts(source.fileno(), size):
-                position = os.lseek(copy, start, os.SEEK_SET)
-                while position < end:
-                    sent = os.sendfile(copy, source.fileno(), position, end - position)
-                    if sent == 0:
-                        raise OSError(f"it ends at byte {position:,} of {size:,}")
-                    position += sent
-            fcntl.fcntl(copy, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-        except BaseException:
-            os.close(copy)
-            raise
-    return copy, size
+
+def _copy_file(source: int, target: int, size: int) -> None:
+    """Raises: OSError: the source is shorter than `size`, or there is no room."""
+    os.ftruncate(target, size)
+    for start, end in _filled_parts(source, size):
+        position = os.lseek(target, start, os.SEEK_SET)
+        while position < end:
+            sent = os.sendfile(target, source, position, end - position)
+            if sent == 0:
+                raise OSError(f"the file ends at byte {position:,} of {size:,}")
+            position += sent
 
 
 def _filled_parts(file: int, size: int) -> Iterator[tuple[int, int]]:
