@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import cases
+from tests.bench.context import Context
 from tests.bench.measure import Line, NativeWorker
 
 import wasmexec
@@ -38,7 +39,7 @@ def main() -> int:
         facts = machine(executor)
         print("\n".join(f"{name}: {value}" for name, value in facts.items()))
         print(_row(_HEAD))
-        for found in _measure(cases.Context(executor, native, options.quick), options.only or tuple(cases.ALL)):
+        for found in _measure(Context(executor, native, options.quick), options.only or tuple(cases.ALL)):
             lines.append(found)
             print(_row(_cells(found)), flush=True)
     missed = [found.name.strip() for found in lines if found.met is False]
@@ -64,7 +65,7 @@ def machine(executor: wasmexec.Executor) -> dict[str, str]:
     }
 
 
-def _measure(context: cases.Context, names: tuple[str, ...] | list[str]) -> Iterator[Line]:
+def _measure(context: Context, names: tuple[str, ...] | list[str]) -> Iterator[Line]:
     for name in names:
         yield from cases.ALL[name](context)
 
