@@ -40,7 +40,7 @@ _CORE = (
 )  # fmt: skip
 IMAGES: dict[str, tuple[str, ...]] = {
     "core": _CORE,
-    "full": (*_CORE, "numpy", "pandas"),
+    "full": (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "pandas"),
 }
 NAMES = tuple(IMAGES)
 _OLD_OUTPUTS_KEPT = 2

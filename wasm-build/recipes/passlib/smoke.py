@@ -1,7 +1,8 @@
-"""passlib hashes and verifies; bcrypt comes from the guest's own C library, by way of the crypt module."""
+"""passlib hashes and verifies every scheme it can offer; bcrypt comes from its package, or else from the C library."""
 
+import passlib.hash
 from passlib.context import CryptContext
-from passlib.hash import bcrypt, md5_crypt, pbkdf2_sha256, pbkdf2_sha512, scrypt, sha256_crypt, sha512_crypt
+from passlib.hash import argon2, bcrypt, md5_crypt, pbkdf2_sha256, pbkdf2_sha512, scrypt, sha256_crypt, sha512_crypt
 
 for scheme, rounds in (
     (bcrypt, 4),
@@ -29,3 +30,18 @@ old = sha512_crypt.using(rounds=1000).hash("pw")
 valid, replacement = context.verify_and_update("pw", old)
 assert valid
 assert replacement.startswith("$pbkdf2-sha256$")
+
+try:
+    import argon2 as package  # noqa: F401
+except ImportError:
+    backends = ("os_crypt", False)
+else:
+    backends = ("bcrypt", True)
+    # The first test case of the reference implementation.
+    assert argon2.verify(
+        "password", "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA"
+    )
+assert (bcrypt.get_backend(), argon2.has_backend()) == backends
+for name in dir(passlib.hash):
+    if not name.startswith("_"):
+        assert getattr(passlib.hash, name).name, name
