@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -43,6 +43,8 @@ class WebServer:
     /upload                   JSON of a streamed body: size, sha256, how it was framed
     ========================= ==================================================================================
     """
+
+    handler: ClassVar[type[WebHandler]]
 
     def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[str] = []
@@ -118,7 +120,7 @@ class _Server(ThreadingHTTPServer):
         self.tls = tls
         if ":" in host:
             self.address_family = socket.AF_INET6
-        super().__init__((host, 0), _Handler)
+        super().__init__((host, 0), web.handler)
 
     def server_bind(self) -> None:
         # The base class looks its own name up, which takes seconds on machines without a resolver.
@@ -145,7 +147,9 @@ class _Server(ThreadingHTTPServer):
         """Clients of these tests go away in the middle; what matters is asserted at the client."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class WebHandler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection: the path `/a/b-c` is the method `path_a_b_c`."""
+
     protocol_version = "HTTP/1.1"
     # Head and body in one packet, or each answer waits 40 ms for a delayed acknowledgement.
     wbufsize = 256 * 1024
@@ -158,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         parts = urlsplit(self.path)
-        name = parts.path.strip("/").replace("-", "_") or "hello"
+        name = parts.path.strip("/").replace("-", "_").replace("/", "_") or "hello"
         answer = getattr(self, f"path_{name}", None)
         with self.server.web.counted(self.path):
             if answer is None:
@@ -282,6 +286,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on standard error."""
+
+
+WebServer.handler = WebHandler
 
 
 class ScriptedServer:

@@ -77,8 +77,7 @@ def _import(image: dict[str, Any]) -> None:
     memory.fill_holes()
     from . import execution, logs, loop, reseed, rows, service, warmup
 
-    if "httpx" in image["modules"]:
-        importlib.import_module("wasmexec_guest.transports").install()
+    importlib.import_module("wasmexec_guest.transports").install(image["modules"])
     loop.install()
     rows.prepare()
     reseed.prepare()

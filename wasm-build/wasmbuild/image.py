@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _CORE = (
     "runtime", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz", "python-dateutil",
-    "tzdata",
+    "tzdata", "openai",
 )  # fmt: skip
 IMAGES: dict[str, tuple[str, ...]] = {
     "core": _CORE,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from importlib import import_module
 
-def install() -> None:
-    """Put the host behind the client libraries of this image; they must be importable."""
-    from . import httpx
+_LIBRARIES = ("httpx", "urllib3", "aiohttp")
 
-    httpx.install()
+
+def install(modules: Collection[str]) -> None:
+    """Put the host behind the client libraries among `modules`, the names that this image can import."""
+    import_module(".http_client", __name__).install()
+    for name in _LIBRARIES:
+        if name in modules:
+            import_module(f".{name}", __name__).install()

@@ -19,13 +19,7 @@ import httpx
 from ..errors import HostCallError
 from ..hostcall import call_sync
 from ..loop import host_call
-
-WHOLE_BODY_BYTES = 64 * 1024
-"""A body in memory of at most this size goes along with the request."""
-WRITE_BYTES = 64 * 1024
-READ_BYTES = 128 * 1024
-MOST_IN_FLIGHT = 128
-"""Requests of all async clients under way at once; more wait. Keeps the frames to the host within its bounds."""
+from .exchange import READ_BYTES, WHOLE_BODY_BYTES, next_stream, open_arguments, pieces, places
 
 _EXCEPTIONS: dict[str, type[httpx.TransportError]] = {
     "denied": httpx.ConnectError,
@@ -42,9 +36,6 @@ _EXCEPTIONS: dict[str, type[httpx.TransportError]] = {
 _WORTH_RETRYING = ("connect", "connect_timeout")
 
 _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-
-_streams = itertools.count(1)
-_all_in_flight: asyncio.Semaphore | None = None
 
 
 def _exception(error: HostCallError) -> httpx.TransportError:
@@ -101,14 +92,10 @@ class _Options:
             raise httpx.UnsupportedProtocol(f"Request URL has an unsupported protocol '{url.scheme}://'.")
         if request.extensions.get("sni_hostname", url.host) != url.host:
             raise httpx.LocalProtocolError("the extension sni_hostname can only name the host of the URL")
-        return {
-            "stream": stream,
-            "method": request.method,
-            "url": f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}",
-            "headers": [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-            "timeout": request.extensions.get("timeout", {}),
-            "body": body,
-        }
+        full_url = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        timeout = request.extensions.get("timeout", {})
+        return open_arguments(stream, request.method, full_url, headers, timeout=timeout, body=body)
 
 
 def _whole_body(request: httpx.Request) -> bytes | None:
@@ -117,11 +104,6 @@ def _whole_body(request: httpx.Request) -> bytes | None:
         return None
     body = b"".join(request.stream)
     return body if len(body) <= WHOLE_BODY_BYTES else None
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), WRITE_BYTES):
-        yield data[start : start + WRITE_BYTES]
 
 
 def _response(head: dict[str, Any], body: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
@@ -145,7 +127,7 @@ class HTTPTransport(_Options, httpx.BaseTransport):
             raise httpx.PoolTimeout(f"{len(self._open)} responses are open, and the client has no more connections")
         delays = self._delays()
         while True:
-            stream = next(_streams)
+            stream = next_stream()
             self._open.add(stream)
             try:
                 head, data = self._send(request, stream)
@@ -167,7 +149,7 @@ class HTTPTransport(_Options, httpx.BaseTransport):
         call_sync("http.open", self._arguments(request, stream, "streamed"))
         assert isinstance(request.stream, httpx.SyncByteStream)
         for data in request.stream:
-            for piece in _pieces(data):
+            for piece in pieces(data):
                 head, start = call_sync("http.write", {"stream": stream}, piece)
                 if head:
                     return head, start
@@ -238,7 +220,7 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
         await self._take_place(request.extensions.get("timeout", {}).get("pool"))
         delays = self._delays()
         while True:
-            stream = next(_streams)
+            stream = next_stream()
             self._open.add(stream)
             try:
                 head, data = await self._send(request, stream)
@@ -260,9 +242,6 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
 
     async def _take_place(self, seconds: float | None) -> None:
         """Wait for a connection of this client, as httpx does, then for one of those the guest has."""
-        global _all_in_flight
-        if _all_in_flight is None:
-            _all_in_flight = asyncio.Semaphore(MOST_IN_FLIGHT)
         if self._max_connections is not None:
             if self._places is None:
                 self._places = asyncio.Semaphore(self._max_connections)
@@ -272,15 +251,14 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
             except TimeoutError:
                 raise httpx.PoolTimeout(f"all connections of the client in use for {seconds:g} s") from None
         try:
-            await _all_in_flight.acquire()
+            await places().acquire()
         except BaseException:
             if self._places is not None:
                 self._places.release()
             raise
 
     def _give_place_back(self) -> None:
-        if _all_in_flight is not None:
-            _all_in_flight.release()
+        places().release()
         if self._places is not None:
             self._places.release()
 
@@ -291,7 +269,7 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
         await host_call("http.open", self._arguments(request, stream, "streamed"))
         assert isinstance(request.stream, httpx.AsyncByteStream)
         async for data in request.stream:
-            for piece in _pieces(data):
+            for piece in pieces(data):
                 head, start = await host_call("http.write", {"stream": stream}, piece)
                 if head:
                     return head, start

@@ -1,0 +1,57 @@
+"""urllib3's connections over the host, and requests with them.
+
+Pools, retries, timeouts, redirects, decompression and the errors of both libraries are the real ones. The host verifies
+certificates, so `verify` changes nothing; what would need a connection of the guest's own is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import urllib3.connection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from ..errors import HostCallError
+from .http_client import HostSocket, os_error, refuse
+from .wire import base_url
+
+
+def _new_socket(connection: Any, scheme: str) -> HostSocket:
+    if connection.proxy is not None or connection._tunnel_host:
+        refuse("requests", "a proxy")
+    if getattr(connection, "cert_file", None):
+        refuse("requests", "a client certificate")
+    if connection.source_address:
+        refuse("requests", "source_address")
+
+    def raised(error: HostCallError) -> Exception:
+        """What urllib3 counts and reports as a failed connection, else what a socket raises."""
+        if error.code in ("denied", "connect"):
+            return NewConnectionError(connection, error.message)
+        if error.code == "connect_timeout":
+            return ConnectTimeoutError(connection, error.message)
+        return os_error(error)
+
+    return HostSocket(base_url(scheme, connection.host, connection.port), connection.timeout, raised)
+
+
+def install() -> None:
+    """Give the connections of urllib3 the host's sockets."""
+
+    def connect(self: Any) -> None:
+        """Connect to the host and port of this connection."""
+        self.sock = _new_socket(self, "http")
+
+    def connect_tls(self: Any) -> None:
+        """Connect to the host and port of this connection; the host verifies the certificate."""
+        self.sock = _new_socket(self, "https")
+        self.is_verified = True
+
+    def is_connected(self: Any) -> bool:
+        """Whether there is a connection; the host sees to it that it is not a dead one."""
+        return self.sock is not None
+
+    connect_tls.__name__ = "connect"
+    urllib3.connection.HTTPConnection.connect = connect  # type: ignore[method-assign]
+    urllib3.connection.HTTPConnection.is_connected = property(is_connected)  # type: ignore[method-assign, assignment]
+    urllib3.connection.HTTPSConnection.connect = connect_tls  # type: ignore[method-assign]
