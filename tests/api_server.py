@@ -114,9 +114,7 @@ class ApiHandler(WebHandler):
         asked: dict[str, Any] = json.loads(body) if body else {}
         return asked
 
-    def error(
-        self, status: int, message: str, kind: str, *, param: str | None = None, code: str | None = None
-    ) -> None:
+    def error(self, status: int, message: str, kind: str, *, param: str | None = None, code: str | None = None) -> None:
         """An error as the service words it."""
         error = {"message": message, "type": kind, "param": param, "code": code}
         self.reply(status, json.dumps({"error": error}).encode(), {"Content-Type": "application/json"})

@@ -11,6 +11,7 @@ import pytest
 from wasmexec._hostcalls import HostCallError
 from wasmexec._hostcalls.egress import Resolver
 from wasmexec._hostcalls.http import HttpCapability
+from wasmexec._placeholders import GrantsWithSecrets, Placeholder
 from wasmexec.grants import Grants, HttpGrant
 from wasmexec.limits import Limits
 from wasmexec.result import UsageCounter
@@ -63,10 +64,12 @@ def play(
     script: Callable[[Caller], Awaitable[None]],
     *,
     resolver: Resolver | None = None,
+    placeholders: Sequence[Placeholder] = (),
     **limits: Any,
 ) -> UsageCounter:
     """Run a script of operations with these grants, or with a private one of `HOST:PORT`; nothing may be left over."""
-    grants = Grants(http=[private_grant(granted)] if isinstance(granted, str) else granted)
+    http = [private_grant(granted)] if isinstance(granted, str) else granted
+    grants = GrantsWithSecrets(http=http, placeholders=tuple(placeholders)) if placeholders else Grants(http=http)
 
     async def run() -> UsageCounter:
         usage = UsageCounter()

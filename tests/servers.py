@@ -25,7 +25,8 @@ LONGEST_WAIT_SECONDS = 10.0
 class WebServer:
     """A server that is up from construction to `close`.
 
-    Paths, with their query parameters:
+    `requests` and `headers_seen` have the path and the headers (names in small letters) of every request, `bodies_seen`
+    the bodies that came to /echo. Paths, with their query parameters:
 
     ========================= ==================================================================================
     /hello                    `hello`, as text
@@ -48,6 +49,8 @@ class WebServer:
 
     def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[str] = []
+        self.headers_seen: list[dict[str, str]] = []
+        self.bodies_seen: list[bytes] = []
         self.connections = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -164,6 +167,7 @@ class WebHandler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         name = parts.path.strip("/").replace("-", "_").replace("/", "_") or "hello"
         answer = getattr(self, f"path_{name}", None)
+        self.server.web.headers_seen.append({name.lower(): value for name, value in self.headers.items()})
         with self.server.web.counted(self.path):
             if answer is None:
                 self.reply(404, b"no such path")
@@ -205,6 +209,7 @@ class WebHandler(BaseHTTPRequestHandler):
 
     def path_echo(self, query: dict[str, str]) -> None:
         body = b"".join(self.body_pieces())
+        self.server.web.bodies_seen.append(body)
         self.reply_json(
             {
                 "method": self.command,

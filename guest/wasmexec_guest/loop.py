@@ -12,7 +12,7 @@ import sys
 import threading
 from asyncio import base_events, events
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, NoReturn, TypedDict
 
 from . import errors, logs
@@ -202,7 +202,7 @@ class GuestPolicy(asyncio.DefaultEventLoopPolicy):
     _loop_factory = GuestLoop
 
 
-def host_call(op: str, args: Mapping[str, object], blob: bytes = b"") -> Awaitable[Reply]:
+def host_call(op: str, args: Mapping[str, object], blob: bytes = b"") -> HostCall:
     """Start a host call; its reply is the answer's fields and the answer's blob.
 
     Raises:

@@ -23,6 +23,7 @@ from .grants import Grants, HttpGrant
 from .limits import Limits
 from .result import LogRecord, Problem, Result, Usage
 from .schema import Schema
+from .secret import Secret
 from .status import Status
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Problem",
     "Result",
     "Schema",
+    "Secret",
     "StatementError",
     "StatementRaised",
     "StatementSyntaxError",

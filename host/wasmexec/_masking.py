@@ -22,7 +22,7 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         values = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        encoded = {form for value in values for form in _base64_forms(value)}
+        encoded = {form for value in values for form in base64_forms(value)}
         literals = [re.escape(form) for form in sorted(encoded, key=len, reverse=True)]
         forms = [*map(_any_escaping, values), *literals]
         self._pattern = re.compile("|".join(forms)) if forms else None
@@ -67,7 +67,7 @@ def _any_case(digits: str) -> str:
     return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
 
 
-def _base64_forms(secret: str) -> set[str]:
+def base64_forms(secret: str) -> set[str]:
     """The characters of Base64 text that depend on the secret alone, wherever it starts in the encoded bytes."""
     data = secret.encode("utf-8", "surrogatepass")
     forms = set()

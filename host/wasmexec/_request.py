@@ -32,10 +32,12 @@ def run_request(
     inputs: Sequence[object],
     checkpoint: object,
     local_variables: Mapping[str, object] | None,
-    secrets: Mapping[str, str] | None,
+    secrets: Mapping[str, object] | None,
     limits: Limits,
 ) -> Request:
     """The frame that starts a statement; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
+
+    `secrets` are what the statement sees of them: strings.
 
     Raises:
         StatementSyntaxError: the statement is not valid Unicode text.
@@ -99,7 +101,7 @@ def _input_json(value: object, name: str) -> bytes:
         raise InputError(f"{name} is not JSON: {error}") from None
 
 
-def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, str] | None) -> bytes:
+def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, object] | None) -> bytes:
     if not local_variables and not secrets:
         return b"{}"
     variables = dict(local_variables or {})
@@ -110,7 +112,7 @@ def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, 
         if name in variables:
             raise ConfigError(f"secret {name}: a local variable has the same name")
         if not isinstance(secret, str):
-            raise ConfigError(f"secret {name}: expected a str, got {type(secret).__name__}")
+            raise ConfigError(f"secret {name}: expected a str or a Secret, got {type(secret).__name__}")
         variables[name] = secret
     for name in variables:
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):

@@ -15,12 +15,14 @@ from . import _request
 from ._engine import acquire_guest, release_guest
 from ._execution import Execution, Order, Services
 from ._image import Image, find_image
+from ._placeholders import GrantsWithSecrets, make_placeholders
 from ._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from .errors import ConfigError, ExecutorClosedError, InputError, StatementSyntaxError
 from .grants import Grants
 from .limits import Limits
 from .result import LogRecord, Problem, Result
 from .schema import Schema
+from .secret import Secret
 from .status import Status
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class RunOptions(TypedDict, total=False):
     local_variables: Mapping[str, object] | None
     limits: Limits
     grants: Grants
-    secrets: Mapping[str, str] | None
+    secrets: Mapping[str, str | Secret] | None
     on_log: Callable[[LogRecord], None] | None
 
 
@@ -89,7 +91,8 @@ class Executor:
             local_variables: what `LocalVariable` offers, primitive values.
             limits: what it may use.
             grants: what it may reach.
-            secrets: more of `LocalVariable`; these values are masked in logs, errors and warnings.
+            secrets: more of `LocalVariable`; these values are masked in logs, errors and warnings. Of a `Secret` the
+                statement has a placeholder only, which becomes the value in headers of requests to its hosts.
             on_log: called with each record as it happens, in order, on one thread of the executor; what it raises
                 becomes a warning of the result. Keep it short: the result waits for it.
 
@@ -187,7 +190,8 @@ class Executor:
         extra_inputs = options.get("extra_inputs", ())
         if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
             raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
-        secrets = options.get("secrets")
+        secrets = options.get("secrets") or {}
+        placeholders = make_placeholders(secrets)
         masker = None
         try:
             image = self._image
@@ -202,7 +206,7 @@ class Executor:
                 inputs=(options.get("input_data"), *extra_inputs),
                 checkpoint=options.get("checkpoint"),
                 local_variables=options.get("local_variables"),
-                secrets=secrets,
+                secrets={**secrets, **{name: item.token for name, item in placeholders.items()}},
                 limits=limits,
             )
         except (ConfigError, StatementSyntaxError) as error:
@@ -212,7 +216,9 @@ class Executor:
         if secrets:
             from ._masking import Masker
 
-            masker = Masker(secrets.values())
+            masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
+        if placeholders:
+            grants = GrantsWithSecrets(http=grants.http, placeholders=tuple(placeholders.values()))
         return self._shared.create(Order(request, limits, grants, schema, masker, on_log), on_done)
 
 

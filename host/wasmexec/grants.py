@@ -38,7 +38,7 @@ class HttpGrant:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__  # the fields are frozen for everyone else
-        set_field(self, "host", _checked_host(self.host))
+        set_field(self, "host", checked_host(self.host))
         set_field(self, "ports", _checked_ports(self.ports))
         set_field(self, "methods", _checked_methods(self.methods))
         if not isinstance(self.allow_private, bool):
@@ -97,18 +97,23 @@ class Grants:
         return tuple(item for item in self.http if isinstance(item, HttpGrant))
 
 
-def _checked_host(host: object) -> str:
+def checked_host(host: object, subject: str = "grants") -> str:
+    """One spelling of a host or wildcard; `subject` begins the message.
+
+    Raises:
+        ConfigError: it is neither.
+    """
     if not isinstance(host, str):
-        raise ConfigError(f"grants: host must be a string, not {type(host).__name__}")
+        raise ConfigError(f"{subject}: host must be a string, not {type(host).__name__}")
     wildcard, name = ("*.", host[2:]) if host.startswith("*.") else ("", host)
     if "*" in name:
-        raise ConfigError(f"grants: {host!r}: a wildcard stands for whole labels at the start: *.example.com")
+        raise ConfigError(f"{subject}: {host!r}: a wildcard stands for whole labels at the start: *.example.com")
     try:
         name = normalise_host(name, unicode_names=True)
     except ValueError as error:
-        raise ConfigError(f"grants: host {host!r} {error}") from None
+        raise ConfigError(f"{subject}: host {host!r} {error}") from None
     if wildcard and (is_address(name) or "." not in name):
-        raise ConfigError(f"grants: {host!r} is too wide: a wildcard needs a name of at least two labels after it")
+        raise ConfigError(f"{subject}: {host!r} is too wide: a wildcard needs a name of at least two labels after it")
     return wildcard + name
 
 

@@ -109,7 +109,7 @@ REFUSED_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"local_variables": {"__class__": 1}}, f"local variable '__class__': {NAME_RULE}"),
     ({"local_variables": {1: 1}}, f"local variable 1: {NAME_RULE}"),
     ({"local_variables": {"X": "\ud800"}}, "local variables: str is not valid UTF-8: surrogates not allowed"),
-    ({"secrets": {"X": 1}}, "secret X: expected a str, got int"),
+    ({"secrets": {"X": 1}}, "secret X: expected a str or a Secret, got int"),
     ({"secrets": {"X": "a"}, "local_variables": {"X": 1}}, "secret X: a local variable has the same name"),
 ]  # fmt: skip
 

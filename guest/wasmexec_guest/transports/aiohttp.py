@@ -128,7 +128,7 @@ class HostTransport(asyncio.Transport):
         if data and not self._is_closing:
             self._protocol.data_received(data)
 
-    def _exception(self, error: HostCallError) -> Exception:
+    def _exception(self, error: HostCallError) -> Any:
         if self._response is not None:
             return aiohttp.ClientPayloadError(f"Response payload is not completed: {error.message}")
         if error.code in ("denied", "connect"):
@@ -218,4 +218,4 @@ def install() -> None:
         HostTransport(self._loop, req, _connect_seconds(timeout)).connect(protocol)
         return protocol
 
-    aiohttp.connector.TCPConnector._create_connection = _create_connection  # type: ignore[method-assign]
+    aiohttp.connector.TCPConnector._create_connection = _create_connection

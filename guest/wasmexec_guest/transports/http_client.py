@@ -1,7 +1,7 @@
 """The standard library's `http.client` over the host: its connections get a socket whose other end is the host.
 
-Everything from `http.client` upwards is real: `urllib.request`, and with it `pandas.read_csv(url)`; urllib3 and requests
-by way of their own connections (see `urllib3.py`). The whole guest waits while such a request is under way.
+Everything from `http.client` upwards is real: `urllib.request`, and with it `pandas.read_csv(url)`; urllib3 and
+requests by way of their own connections (see `urllib3.py`). The whole guest waits while such a request is under way.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import errno
 import http.client
 import io
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from ..errors import HostCallError
@@ -138,12 +138,10 @@ class _Exchange:
         self._stream = next_stream()
         timeout = {"connect": self._connect_seconds, "read": read_seconds}
         url = f"{self._base}{request.target}"
-        arguments = open_arguments(
-            self._stream, request.method, url, request.headers, timeout=timeout, body=kind
-        )
+        arguments = open_arguments(self._stream, request.method, url, request.headers, timeout=timeout, body=kind)
         return self._call("http.open", arguments, body)
 
-    def _call(self, op: str, arguments: dict[str, object], body: bytes = b"") -> bytes:
+    def _call(self, op: str, arguments: Mapping[str, object], body: bytes = b"") -> bytes:
         """One host call about this request; what it brings of the response, as bytes of HTTP."""
         try:
             reply, data = call_sync(op, arguments, body)
@@ -221,7 +219,7 @@ def install() -> None:
         """Connect to the host and port of this connection."""
         _connect(self, "http")
 
-    def connect_tls(self: http.client.HTTPSConnection) -> None:
+    def connect_tls(self: http.client.HTTPConnection) -> None:
         """Connect to the host and port of this connection; the host verifies the certificate."""
         _connect(self, "https")
 

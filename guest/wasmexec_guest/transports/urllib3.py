@@ -24,7 +24,7 @@ def _new_socket(connection: Any, scheme: str) -> HostSocket:
     if connection.source_address:
         refuse("requests", "source_address")
 
-    def raised(error: HostCallError) -> Exception:
+    def raised(error: HostCallError) -> Any:
         """What urllib3 counts and reports as a failed connection, else what a socket raises."""
         if error.code in ("denied", "connect"):
             return NewConnectionError(connection, error.message)
@@ -52,6 +52,6 @@ def install() -> None:
         return self.sock is not None
 
     connect_tls.__name__ = "connect"
-    urllib3.connection.HTTPConnection.connect = connect  # type: ignore[method-assign]
-    urllib3.connection.HTTPConnection.is_connected = property(is_connected)  # type: ignore[method-assign, assignment]
-    urllib3.connection.HTTPSConnection.connect = connect_tls  # type: ignore[method-assign]
+    urllib3.connection.HTTPConnection.connect = connect
+    urllib3.connection.HTTPConnection.is_connected = property(is_connected)
+    urllib3.connection.HTTPSConnection.connect = connect_tls

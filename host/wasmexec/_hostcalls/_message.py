@@ -49,8 +49,8 @@ class OutgoingRequest:
     timeouts: dict[str, float | None]
     body: bytes | None
 
-    def for_httpcore(self, streamed_body: AsyncIterable[bytes]) -> httpcore.Request:
-        """The request as httpcore takes it."""
+    def for_httpcore(self, streamed_body: AsyncIterable[bytes], timeouts: dict[str, float | None]) -> httpcore.Request:
+        """The request as httpcore takes it; `timeouts` may still be changed while it is under way."""
         import httpcore
 
         target = self.target
@@ -59,7 +59,7 @@ class OutgoingRequest:
             httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
             headers=self.headers,
             content=streamed_body if self.body is None else _Chunks(self.body),
-            extensions={"timeout": dict(self.timeouts)},
+            extensions={"timeout": timeouts},
         )
 
 
@@ -193,9 +193,18 @@ def _timeouts(timeouts: object) -> dict[str, float | None]:
     for name, value in timeouts.items():
         if name not in checked:
             raise _bad("timeout has connect, read, write and pool")
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-            raise _bad(f"the {name} timeout must be a number of seconds or null")
-        checked[name] = float(value)
+        checked[name] = timeout_seconds(name, value)
     return checked
+
+
+def timeout_seconds(name: str, value: object) -> float | None:
+    """A timeout as the guest gives it.
+
+    Raises:
+        HostCallError: "bad_request", it is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise _bad(f"the {name} timeout must be a number of seconds or null")
+    return float(value)

@@ -18,6 +18,7 @@ from .terminal import note, show_record
 
 if TYPE_CHECKING:
     from ..schema import Schema
+    from ..secret import Secret
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _LAST_INPUT = 9
@@ -55,7 +56,7 @@ Examples:
 \b
   wasmexec run sales.py --input sales.csv --output-schema sales.schema.json
   cat rows.jsonl | wasmexec run clean.py --input - --input-format jsonl --format jsonl
-  wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --wall-seconds 20
+  wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --secret-host TOKEN=api.example.com
   wasmexec run since.py --checkpoint '"2026-11-01"' --local region='"north"' --result
 """,
 )
@@ -89,6 +90,11 @@ Examples:
 @click.option(
     "--secret-env", "environment_secrets", metavar="NAME[=VARIABLE]", multiple=True,
     type=parameters.PairType(value_optional=True), help="The same from an environment variable.",
+)  # fmt: skip
+@click.option(
+    "--secret-host", "secret_hosts", metavar="NAME=HOST[:PORT]", multiple=True, type=parameters.PairType(),
+    help="The statement gets a placeholder for the secret NAME, which becomes the value only in headers of HTTPS "
+    "requests to HOST (http://HOST:PORT: in the clear). Does not allow the host by itself.",
 )  # fmt: skip
 @click.option(
     "--allow-http", metavar="HOST[:PORT]", multiple=True,
@@ -166,10 +172,27 @@ def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
-        "secrets": secrets,
+        "secrets": _bound(secrets, values["secret_hosts"]),
         "grants": grants,
         "limits": parameters.limits_from(values),
     }
+
+
+def _bound(secrets: dict[str, str], pairs: tuple[tuple[str, str], ...]) -> dict[str, str | Secret]:
+    from ..secret import Secret
+
+    hosts: dict[str, list[str]] = {}
+    for name, host in pairs:
+        if name not in secrets:
+            raise click.BadParameter(
+                f"there is no secret {name}: add --secret-env {name} or --secret {name}=VALUE",
+                param_hint="--secret-host",
+            )
+        hosts.setdefault(name, []).append(host)
+    try:
+        return {**secrets, **{name: Secret(secrets[name], hosts=hosts[name]) for name in hosts}}
+    except ConfigError as error:
+        raise click.BadParameter(error.message, param_hint="--secret-host") from None
 
 
 def _read_schema(source: str | None, *, lenient: bool) -> Schema | None:

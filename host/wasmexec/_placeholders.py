@@ -1,0 +1,50 @@
+"""Placeholders: what a statement holds of a secret that is bound to hosts."""
+
+from __future__ import annotations
+
+import secrets as randomness
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .grants import Grants
+from .secret import Secret
+
+_LETTERS = string.ascii_letters + string.digits
+_PREFIX = "placeholder-"
+_LEAST_RANDOM = 16
+"""Characters; a value too short for prefix and these gets a placeholder of random characters only."""
+
+
+class Placeholder(NamedTuple):
+    """A secret and the token that stands for it in one execution.
+
+    Both have the same length: exchanging one for the other in a response changes no length that the server announced.
+    """
+
+    token: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantsWithSecrets(Grants):
+    """The grants of one execution together with the secrets that are bound to hosts."""
+
+    placeholders: tuple[Placeholder, ...] = ()
+
+
+def make_placeholders(secrets: Mapping[str, object]) -> dict[str, Placeholder]:
+    """A fresh placeholder for each `Secret` among the secrets; one value has one placeholder."""
+    by_value: dict[str, str] = {}
+    made = {}
+    for name, secret in secrets.items():
+        if isinstance(secret, Secret):
+            token = by_value.setdefault(secret.value, _token(len(secret.value)))
+            made[name] = Placeholder(token, secret)
+    return made
+
+
+def _token(length: int) -> str:
+    prefix = _PREFIX if length >= len(_PREFIX) + _LEAST_RANDOM else ""
+    return prefix + "".join(randomness.choice(_LETTERS) for _ in range(length - len(prefix)))

@@ -1,0 +1,94 @@
+"""`Secret`: a value that a statement may send to certain hosts and never holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import NamedTuple
+
+from ._hosts import bracketed
+from .errors import ConfigError
+from .grants import checked_host
+
+SHORTEST = 8
+LONGEST = 4096
+_DEFAULT_PORT = {"http": 80, "https": 443}
+
+# SECURITY: what stands in a header and cannot end it.
+_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_PLACE = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:\[\]/@?#]+)(?::(?P<port>[0-9]{1,5}))?/?")
+
+
+class SecretPlace(NamedTuple):
+    """Where a secret may be sent: one scheme, one host or all below a wildcard, one port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def covers(self, scheme: str, host: str, port: int) -> bool:
+        """Whether a request with this normalised host goes there."""
+        named = host == self.host or (self.host.startswith("*.") and host.endswith(self.host[1:]))
+        return named and (scheme, port) == (self.scheme, self.port)
+
+    def __str__(self) -> str:
+        port = "" if self.port == _DEFAULT_PORT[self.scheme] else f":{self.port}"
+        return f"{'' if self.scheme == 'https' else 'http://'}{bracketed(self.host)}{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret of `Executor.run(secrets={"NAME": Secret(value, hosts=[...])})` that stays with the host.
+
+    The statement gets a placeholder in its place, random in every execution and as long as the value. Where that stands
+    in a header of a request to one of `hosts`, also inside the Base64 of basic authentication, the value is sent; in
+    URLs, bodies and requests to anywhere else the placeholder stays what it is. What comes back has the placeholder in
+    place of the value.
+
+    `hosts` are `"api.example.com"` and `"*.example.com"` (HTTPS, port 443), `"api.example.com:8443"` (HTTPS) and, where
+    the value may travel in the clear, `"http://10.0.0.7:8080"`. They are no grants: those are given as well.
+
+    Raises:
+        ConfigError: the value cannot stand in a header, or is shorter than 8 or longer than 4,096 characters; no hosts,
+            or one that is not a host.
+    """
+
+    value: str = field(repr=False)
+    _: KW_ONLY
+    hosts: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, str):
+            raise ConfigError(f"a secret must be a str, not {type(self.value).__name__}")
+        if not SHORTEST <= len(self.value) <= LONGEST:
+            raise ConfigError(
+                f"a secret with hosts must have {SHORTEST} to {LONGEST:,} characters, not {len(self.value):,}; "
+                "a plain string can be any length"
+            )
+        if not _VALUE.fullmatch(self.value):
+            raise ConfigError("a secret with hosts must be printable ASCII, without spaces at its ends")
+        if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
+            raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
+        hosts = tuple(str(_parse_place(host)) for host in self.hosts)
+        if not hosts:
+            raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
+        object.__setattr__(self, "hosts", hosts)
+
+    @property
+    def places(self) -> tuple[SecretPlace, ...]:
+        """`hosts`, parsed."""
+        return tuple(map(_parse_place, self.hosts))
+
+
+def _parse_place(text: object) -> SecretPlace:
+    if not isinstance(text, str):
+        raise ConfigError(f"a host of a secret must be a string, not {type(text).__name__}")
+    match = _PLACE.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"{text!r} must be HOST or HOST:PORT, or http://HOST:PORT to send a secret in the clear")
+    scheme = match["scheme"] or "https"
+    port = int(match["port"] or _DEFAULT_PORT[scheme])
+    if not 1 <= port <= 65_535:
+        raise ConfigError(f"{text!r}: port must be from 1 to 65,535")
+    return SecretPlace(scheme, checked_host(match["host"], "secrets"), port)

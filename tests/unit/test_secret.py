@@ -1,0 +1,163 @@
+"""Secrets that are bound to hosts: what they accept, their placeholders, and the mask for streams."""
+
+from __future__ import annotations
+
+import base64
+import html
+import itertools
+import json
+import pickle
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasmexec import Secret
+from wasmexec._hostcalls._secrets import BoundSecrets, StreamMask
+from wasmexec._placeholders import Placeholder, make_placeholders
+from wasmexec.errors import ConfigError
+
+VALUE = "sk-aB3/dE5+gH7=jK9&mN1"
+OTHER = "*" * len(VALUE)
+TOKEN = "T" * len(VALUE)
+
+
+def mask() -> BoundSecrets:
+    return BoundSecrets([Placeholder(TOKEN, Secret(VALUE, hosts=["api.example.com"]))])
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("api.example.com", ("https", "api.example.com", 443)),
+        ("API.Example.com.", ("https", "api.example.com", 443)),
+        ("api.example.com:8443", ("https", "api.example.com", 8443)),
+        ("https://api.example.com/", ("https", "api.example.com", 443)),
+        ("*.example.com", ("https", "*.example.com", 443)),
+        ("http://127.0.0.1:8080", ("http", "127.0.0.1", 8080)),
+        ("http://api.example.com", ("http", "api.example.com", 80)),
+        ("[2001:db8::1]:8443", ("https", "2001:db8::1", 8443)),
+    ],
+)
+def test_a_host_is_https_unless_it_says_otherwise(text: str, place: tuple[str, str, int]) -> None:
+    secret = Secret(VALUE, hosts=[text])
+    assert secret.places == (place,)
+    assert Secret(VALUE, hosts=secret.hosts) == secret
+    assert pickle.loads(pickle.dumps(secret)) == secret
+
+
+@pytest.mark.parametrize(
+    ("value", "hosts", "message"),
+    [
+        (1, ["a.example"], "a secret must be a str, not int"),
+        ("1234567", ["a.example"], "a secret with hosts must have 8 to 4,096 characters, not 7; a plain string can be"),
+        ("x" * 4097, ["a.example"], "a secret with hosts must have 8 to 4,096 characters, not 4,097; a plain string"),
+        ("12345678\r\nX: y", ["a.example"], "a secret with hosts must be printable ASCII, without spaces at its ends"),
+        ("12345678 ", ["a.example"], "a secret with hosts must be printable ASCII, without spaces at its ends"),
+        ("pässwörter", ["a.example"], "a secret with hosts must be printable ASCII, without spaces at its ends"),
+        (VALUE, "a.example", 'a secret needs a list of hosts, such as hosts=["api.example.com"]'),
+        (VALUE, [], 'a secret needs at least one host, such as hosts=["api.example.com"]'),
+        (VALUE, [1], "a host of a secret must be a string, not int"),
+        (VALUE, ["https://a.example/path"], "'https://a.example/path' must be HOST or HOST:PORT, or http://HOST:PORT"),
+        (VALUE, ["u@a.example"], "'u@a.example' must be HOST or HOST:PORT, or http://HOST:PORT to send a secret in"),
+        (VALUE, ["a.example:0"], "'a.example:0': port must be from 1 to 65,535"),
+        (VALUE, ["*"], "secrets: '*': a wildcard stands for whole labels at the start: *.example.com"),
+        (VALUE, ["*.com"], "secrets: '*.com' is too wide: a wildcard needs a name of at least two labels after it"),
+        (VALUE, ["0x7f.1"], "secrets: host '0x7f.1' "),
+    ],
+)
+def test_what_cannot_be_bound_is_refused(value: Any, hosts: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Secret(value, hosts=hosts)
+    assert caught.value.message.startswith(message)
+    assert "12345678" not in caught.value.message
+
+
+def test_a_place_is_scheme_host_and_port() -> None:
+    (exact,) = Secret(VALUE, hosts=["api.example.com"]).places
+    assert exact.covers("https", "api.example.com", 443)
+    assert not exact.covers("http", "api.example.com", 443)
+    assert not exact.covers("https", "api.example.com", 8443)
+    assert not exact.covers("https", "x.api.example.com", 443)
+    (below,) = Secret(VALUE, hosts=["*.example.com"]).places
+    assert below.covers("https", "a.b.example.com", 443)
+    assert not below.covers("https", "example.com", 443)
+    assert not below.covers("https", "badexample.com", 443)
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    secret = Secret(VALUE, hosts=["api.example.com"])
+    assert repr(secret) == str(secret) == "Secret(hosts=('api.example.com',))"
+
+
+def test_a_placeholder_is_random_and_as_long_as_the_value() -> None:
+    secrets = {"A": Secret("x" * 40, hosts=["a.example"]), "B": Secret("x" * 40, hosts=["b.example"]), "C": "plain"}
+    secrets["D"] = Secret("12345678", hosts=["a.example"])
+    first, second = make_placeholders(secrets), make_placeholders(secrets)
+    assert list(first) == ["A", "B", "D"]
+    assert [len(item.token) for item in first.values()] == [40, 40, 8]
+    # One value that comes back can only become one placeholder.
+    assert first["A"].token == first["B"].token
+    assert first["A"].token.startswith("placeholder-")
+    assert first["A"].token != second["A"].token
+    assert first["D"].token != second["D"].token
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        json.dumps(VALUE)[1:-1].replace("/", "\\/"),
+        quote(VALUE, safe=""),
+        quote(VALUE, safe="").lower(),
+        html.escape(VALUE),
+        VALUE.encode().hex(),
+    ],
+)
+def test_other_spellings_become_as_many_asterisks(spelling: str) -> None:
+    text = f"<{spelling}>".encode()
+    assert mask().hide(text) == f"<{'*' * len(spelling)}>".encode()
+
+
+@pytest.mark.parametrize("before", ["", "u:", "user"])
+def test_a_value_in_base64_is_found_at_every_alignment(before: str) -> None:
+    text = base64.b64encode(f"{before}{VALUE}:after".encode())
+    hidden = mask().hide(text)
+    assert len(hidden) == len(text)
+    assert hidden.count(b"*") >= len(VALUE)
+    for piece in (VALUE[3:9], VALUE[9:15]):
+        assert piece.encode() not in base64.b64decode(hidden.replace(b"*", b"A"))
+
+
+FORMS = {b"abcab": b"12345", b"abcabc": b"123456", b"bcd": b"789", b"aab": b"000"}
+
+
+@given(st.text("abcd", max_size=60).map(str.encode), st.lists(st.integers(0, 60), max_size=8))
+def test_a_stream_is_masked_alike_however_it_is_cut(text: bytes, cuts: list[int]) -> None:
+    whole = StreamMask(FORMS)
+    expected = whole.feed(text) + whole.finish()
+    cut, places = StreamMask(FORMS), [0, *sorted(cuts), len(text)]
+    pieces = [cut.feed(text[start:end]) for start, end in itertools.pairwise(places)]
+    result = b"".join(pieces) + cut.finish()
+    assert result == expected
+    assert len(result) == len(text)
+    assert not any(form in result for form in FORMS)
+
+
+def test_only_what_may_be_a_beginning_is_held_back() -> None:
+    stream = mask().stream()
+    assert stream.feed(b'data: {"token": "x"}\n\n') == b'data: {"token": "x"}\n\n'
+    assert stream.feed(f"key {VALUE[:10]}".encode()) == b"key "
+    assert stream.feed(VALUE[10:].encode() + b"!") == TOKEN.encode() + b"!"
+    assert stream.feed(f"key {VALUE[:10]}".encode()) == b"key "
+    assert stream.finish() == VALUE[:10].encode()
+
+
+def test_a_secret_that_begins_like_another_is_replaced_whole() -> None:
+    short, long = Secret("abcd1234", hosts=["a.example"]), Secret("abcd1234567890", hosts=["a.example"])
+    both = BoundSecrets([Placeholder("s" * 8, short), Placeholder("L" * 14, long)])
+    stream = both.stream()
+    assert stream.feed(b"<abcd1234") == b"<"
+    assert stream.feed(b"567890> <abcd1234>") == b"LLLLLLLLLLLLLL> <ssssssss>"
+    assert stream.finish() == b""
