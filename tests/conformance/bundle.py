@@ -1,0 +1,214 @@
+"""From pinned archives to jobs: fetching, unpacking, planning shards, and packing what a shard needs."""
+
+import base64
+import functools
+import hashlib
+import importlib.util
+import io
+import json
+import marshal
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.suites import Suite
+
+from wasmbuild.cache import Cache
+from wasmbuild.fetch import Fetch, unpack_source
+from wasmbuild.process import Processes
+from wasmbuild.sources import Source, load_sources
+from wasmbuild.stamp import code_hash
+
+HERE = Path(__file__).parent
+DRIVER = HERE / "driver.py"
+ROOT_IN_GUEST = "/tmp/conformance"
+TOOLS = ("pytest", "pluggy", "iniconfig", "packaging", "hypothesis", "attrs", "sortedcontainers", "typing_extensions")
+_SOURCES = (HERE.parents[1] / "wasm-build" / "sources.toml", HERE / "sources.toml")
+_BESIDE = ("__init__.py", "conftest.py")
+_IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)(?: import \(?([\w, \n]+))?", re.MULTILINE)
+_UNCHECKED = (0b01).to_bytes(4, "little")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Test files of one suite that run in one instance.
+
+    name: unique within the suite, and the same as long as the files are.
+    files: relative to the suite's root.
+    stamp: changes when anything that the tests are made of changes.
+    """
+
+    suite: Suite
+    name: str
+    files: tuple[Path, ...]
+    stamp: str
+
+
+def folder(cache: Cache) -> Path:
+    """Where everything of the conformance runs is kept."""
+    return cache.root / "conformance"
+
+
+def fetch(keys: Iterable[str], cache: Cache) -> dict[str, Path]:
+    """Bring archives into the cache and unpack them; returns the unpacked folders.
+
+    Raises: FetchError, ArchiveError: as in the image's build.
+    """
+    cache.prepare()
+    pinned = _pinned()
+    found = {}
+    for key in keys:
+        source = pinned[key]
+        target = folder(cache) / "sources" / f"{key}-{source.sha256[:16]}"
+        if not target.exists():
+            Fetch(source, cache, Processes(), cache.logs / "conformance.log", lambda done, total: None).run()
+            partial = target.with_suffix(".part")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            unpack_source(source, cache, partial)
+            partial.rename(target)
+        found[key] = target
+    return found
+
+
+@functools.cache
+def _pinned() -> dict[str, Source]:
+    return {key: source for file in _SOURCES for key, source in load_sources(file).items()}
+
+
+def pack_tools(cache: Cache) -> bytes:
+    """A zip of the test tools as bytecode: what the guest would compile anew in every instance is compiled once."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for key, unpacked in fetch(TOOLS, cache).items():
+            for path in sorted(filter(Path.is_file, unpacked.rglob("*"))):
+                name = path.relative_to(unpacked).as_posix()
+                if path.suffix != ".py":
+                    _write(bundle, name, path.read_bytes())
+                    continue
+                code = compile(path.read_bytes(), f"{key}/{name}", "exec", dont_inherit=True)
+                header = importlib.util.MAGIC_NUMBER + _UNCHECKED + bytes(8)
+                _write(bundle, f"{name}c", header + marshal.dumps(code))
+    return packed.getvalue()
+
+
+def _write(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
+    # The same bytes every time, whatever the clock says: they are part of the shard's stamp.
+    info = zipfile.ZipInfo(name, (2023, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    bundle.writestr(info, data)
+
+
+def plan_shards(suite: Suite, source: Path) -> list[Shard]:
+    """Put the suite's files into shards: neighbours together, up to `shard_bytes` of sources."""
+    tools = [_pinned()[key].sha256 for key in TOOLS]
+    shards = []
+    for files in _groups(suite, source):
+        name = _target(suite, files[0]).replace("/", ".").removesuffix(".py")
+        digest = hashlib.sha256(code_hash(DRIVER).encode())
+        about = (suite.kind, suite.options, suite.environment, suite.paths, suite.extend, suite.support, tools)
+        digest.update(repr(about).encode())
+        for file in files:
+            digest.update(str(file).encode() + b"\0" + (source / suite.root / file).read_bytes())
+        shards.append(Shard(suite, name, tuple(files), digest.hexdigest()))
+    return shards
+
+
+def _groups(suite: Suite, source: Path) -> Iterator[list[Path]]:
+    group: list[Path] = []
+    size = 0
+    for file in suite.files(source):
+        bytes_here = (source / suite.root / file).stat().st_size
+        if group and (size + bytes_here > suite.shard_bytes or file.parts[:3] != group[0].parts[:3] != ()):
+            far = file.parts[: suite.group_depth] != group[0].parts[: suite.group_depth]
+            if size + bytes_here > suite.shard_bytes or (far and file.parent != group[0].parent):
+                yield group
+                group, size = [], 0
+        group.append(file)
+        size += bytes_here
+    if group:
+        yield group
+
+
+def _target(suite: Suite, file: Path) -> str:
+    if suite.kind == "pytest":
+        return file.as_posix()
+    if suite.kind == "yaml":
+        return file.stem
+    return ".".join(file.with_suffix("").parts)
+
+
+def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, Any]:
+    """What the driver is given; `tools` in base64."""
+    suite = shard.suite
+    support = _support_archive(suite, source)
+    wanted = set(shard.files) | set(_imported(suite, source / suite.root, shard.files))
+    return {
+        "kind": suite.kind,
+        "root": root,
+        "archives": [support, _pack(suite, source, wanted)],
+        "tools": tools,
+        "paths": suite.paths,
+        "extend": suite.extend,
+        "environment": suite.environment,
+        "hypothesis": suite.needs_hypothesis,
+        "options": suite.options,
+        "targets": [_target(suite, file) for file in shard.files],
+        "done": [],
+    }
+
+
+@functools.cache
+def _packed(suite_name: str, root: Path, files: tuple[Path, ...], stubs: tuple[str, ...]) -> str:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+        for file in files:
+            _write(bundle, file.as_posix(), (root / file).read_bytes())
+        for stub in stubs:
+            _write(bundle, stub, b"")
+    return base64.b64encode(packed.getvalue()).decode()
+
+
+def _support_archive(suite: Suite, source: Path) -> str:
+    root = source / suite.root
+    stubs = tuple(f"{name.replace('.', '/')}/__init__.py" for name in suite.extend)
+    return _packed(suite.name, root, tuple(suite.support_files(source)), stubs)
+
+
+def _pack(suite: Suite, source: Path, files: set[Path]) -> str:
+    return _packed.__wrapped__(suite.name, source / suite.root, tuple(sorted(files)), ())
+
+
+def _imported(suite: Suite, root: Path, files: Iterable[Path]) -> set[Path]:
+    """Other test files that these import, and the __init__ files and conftests on the way to them."""
+    packages = {file.parts[0] for file in files}
+    found: set[Path] = set()
+    todo = list(files)
+    while todo:
+        file = todo.pop()
+        for parent in file.parents:
+            is_stub = ".".join(parent.parts) in suite.extend
+            if not is_stub:
+                found.update(parent / name for name in _BESIDE if (root / parent / name).is_file())
+        text = (root / file).read_text("utf-8", "replace")
+        for name, items in _IMPORT.findall(text):
+            parts = name.split(".")
+            if parts[0] not in packages:
+                continue
+            names = re.findall(r"\w+", items)
+            for other in (Path(*parts), *(Path(*parts, item) for item in names)):
+                module = other.with_suffix(".py")
+                is_test = not {"test", "tests"}.isdisjoint(module.parts)
+                if is_test and module not in found and (root / module).is_file():
+                    found.add(module)
+                    todo.append(module)
+    return found
+
+
+def encode(job: dict[str, Any]) -> bytes:
+    """The job as JSON."""
+    return json.dumps([job]).encode()
