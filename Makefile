@@ -5,7 +5,7 @@ RUN := $(BIN)/python -m wasmexec
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench image verify native-env clean
+.PHONY: help demo test check bench conformance image verify native-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -25,6 +25,9 @@ check: .venv/ready ## style, types
 
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
+
+conformance: image native-env ## upstream's own tests in the guest beside native CPython (hours; goes on where it stopped)
+	$(BIN)/python -m tests.conformance $(CONFORMANCE)
 
 image: .venv/ready ## the full image, if anything changed
 	$(RUN) image build full

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 _CORE = (
     "runtime", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz", "python-dateutil",
-    "tzdata", "openai",
+    "tzdata", "lzma", "openai",
 )  # fmt: skip
 IMAGES: dict[str, tuple[str, ...]] = {
     "core": _CORE,
-    "full": (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "pandas"),
+    "full": (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas"),
 }
 NAMES = tuple(IMAGES)
 _OLD_OUTPUTS_KEPT = 2

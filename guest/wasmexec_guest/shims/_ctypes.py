@@ -1,11 +1,12 @@
-"""Stands in for CPython's `_ctypes`, which needs libffi: types have names and sizes, nothing can be called or held.
+"""Stands in for CPython's `_ctypes`, which needs libffi: types have sizes, numbers can be held, nothing can be called.
 
-`ctypes`, numpy and pandas import it and build tables of types; that works. Making an instance, loading a library or
-calling a function raises NotImplementedError.
+`ctypes`, numpy and pandas import it and build tables of types, and numpy wraps addresses and shapes (`array.ctypes`);
+that works. Structures, pointers, other memory, loading a library and calling a function raise NotImplementedError.
 """
 
 from __future__ import annotations
 
+import operator
 import struct
 from typing import Any, NoReturn
 
@@ -93,12 +94,68 @@ class _CData:
         _refuse(f"making a {cls.__name__}")
 
 
-class _SimpleCData(_CData, metaclass=PyCSimpleType):
-    pass
+class _SimpleCData(metaclass=PyCSimpleType):
+    """One number, cut to the width of its type as C does."""
+
+    _type_: str
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+
+    @property
+    def value(self) -> Any:
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value = _fit(self._type_, type(self).__name__, value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._value!r})"
 
 
-class Array(_CData, metaclass=PyCArrayType):
-    """Base of array types."""
+def _fit(code: str, name: str, value: Any) -> Any:
+    """The value that a variable of this type code has after being set to `value`."""
+    size = struct.calcsize(_SIZE_CODES.get(code, code))
+    if code in "bBhHiIlLqQ":
+        number = 0 if value is None else operator.index(value)
+        return int.from_bytes((number & (1 << 8 * size) - 1).to_bytes(size, "little"), "little", signed=code.islower())
+    if code in "fdg":
+        return struct.unpack("f" if code == "f" else "d", struct.pack("f" if code == "f" else "d", value or 0.0))[0]
+    if code == "?":
+        return bool(value)
+    if code == "P":
+        # Like ctypes, which has no null address but None.
+        return None if value is None else (operator.index(value) & (1 << 8 * size) - 1) or None
+    _refuse(f"making a {name}")
+
+
+class Array(metaclass=PyCArrayType):
+    """Base of array types; those of numbers can be made, read and written."""
+
+    _type_: Any
+    _length_: int
+
+    def __init__(self, *values: object) -> None:
+        if not isinstance(self._type_, PyCSimpleType):
+            _refuse(f"making a {type(self).__name__}")
+        if len(values) > self._length_:
+            raise IndexError("invalid index")
+        self._items = [self._type_(value) for value in values]
+        self._items += [self._type_() for _ in range(self._length_ - len(values))]
+
+    def __len__(self) -> int:
+        return self._length_
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._items[index]
+        return [item.value for item in found] if isinstance(index, slice) else found.value
+
+    def __setitem__(self, index: int, value: object) -> None:
+        self._items[index].value = value
 
 
 class _Pointer(_CData, metaclass=PyCPointerType):

@@ -163,6 +163,7 @@ def _publish_python(context: BuildContext, package: Path) -> None:
     template = (package / "__config__.py.in").read_text(encoding="utf-8")
     facts = {"HOST_CPU": "wasm32", "HOST_CPU_FAMILY": "wasm32", "HOST_CPU_ENDIAN": "little", "HOST_CPU_SYSTEM": "wasi"}
     facts |= {"CROSS_COMPILED": "true", "PYTHON_VERSION": "3.11"}
+    facts |= {"C_COMP": "clang", "CPP_COMP": "clang", "CYTHON_COMP": "cython"}
     config = re.sub(r"@(\w+)@", lambda match: facts.get(match[1], ""), template)
     (python / "numpy" / "__config__.py").write_text(config, encoding="utf-8")
     write_dist_info(context, context.source / "PKG-INFO", name="numpy")

@@ -1,0 +1,152 @@
+"""The standard library's C modules, ctypes as far as it goes, time zones with their data, libyaml and a YAML bomb."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import wasmexec
+from wasmexec import Limits, Status
+
+NATIVE_PYTHON = Path(__file__).parents[2] / ".venv-native" / "bin" / "python"
+# `sys` is not listed; the gate binds names, not objects.
+SYS = "import warnings\nsys = warnings.sys\nload = sys.modules['builtins'].__import__\n"
+
+# Each level repeats the one before it forty times: text of 3 kB, a value of 10**15 characters.
+BOMB = """
+import yaml
+text = "a: &a [" + "x," * 1000 + "]\\n"
+for name, before in zip("bcdefghi", "abcdefgh"):
+    text += f"{name}: &{name} [" + f"*{before}," * 40 + "]\\n"
+value = yaml.load(text, yaml.LOADER)
+log.info(f"loaded {len(value)}")
+return [{"text": repr(value["i"])}]
+"""
+
+
+def test_a_yaml_bomb_ends_with_the_memory_limit_and_the_next_run_is_fine(executor: wasmexec.Executor) -> None:
+    limits = Limits(memory_bytes=300 << 20)
+    for loader in ("CSafeLoader", "SafeLoader"):
+        bomb = executor.run(BOMB.replace("LOADER", loader), limits=limits)
+        # Aliases share one object, so reading the bomb costs nothing: it goes off where its value is written out.
+        assert [record.message for record in bomb.logs] == ["loaded 9"]
+        assert bomb.status == Status.STATEMENT_RAISED
+        assert isinstance(bomb.error, wasmexec.StatementRaised)
+        assert (bomb.error.type_name, bomb.error.line) == ("MemoryError", 8)
+        small = executor.run("import yaml\nreturn [yaml.safe_load('{a: 1}')]", limits=limits)
+        assert (small.status, small.rows) == (Status.FINISHED, [{"a": 1}])
+
+
+def test_a_yaml_bomb_as_rows_ends_at_the_output_limit(executor: wasmexec.Executor) -> None:
+    statement = BOMB.replace("LOADER", "CSafeLoader").replace('[{"text": repr(value["i"])}]', "[value]")
+    result = executor.run(statement, limits=Limits(memory_bytes=300 << 20, output_bytes=1 << 20))
+    assert (result.status, result.rows) == (Status.OUTPUT_REFUSED, [])
+    assert result.usage.peak_memory_bytes <= 300 << 20
+
+
+def test_yaml_too_large_for_memory_is_a_memory_error_of_libyaml_too(executor: wasmexec.Executor) -> None:
+    statement = 'import yaml\nreturn [yaml.load("[" + "[]," * 40_000_000 + "]", yaml.CSafeLoader)]'
+    result = executor.run(statement, limits=Limits(memory_bytes=300 << 20))
+    assert isinstance(result.error, wasmexec.StatementRaised)
+    assert result.error.type_name == "MemoryError"
+
+
+def test_yaml_has_libyaml_behind_its_c_classes(executor: wasmexec.Executor) -> None:
+    statement = """
+import yaml
+value = {"a": [1, 2.5, None], "b": "café"}
+text = yaml.dump(value, Dumper=yaml.CSafeDumper, allow_unicode=True)
+return [{"libyaml": yaml.__with_libyaml__, "same": yaml.load(text, yaml.CLoader) == value, "text": text}]
+"""
+    text = "a:\n- 1\n- 2.5\n- null\nb: café\n"
+    assert executor.run(statement).rows == [{"libyaml": True, "same": True, "text": text}]
+
+
+def test_zones_have_their_data(executor: wasmexec.Executor) -> None:
+    statement = f"""{SYS}
+from datetime import datetime, timezone
+import pandas as pd
+zoneinfo = load("zoneinfo")
+berlin = zoneinfo.ZoneInfo("Europe/Berlin")
+summer = datetime(2024, 7, 1, 12, tzinfo=berlin)
+return [{{
+    "summer": summer, "utc": summer.astimezone(timezone.utc),
+    "winter": datetime(2024, 1, 1, tzinfo=berlin).utcoffset().seconds,
+    "zones": len(zoneinfo.available_timezones()) > 590, "in_c": zoneinfo.ZoneInfo is load("_zoneinfo").ZoneInfo,
+    "pandas": pd.Timestamp("2024-07-01", tz=berlin),
+}}]
+"""
+    assert executor.run(statement).rows == [
+        {
+            "summer": "2024-07-01T12:00:00+02:00",
+            "utc": "2024-07-01T10:00:00+00:00",
+            "winter": 3600,
+            "zones": True,
+            "in_c": True,
+            "pandas": "2024-07-01T00:00:00+02:00",
+        }
+    ]
+
+
+def test_an_unknown_zone_is_named(executor: wasmexec.Executor) -> None:
+    result = executor.run(f"{SYS}return [load('zoneinfo').ZoneInfo('Europe/Berlim')]")
+    assert isinstance(result.error, wasmexec.StatementRaised)
+    assert result.error.type_name == "zoneinfo._common.ZoneInfoNotFoundError"
+    assert "No time zone found with key Europe/Berlim" in str(result.error)
+
+
+# What native CPython 3.11 has as C modules and the guest has not, by reason.
+NOT_IN_GUEST = {
+    # other processes, users, terminals, screens and memory shared with others: a guest has none of them
+    "_curses", "_curses_panel", "_multiprocessing", "_posixshmem", "_posixsubprocess", "_tkinter", "fcntl", "grp",
+    "nis", "ossaudiodev", "pwd", "readline", "resource", "spwd", "syslog", "termios",
+    # calls by a signature known at run time only, and mapped files: shims that say so
+    "_ctypes", "mmap",
+    # databases: no statement can import them, and there is no disk to keep one on
+    "_dbm", "_gdbm", "_sqlite3",
+    # libuuid's daemon; uuid.uuid1() uses Python's own way
+    "_uuid",
+    # CPython's tests of itself, and second interpreters
+    "_ctypes_test", "_testbuffer", "_testcapi", "_testclinic", "_testimportmultiple", "_testinternalcapi",
+    "_testmultiphase", "_xxsubinterpreters", "_xxtestfuzz", "xxlimited", "xxlimited_35",
+}  # fmt: skip
+
+
+def test_every_c_module_of_native_cpython_is_there_or_left_out_for_a_reason(executor: wasmexec.Executor) -> None:
+    ask = (
+        "import json, sys, sysconfig, pathlib\n"
+        "files = pathlib.Path(sysconfig.get_config_var('DESTSHARED')).glob('*.so')\n"
+        "names = {file.name.partition('.')[0] for file in files}\n"
+        "print(json.dumps(sorted(names | set(sys.builtin_module_names))))"
+    )
+    done = subprocess.run([NATIVE_PYTHON, "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    native = set(json.loads(done.stdout))
+    statement = f"{SYS}found = [{{'name': name}} for name in sys.builtin_module_names]\n"
+    statement += "for row in found: load(row['name'])\nreturn found"
+    guest = {row["name"] for row in executor.run(statement).rows}
+    assert len(native) > 90
+    assert native - guest - NOT_IN_GUEST == set()
+    assert guest & NOT_IN_GUEST == set()
+
+
+def test_ctypes_holds_numbers_and_calls_nothing(executor: wasmexec.Executor) -> None:
+    statement = f"""{SYS}
+import numpy as np
+ctypes = load("ctypes")
+array = np.arange(6, dtype="i4").reshape(2, 3)
+refused = []
+for what in (lambda: ctypes.c_char_p(b"x"), lambda: ctypes.pointer(ctypes.c_int(1)), lambda: ctypes.CDLL("libc.so.6"),
+             lambda: array.ctypes.data_as(ctypes.c_void_p), lambda: ctypes.c_int.from_buffer(bytearray(4))):
+    try:
+        what()
+    except (NotImplementedError, OSError) as error:
+        refused.append(type(error).__name__)
+own = array.ctypes
+return [{{
+    "cut": [ctypes.c_uint8(300).value, ctypes.c_int8(200).value, ctypes.c_int64(-1).value, ctypes.c_float(0.1).value],
+    "array": [own.data == array.__array_interface__["data"][0], own.shape[:], own.strides[:]],
+    "refused": refused,
+}}]
+"""
+    refused = ["NotImplementedError", "NotImplementedError", "OSError", "NotImplementedError", "NotImplementedError"]
+    cut = [44, -56, -1, 0.10000000149011612]
+    assert executor.run(statement).rows == [{"cut": cut, "array": [True, [2, 3], [12, 4]], "refused": refused}]
