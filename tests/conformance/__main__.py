@@ -56,7 +56,7 @@ class Plan:
             found = [shard for shard in bundle.plan_shards(suite, self.sources[suite.source]) if part in shard.name]
             if not found:
                 raise click.BadParameter(f"no shard of {name} has {part!r} in its name")
-            self.shards += found
+            self.shards += [shard for shard in found if shard not in self.shards]
 
     def waiting(self, sides: Iterable[str]) -> list[tuple[Shard, str]]:
         """What has not run yet."""

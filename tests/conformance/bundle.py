@@ -106,10 +106,11 @@ def _write(bundle: zipfile.ZipFile, name: str, data: bytes) -> None:
 def plan_shards(suite: Suite, source: Path) -> list[Shard]:
     """Put the suite's files into shards: neighbours together, up to `shard_bytes` of sources."""
     tools = [_pinned()[key].sha256 for key in TOOLS]
+    driver = code_hash(DRIVER).encode()
     shards = []
     for files in _groups(suite, source):
         name = _target(suite, files[0]).replace("/", ".").removesuffix(".py")
-        digest = hashlib.sha256(code_hash(DRIVER).encode())
+        digest = hashlib.sha256(driver)
         about = (suite.kind, suite.options, suite.environment, suite.paths, suite.extend, suite.support, tools)
         digest.update(repr(about).encode())
         for file in files:

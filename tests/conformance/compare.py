@@ -136,7 +136,7 @@ def compare_shard(
                 line.listed += 1
             else:
                 line.unlisted += 1
-                into.unlisted.append(Failure(suite.name, test.name, found.outcome, found.message))
+                into.unlisted.append(Failure(suite.name, test.name, found.outcome, " ".join(found.message.split())))
 
 
 def _not_collected(name: str, guest: ShardResult) -> Outcome:

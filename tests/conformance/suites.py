@@ -115,6 +115,8 @@ SUITES = (
         without={
             "numpy/core/tests/test_cython.py": "compiles C in a subprocess",
             "numpy/core/tests/test_limited_api.py": "compiles C in a subprocess",
+            "numpy/core/tests/test_simd.py": "tests x86 instructions by name, which the machine must have",
+            "numpy/core/tests/test_simd_module.py": "tests x86 instructions by name, which the machine must have",
             "numpy/core/tests/examples": "sources that other tests compile",
             "numpy/random/tests/test_extending.py": "compiles C in a subprocess",
         },
