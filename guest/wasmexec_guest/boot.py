@@ -74,6 +74,7 @@ def _import(image: dict[str, Any]) -> None:
     for path in sorted(WARMUP_FOLDER.glob("*.py")) if WARMUP_FOLDER.is_dir() else ():
         exec(compile(path.read_text("utf-8"), str(path), "exec"), {"__name__": f"warmup_{path.stem}"})
     importlib.import_module("asyncio")
+    _complete_socket()
     memory.fill_holes()
     from . import execution, logs, loop, reseed, rows, service, warmup
 
@@ -85,6 +86,22 @@ def _import(image: dict[str, Any]) -> None:
     runner = warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve)
     memory.move_code(memory.functions_called(runner.run_once))
     runner.run_often()
+
+
+def _complete_socket() -> None:
+    """Add `socket.inet_ntoa`, a plain conversion that `ssl` wants and this platform's C library lacks."""
+    socket = importlib.import_module("socket")
+    if hasattr(socket, "inet_ntoa"):
+        return
+
+    def inet_ntoa(packed_ip: bytes, /) -> str:
+        """Convert an IP address from 32-bit packed binary format to string format."""
+        address = bytes(memoryview(packed_ip))
+        if len(address) != 4:
+            raise OSError("packed IP wrong length")
+        return ".".join(map(str, address))
+
+    socket.inet_ntoa = inet_ntoa  # type: ignore[attr-defined]
 
 
 def _arm() -> None:

@@ -150,3 +150,19 @@ return [{{
     refused = ["NotImplementedError", "NotImplementedError", "OSError", "NotImplementedError", "NotImplementedError"]
     cut = [44, -56, -1, 0.10000000149011612]
     assert executor.run(statement).rows == [{"cut": cut, "array": [True, [2, 3], [12, 4]], "refused": refused}]
+
+
+def test_addresses_convert_without_a_socket(executor: wasmexec.Executor) -> None:
+    statement = f"""{SYS}
+socket = load("socket")
+packed = socket.inet_aton("192.0.2.7")
+errors = []
+for wrong in (b"123", b"12345"):
+    try:
+        socket.inet_ntoa(wrong)
+    except OSError as error:
+        errors.append(str(error))
+return [{{"packed": list(packed), "text": socket.inet_ntoa(packed), "errors": errors}}]
+"""
+    errors = ["packed IP wrong length"] * 2
+    assert executor.run(statement).rows == [{"packed": [192, 0, 2, 7], "text": "192.0.2.7", "errors": errors}]
