@@ -1,4 +1,4 @@
-"""The check of OpenSSL's arithmetic passes for the built library, and fails when one function of it computes wrongly."""
+"""The check of OpenSSL's arithmetic passes for the built library, and fails when one function computes wrongly."""
 
 import subprocess
 import sys
