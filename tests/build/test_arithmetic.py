@@ -52,7 +52,7 @@ def check(tools_folder: Path, tmp_path: Path) -> Check:
             toolchain.compile_one(source, tmp_path / "wrong.o", [include, "-Wno-deprecated-declarations"]),
         ]
         toolchain.link(tmp_path / "check.wasm", [*objects, openssl / "lib" / "libcrypto.a"], runtime)
-        argv = [sys.executable, RECIPE / "arithmetic.py", tmp_path / "check.wasm"]
+        argv: list[str | Path] = [sys.executable, RECIPE / "arithmetic.py", tmp_path / "check.wasm"]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
 
     return run
@@ -67,7 +67,7 @@ def test_the_built_library_computes_what_python_computes(check: Check) -> None:
     ("program", "replaced", "message"),
     [
         (WRONG_MUL, {"BN_mul": "wrong_mul"}, "OpenSSL's arithmetic is not Python's: mul(0x"),
-        (WRONG_POINT, {"EC_POINT_mul": "wrong_point"}, "OpenSSL's arithmetic is not Python's: P-256 kG + jkG: k = 0x"),
+        (WRONG_POINT, {"EC_POINT_mul": "wrong_point"}, "OpenSSL's arithmetic is not Python's: P-224 kG + jkG: k = 0x"),
     ],
 )
 def test_a_wrong_result_fails_the_build(check: Check, program: str, replaced: dict[str, str], message: str) -> None:
