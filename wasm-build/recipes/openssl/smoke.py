@@ -11,6 +11,8 @@ for name, expected in (
     ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
     ("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
     ("sha3_256", "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"),
+    # From the legacy provider.
+    ("md4", "a448017aaf21d8525fc10ae87aa6729d"),
 ):
     assert hashlib.new(name, b"abc").hexdigest() == expected
 # RFC 4231, test case 2; RFC 7914, section 11 (PBKDF2) and 12 (scrypt).
