@@ -76,14 +76,20 @@ def _import(image: dict[str, Any]) -> None:
     importlib.import_module("asyncio")
     _complete_socket()
     memory.fill_holes()
-    from . import execution, logs, loop, reseed, rows, service, warmup
+    from . import execution, logs, loop, reseed, rows, service, warmup, warmup_http
 
     importlib.import_module("wasmexec_guest.transports").install(image["modules"])
     loop.install()
     rows.prepare()
     reseed.prepare()
     logs.install()
-    runner = warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve)
+
+    def make_runner(*arguments: Any) -> warmup.Runner:
+        return warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve, *arguments)
+
+    warmup_http.run(make_runner, image["modules"])
+    memory.fill_holes()
+    runner = make_runner()
     memory.move_code(memory.functions_called(runner.run_once))
     runner.run_often()
 

@@ -5,7 +5,7 @@ The frames are those of the host, the code is the real one; only the log goes no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import hostcall, logs
@@ -15,6 +15,8 @@ ROUNDS = 40
 """How often each statement runs: CPython 3.11 specialises a code object after 8 calls, and then needs a few more."""
 
 Serve = Callable[[Mapping[str, Any], memoryview, Execution], Frame]
+Answer = Callable[[Mapping[str, Any], bytes], tuple[dict[str, Any], bytes]]
+"""Fields and body of the reply to a host call with its body."""
 
 _INPUT = b'[{"id": 1, "name": "Ada", "price": 1.5, "tags": ["a", "b"], "at": null, "ok": true}]'
 
@@ -77,40 +79,64 @@ def _run_frame(statement: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _echo(call: Mapping[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
+    return {"n": 1}, body
+
+
 class Runner:
     """Runs the statements in executions from `make`, through `serve`; the log goes nowhere meanwhile."""
 
-    def __init__(self, make: Callable[[], Execution], serve: Serve) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Execution],
+        serve: Serve,
+        statements: Sequence[str] = _STATEMENTS,
+        answer: Answer = _echo,
+    ) -> None:
         self._make = make
         self._serve = serve
+        self._statements = statements
+        self._answer = answer
 
-    def run_once(self) -> None:
-        """Run every statement once, to see which code that takes."""
-        for statement in _STATEMENTS:
-            self._run(statement)
+    def run_once(self) -> list[Mapping[str, Any]]:
+        """Run every statement once; the heads of their done frames."""
+        return [self._run(statement) for statement in self._statements]
 
     def run_often(self) -> None:
         """Run every statement until its code is specialised; afterwards the log is empty."""
         for _ in range(ROUNDS):
-            for statement in _STATEMENTS:
+            for statement in self._statements:
                 self._run(statement)
-        for statement in _STATEMENTS:
+        for statement in self._statements:
             execution = self._make()
             self._serve({"kind": "check", "statement": statement}, memoryview(b""), execution)
             execution.close()
         logs.reset()
 
-    def _run(self, statement: str) -> None:
-        """One execution, its host calls answered at once."""
+    def _run(self, statement: str) -> Mapping[str, Any]:
+        """The head of the done frame of one execution; its host calls are answered at once."""
         logs.reset(lambda level, message: True)
         execution = self._make()
         head = hostcall.from_frame(hostcall.to_frame(_run_frame(statement)).decode())
-        answer = self._serve(head, memoryview(_INPUT), execution)
-        while answer[0] == WAITING:
-            hostcall.to_frame(answer[1])
-            calls: Any = answer[1]["calls"]
-            completions = [{"id": call["id"], "ok": {"n": 1, "blob": [0, 3]}} for call in calls]
-            answer = self._serve({"kind": "resume", "completions": completions}, memoryview(b"abc"), execution)
-        assert answer[0] == DONE
-        hostcall.to_frame(answer[1])
+        state, fields, blob = self._serve(head, memoryview(_INPUT), execution)
+        while state == WAITING:
+            hostcall.to_frame(fields)
+            resume, replies = self._replies(fields, bytes(blob))
+            state, fields, blob = self._serve(resume, memoryview(replies), execution)
+        assert state == DONE
+        hostcall.to_frame(fields)
         execution.close()
+        return fields
+
+    def _replies(self, waiting: Mapping[str, Any], blob: bytes) -> tuple[dict[str, Any], bytes]:
+        """A resume frame that answers the calls of a waiting one."""
+        completions = []
+        replies = b""
+        for call in waiting["calls"]:
+            start, length = call.get("blob", (0, 0))
+            fields, body = self._answer(call, blob[start : start + length])
+            if body:
+                fields["blob"] = [len(replies), len(body)]
+                replies += body
+            completions.append({"id": call["id"], "ok": fields})
+        return {"kind": "resume", "completions": completions}, replies

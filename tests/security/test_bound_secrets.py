@@ -151,19 +151,19 @@ def test_the_value_is_hidden_in_every_part_of_a_response() -> None:
     answer = answer.replace(b"200 OK", b"200 " + key)
 
     async def hidden(call: Caller) -> None:
-        head, body = await call.open(server.url("/"))
+        head, body = await call.open(scripted.url("/"))
         assert VALUE not in repr(head)
         assert (head["reason"], body) == (TOKEN, f"<{TOKEN}>".encode())
         assert ["Location", f"/?k={TOKEN}"] in head["headers"]
 
     async def shown(call: Caller) -> None:
-        head, body = await call.open(server.url("/"))
+        head, body = await call.open(scripted.url("/"))
         assert (head["reason"], body) == (VALUE, f"<{VALUE}>".encode())
 
     # Hidden also in what comes from a server that it is not bound to: it may have been passed on.
     for placeholders, script in ((bound_to("api.example.com"), hidden), ([], shown)):
-        with ScriptedServer(answer) as server:
-            play(server.authority, script, placeholders=placeholders)
+        with ScriptedServer(answer) as scripted:
+            play(scripted.authority, script, placeholders=placeholders)
 
 
 @pytest.mark.parametrize("cut", [1, 7, len(VALUE) - 1])
@@ -175,16 +175,16 @@ def test_a_value_that_comes_in_pieces_is_found(cut: int) -> None:
 
     async def script(call: Caller) -> None:
         # One byte at a time, so that no piece is whole when it is handed over either.
-        head, body = await call.open(server.url("/"), headers=[["X-Key", TOKEN]])
+        head, body = await call.open(scripted.url("/"), headers=[["X-Key", TOKEN]])
         eof = head["eof"]
         while not eof:
             eof, data = await call.read(1)
             body += data
         assert body == f"data: {TOKEN} and {VALUE[:5]}-not it".encode()
 
-    with ScriptedServer(answer) as server:
-        play(server.authority, script, placeholders=bound(server))
-        assert VALUE.encode() in server.received[0]
+    with ScriptedServer(answer) as scripted:
+        play(scripted.authority, script, placeholders=bound(scripted))
+        assert VALUE.encode() in scripted.received[0]
 
 
 def test_servers_of_the_secret_are_told_not_to_compress(server: WebServer, other: WebServer) -> None:
@@ -202,30 +202,30 @@ def test_a_compressed_answer_of_its_server_is_refused() -> None:
     answer = echoing_head([(b"Content-Encoding", b"gzip")], gzip.compress(VALUE.encode()))
 
     async def refused(call: Caller) -> None:
-        assert await failure(call.fetch(server.url("/"))) == (
+        assert await failure(call.fetch(scripted.url("/"))) == (
             "protocol",
-            f"{server.authority} answers in compressed form, which could hide a secret that is bound to it",
+            f"{scripted.authority} answers in compressed form, which could hide a secret that is bound to it",
         )
 
     async def allowed(call: Caller) -> None:
-        assert gzip.decompress((await call.fetch(server.url("/")))[1]) == VALUE.encode()
+        assert gzip.decompress((await call.fetch(scripted.url("/")))[1]) == VALUE.encode()
 
-    with ScriptedServer(answer) as server:
-        play(server.authority, refused, placeholders=bound(server))
-    with ScriptedServer(answer) as server:
-        play(server.authority, allowed)
+    with ScriptedServer(answer) as scripted:
+        play(scripted.authority, refused, placeholders=bound(scripted))
+    with ScriptedServer(answer) as scripted:
+        play(scripted.authority, allowed)
 
 
 def test_an_error_with_the_servers_words_does_not_show_the_value() -> None:
     async def script(call: Caller) -> None:
-        code, message = await failure(call.fetch(server.url("/")))
+        code, message = await failure(call.fetch(scripted.url("/")))
         assert code == "protocol"
         messages.append(message)
 
     messages: list[str] = []
     for placeholders in ([], bound_to("api.example.com")):
-        with ScriptedServer(b"nonsense " + VALUE.encode() + b"\r\n\r\n") as server:
-            play(server.authority, script, placeholders=placeholders)
+        with ScriptedServer(b"nonsense " + VALUE.encode() + b"\r\n\r\n") as scripted:
+            play(scripted.authority, script, placeholders=placeholders)
     shown, hidden = messages
     assert VALUE in shown
     assert hidden == shown.replace(VALUE, "***")
@@ -237,13 +237,13 @@ def test_over_tls_the_plain_name_is_enough(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(ca_file)
 
     async def script(call: Caller) -> None:
-        await call.fetch(server.url("/echo", "api.example.com"), headers=[["X-Key", TOKEN]])
+        await call.fetch(secured.url("/echo", "api.example.com"), headers=[["X-Key", TOKEN]])
 
-    with WebServer(tls=context) as server:
-        grant = HttpGrant("api.example.com", ports=(server.port,), allow_private=True, ca_file=ca_file)
-        for place in (f"api.example.com:{server.port}", f"http://api.example.com:{server.port}"):
+    with WebServer(tls=context) as secured:
+        grant = HttpGrant("api.example.com", ports=(secured.port,), allow_private=True, ca_file=ca_file)
+        for place in (f"api.example.com:{secured.port}", f"http://api.example.com:{secured.port}"):
             play([grant], script, resolver=answering("127.0.0.1"), placeholders=bound_to(place))
-        assert [seen["x-key"] for seen in server.headers_seen] == [VALUE, TOKEN]
+        assert [seen["x-key"] for seen in secured.headers_seen] == [VALUE, TOKEN]
 
 
 def run(executor: Executor, statement: str, *servers: WebServer, hosts: Sequence[str] | None = None) -> Result:
