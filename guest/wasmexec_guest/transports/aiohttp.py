@@ -190,8 +190,9 @@ class HostTransport(asyncio.Transport):
             # for the place of this one.
             call_sync("http.close", {"stream": self._stream})
         places().release()
-        if self._protocol is not None and not self._loop.is_closed():
-            self._loop.call_soon(self._protocol.connection_lost, None)
+        protocol, self._protocol, self._asked = self._protocol, None, None
+        if protocol is not None and not self._loop.is_closed():
+            self._loop.call_soon(protocol.connection_lost, None)
 
     def abort(self) -> None:
         """The same as `close`."""

@@ -19,6 +19,7 @@ from .exchange import READ_BYTES, WHOLE_BODY_BYTES, WRITE_BYTES, next_stream, op
 from .wire import RequestReader, ResponseWriter, WireError, base_url
 
 _TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "pool_timeout")
+_AFTER_CONNECTING = ("read_timeout", "read", "write", "protocol")
 Raised = Callable[[HostCallError], Exception]
 """Makes the exception of a library out of a failed host call."""
 
@@ -39,12 +40,14 @@ def os_error(error: HostCallError) -> Exception:
 class HostSocket:
     """What a connection of `http.client` uses of a socket: one request after the other goes to one server.
 
-    `timeout` is that for connecting when the request begins, that for reading when its response is waited for.
+    `timeout` is that for connecting when the request begins, that for reading when its response is waited for. With
+    `sends_at_once` there is one timeout for both, and `sendall` raises what went wrong before the server had a request.
     """
 
-    def __init__(self, base: str, timeout: object, raised: Raised = os_error) -> None:
+    def __init__(self, base: str, timeout: object, raised: Raised = os_error, *, sends_at_once: bool = True) -> None:
         self._base = base
         self._raised = raised
+        self._sends_at_once = sends_at_once
         self._timeout: float | None = None
         self._exchange: _Exchange | None = None
         self.settimeout(timeout)
@@ -68,6 +71,8 @@ class HostSocket:
         if self._exchange is None or self._exchange.has_response:
             self._exchange = _Exchange(self._base, self._timeout, self._raised)
         self._exchange.send(bytes(data))
+        if self._sends_at_once:
+            self._exchange.send_if_complete(self._timeout)
 
     def makefile(self, mode: str = "rb", *arguments: object, **options: object) -> io.BufferedReader:
         """The response to the request that was sent, as the bytes of HTTP/1.1."""
@@ -98,6 +103,7 @@ class _Exchange:
         self._request = RequestReader()
         self._response: ResponseWriter | None = None
         self._early = b""
+        self._failure: HostCallError | None = None
         self._stream = 0
         self._is_over = False
 
@@ -110,14 +116,36 @@ class _Exchange:
             raise OSError(errno.EPROTO, f"the request cannot be sent: {error}") from None
         if not request.has_head or request.is_small or self._response is not None:
             return
-        if not self._stream:
-            self._open("streamed", None, b"")
-        while request.waiting_bytes and self._response is None:
-            self._call("http.write", {"stream": self._stream}, request.take(WRITE_BYTES))
+        try:
+            if not self._stream:
+                self._open("streamed", None, b"")
+            while request.waiting_bytes and self._response is None:
+                self._call("http.write", {"stream": self._stream}, request.take(WRITE_BYTES))
+        except HostCallError as error:
+            raise self._raised(error) from None
+
+    def send_if_complete(self, read_seconds: float | None) -> None:
+        """Send a request whose body is small once it is complete; what fails after that is raised by `receive`."""
+        if self._request.is_small and self._request.is_complete and not self._stream:
+            try:
+                self._send_whole(read_seconds)
+            except HostCallError as error:
+                if error.code not in _AFTER_CONNECTING:
+                    raise self._raised(error) from None
+                self._failure = error
 
     def receive(self, read_seconds: float | None) -> bytes:
         """The next bytes of the response, b"" at its end."""
         self.has_response = True
+        try:
+            return self._receive(read_seconds)
+        except HostCallError as error:
+            raise self._raised(error) from None
+
+    def _receive(self, read_seconds: float | None) -> bytes:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         if self._response is None:
             if self._is_over:
                 return b""
@@ -126,12 +154,15 @@ class _Exchange:
                 return self._call("http.write", end)
             if not self._request.is_complete:
                 raise OSError(errno.EPROTO, "the response is read before the request was complete")
-            body = self._request.take(WHOLE_BODY_BYTES)
-            return self._open("whole" if body else "none", read_seconds, body)
+            return self._send_whole(read_seconds)
         data, self._early = self._early, b""
         while not data and not self._is_over:
             data = self._call("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
         return data
+
+    def _send_whole(self, read_seconds: float | None) -> bytes:
+        body = self._request.take(WHOLE_BODY_BYTES)
+        return self._open("whole" if body else "none", read_seconds, body)
 
     def _open(self, kind: str, read_seconds: float | None, body: bytes) -> bytes:
         request = self._request
@@ -145,9 +176,9 @@ class _Exchange:
         """One host call about this request; what it brings of the response, as bytes of HTTP."""
         try:
             reply, data = call_sync(op, arguments, body)
-        except HostCallError as error:
+        except HostCallError:
             self._is_over = True
-            raise self._raised(error) from None
+            raise
         except BaseException:
             self.close()
             raise

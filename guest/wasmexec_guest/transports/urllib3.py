@@ -32,7 +32,9 @@ def _new_socket(connection: Any, scheme: str) -> HostSocket:
             return ConnectTimeoutError(connection, error.message)
         return os_error(error)
 
-    return HostSocket(base_url(scheme, connection.host, connection.port), connection.timeout, raised)
+    return HostSocket(
+        base_url(scheme, connection.host, connection.port), connection.timeout, raised, sends_at_once=False
+    )
 
 
 def install() -> None:
