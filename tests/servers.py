@@ -41,6 +41,7 @@ class WebServer:
     /set-cookie?name=&value=  a cookie
     /gzip                     JSON, compressed
     /headers?size=            a response with a header of that size
+    /raw?hex=                 these bytes, whatever they are; then the connection is closed
     /upload                   JSON of a streamed body: size, sha256, how it was framed
     ========================= ==================================================================================
     """
@@ -272,6 +273,10 @@ class WebHandler(BaseHTTPRequestHandler):
         # Lines of at most 8 KB, because clients limit those too.
         lengths = [8000] * (size // 8000) + [size % 8000]
         self.reply(200, b"", {f"X-{number}": "h" * length for number, length in enumerate(lengths)})
+
+    def path_raw(self, query: dict[str, str]) -> None:
+        self.wfile.write(bytes.fromhex(query.get("hex", "")))
+        self.close_connection = True
 
     def path_upload(self, query: dict[str, str]) -> None:
         digest, size, pieces = hashlib.sha256(), 0, 0

@@ -32,7 +32,9 @@ def os_error(error: HostCallError) -> Exception:
         return ConnectionRefusedError(error.message)
     if error.code in _TIMEOUTS:
         return TimeoutError(error.message)
-    if error.code in ("read", "write", "protocol"):
+    if error.code == "protocol":
+        return http.client.RemoteDisconnected(error.message)
+    if error.code in ("read", "write"):
         return ConnectionResetError(error.message)
     return OSError(error.message)
 
@@ -140,6 +142,9 @@ class _Exchange:
         try:
             return self._receive(read_seconds)
         except HostCallError as error:
+            if error.code == "protocol" and self._response is not None:
+                # The connection ended too early: http.client sees what is missing, and says it in its own way.
+                return b""
             raise self._raised(error) from None
 
     def _receive(self, read_seconds: float | None) -> bytes:

@@ -50,13 +50,11 @@ class RequestReader:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     def feed(self, data: bytes) -> None:
-        """Take what was written.
+        """Take what was written. What goes beyond the length that the request declares is dropped.
 
-        Raises: WireError: it is no request, or there is more of it than it said.
+        Raises: WireError: it is no request.
         """
         if self.is_complete:
-            if data:
-                raise WireError("more was written than the request has")
             return
         if not self.has_head:
             self._buffer += data
@@ -73,9 +71,8 @@ class RequestReader:
             self._buffer += data
             self._read_chunks()
         else:
+            data = data[: self._left]
             self._left -= len(data)
-            if self._left < 0:
-                raise WireError("the body is longer than its Content-Length")
             self._body += data
             self.is_complete = self._left == 0
 
@@ -153,10 +150,6 @@ class ResponseWriter:
         headers: list[list[str]] = head["headers"]
         has_body = method != "HEAD" and head["status"] not in (204, 304)
         self._chunked = has_body and any(name.lower() == "transfer-encoding" for name, _ in headers)
-        if self._chunked:
-            # One statement of the framing, and the one that is used below.
-            headers = [pair for pair in headers if pair[0].lower() not in ("transfer-encoding", "content-length")]
-            headers.append(["Transfer-Encoding", "chunked"])
         lines = [f"{head['http_version']} {head['status']} {head['reason']}"]
         lines += [f"{name}: {value}" for name, value in headers]
         self.head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
