@@ -1,0 +1,103 @@
+"""Values on their way into and out of the database: JSON text, clean text, compressed bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ConfigError
+from .errors import StoreError, StoreLimitError
+
+_CUT = " … [cut]"
+
+
+def to_json(value: object, what: str, limit: int) -> str:
+    """`value` as JSON text that reads back equal.
+
+    Raises:
+        ConfigError: not JSON (NaN, bytes, cycle, too deep, …).
+        StoreLimitError: longer than `limit` bytes.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} is not JSON: {error}") from None
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # half a surrogate pair: only its escape survives a database
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        size = len(text)
+    if size > limit:
+        raise StoreLimitError(what, limit=limit, used=size)
+    return text
+
+
+def from_json(text: str | None) -> Any:
+    """Reads what `to_json` wrote; None for no text."""
+    return None if text is None else json.loads(text)
+
+
+def clean(text: str, limit: int) -> str:
+    """`text` as any database takes it: without NUL and half surrogate pairs, cut to `limit` bytes with a note."""
+    data = text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode()
+    note = _CUT.encode()[:limit]
+    return (data[: limit - len(note)] + note).decode("utf-8", "ignore")
+
+
+def error_json(error: Mapping[str, Any], limit: int) -> str:
+    """An error's fields as JSON of at most `limit` bytes: the longest texts are cut until it fits."""
+    for text_limit in (limit, limit // 8, limit // 64, 256, 32):
+        try:
+            return to_json(_shortened(error, text_limit), "the error", limit)
+        except (StoreLimitError, ConfigError):
+            continue
+    names = {name: str(error.get(name, ""))[:100] for name in ("type", "message")}
+    return json.dumps({**names, "cut": True})
+
+
+def _shortened(error: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in error.items():
+        if isinstance(value, str):
+            result[name] = clean(value, max(limit, len(_CUT.encode())))
+        elif isinstance(value, float) and not math.isfinite(value):
+            result[name] = str(value)
+        elif value is None or isinstance(value, (bool, int, float)):
+            result[name] = value
+        else:
+            try:
+                result[name] = json.loads(to_json(value, name, limit))
+            except (StoreLimitError, ConfigError):
+                result[name] = clean(repr(value)[: limit + 1], max(limit, len(_CUT.encode())))
+    return result
+
+
+def pack(data: bytes) -> bytes:
+    """Compressed at the fastest level: rows and bodies are many, and read seldom."""
+    return zlib.compress(data, 1)
+
+
+def unpack(data: bytes, size: int, what: str) -> bytes:
+    """Reads what `pack` wrote; `size` is what must come out.
+
+    Raises:
+        StoreError: damaged.
+    """
+    stream = zlib.decompressobj()
+    try:
+        result = stream.decompress(data, size + 1)
+    except zlib.error:
+        result = b""
+    if len(result) != size or not stream.eof:
+        raise StoreError(f"{what} is damaged: {len(result):,} of {size:,} bytes")
+    return result
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

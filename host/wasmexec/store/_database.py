@@ -1,0 +1,188 @@
+"""One engine per store: URLs, SQLite's and PostgreSQL's settings, transactions, and driver errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ..errors import ConfigError
+from .errors import StoreBusyError, StoreError, StoreLostError, StoreOpenError
+
+STORE_VARIABLE = "WASMEXEC_STORE"
+_WRITES = "wasmexec_writes"
+_SQLITE_BUSY = {5, 6}
+_SQLITE_NO_DATABASE = {11, 26}
+_POSTGRES_BUSY = {"55P03", "40P01", "40001"}
+_inherited: list[object] = []
+
+
+def resolve_url(url: str | os.PathLike[str] | None) -> URL:
+    """The database that the caller means: a path, a URL, WASMEXEC_STORE, or a file in the user's data folder.
+
+    Raises:
+        ConfigError: no URL, or of a database that is not supported.
+    """
+    if url is None:
+        url = os.environ.get(STORE_VARIABLE) or Path(platformdirs.user_data_dir("wasmexec"), "runs.sqlite3")
+    text = os.fspath(url)
+    if "://" not in text:
+        if not text or text == ":memory:":
+            raise ConfigError("run store: expected a file or a URL; a store in memory would be lost with the process")
+        return URL.create("sqlite", database=str(Path(text).expanduser().absolute()))
+    try:
+        parsed = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigError("run store: the URL cannot be read; expected sqlite:///FILE or postgresql://…") from None
+    match parsed.drivername:
+        case "sqlite" | "sqlite+pysqlite":
+            if not parsed.database or parsed.database.startswith((":memory:", "file:")):
+                raise ConfigError("run store: sqlite needs a file: sqlite:///FILE")
+            return URL.create("sqlite", database=str(Path(parsed.database).expanduser().absolute()))
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigError(
+        f"run store: {parsed.drivername!r} is not supported; use sqlite:///FILE or postgresql+psycopg://…"
+    )
+
+
+class Database:
+    """The engine and its two kinds of transactions; safe for threads, and for children after a fork."""
+
+    def __init__(self, url: URL, *, busy_timeout_seconds: float, create: bool) -> None:
+        self.url = url.render_as_string(hide_password=True)
+        self._process_id = os.getpid()
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            _prepare_file(Path(str(url.database)), create=create)
+        self.engine = _sqlite(url, busy_timeout_seconds) if self.is_sqlite else _postgres(url, busy_timeout_seconds)
+        self._writer = self.engine.execution_options(**{_WRITES: True})
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database."""
+        with self._transaction(self.engine) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is stored whole at the end, or not at all if the block raises."""
+        with self._transaction(self._writer) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if os.getpid() != self._process_id:
+            # The parent's connections must not be used here, and SQLite's not even be closed.
+            _inherited.append(self.engine.pool)
+            self.engine.dispose(close=False)
+            self._process_id = os.getpid()
+        try:
+            with engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise translated(error) from error
+
+
+def translated(error: SQLAlchemyError) -> StoreError:
+    """A driver's error as one of ours, without SQL and values."""
+    if isinstance(error, PoolTimeout):
+        return StoreBusyError("the run store has no free connection: too many threads use it at once")
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return StoreError(f"run store: {type(error).__name__}: {error}")
+    original: Any = error.orig
+    text = str(original).strip().partition("\n")[0]
+    code = getattr(original, "sqlite_errorcode", None)
+    if (code is not None and code & 0xFF in _SQLITE_BUSY) or getattr(original, "sqlstate", None) in _POSTGRES_BUSY:
+        return StoreBusyError(f"others hold the run store: {text}")
+    if code is not None and code & 0xFF in _SQLITE_NO_DATABASE:
+        return StoreOpenError(f"the run store is damaged or not a SQLite database: {text}")
+    if error.connection_invalidated:
+        return StoreLostError(f"the connection to the run store broke: {text}")
+    return StoreError(f"run store: {text}")
+
+
+def _prepare_file(file: Path, *, create: bool) -> None:
+    """A new file is for its owner only: it holds inputs and logs."""
+    if file.exists():
+        return
+    if not create:
+        raise StoreOpenError(f"there is no run store at {file}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreOpenError(f"the run store {file} cannot be made: {error.strerror}") from None
+
+
+def _sqlite(url: URL, busy_timeout_seconds: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds}, pool_timeout=busy_timeout_seconds)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: object) -> None:
+        # The driver's own transactions would start late and end before CREATE TABLE.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys=ON")
+        # FULL: what `finish` has returned survives a power cut too.
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A writer that begins as a reader could find out at its first change that it must start again.
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def use_write_ahead_log(database: Database) -> None:
+    """Readers never wait for a writer; the setting stays in the file.
+
+    Raises:
+        StoreOpenError: the file system cannot do it.
+    """
+    try:
+        raw = database.engine.raw_connection()
+    except SQLAlchemyError as error:
+        raise translated(error) from error
+    try:
+        mode = raw.cursor().execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != "wal":
+            mode = raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _SQLITE_BUSY:
+            raise StoreBusyError(f"others hold the run store: {error}") from error
+        raise StoreOpenError(f"{database.url}: not a run store: {error}") from error
+    finally:
+        raw.close()
+    if mode != "wal":
+        raise StoreOpenError(f"{database.url}: SQLite cannot keep a write-ahead log on this file system")
+
+
+def _postgres(url: URL, busy_timeout_seconds: float) -> Engine:
+    milliseconds = max(1, round(busy_timeout_seconds * 1000))
+    options = str(url.query.get("options", ""))
+    try:
+        return create_engine(
+            url.update_query_dict({"options": f"{options} -c lock_timeout={milliseconds} -c timezone=UTC".strip()}),
+            pool_pre_ping=True,
+            pool_timeout=busy_timeout_seconds,
+            isolation_level="READ COMMITTED",
+        )
+    except ModuleNotFoundError:
+        raise StoreOpenError(
+            "run store: PostgreSQL needs psycopg, which is not installed: pip install 'wasmexec[postgres]'"
+        ) from None
