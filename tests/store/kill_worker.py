@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg  # noqa: F401 - imported once, not in every child
+from sqlalchemy import Connection
 
 from wasmexec import LogRecord, Status
-from wasmexec.store import Advance, CheckpointConflictError, RunHandle, RunRecord
-from wasmexec.store import _checkpoints as checkpoints
+from wasmexec.store import Advance, RunHandle, RunRecord
+from wasmexec.store import _runs as runs
 from wasmexec.store.run_store import RunStore
 
 STEP = "killed"
@@ -26,19 +27,13 @@ class SplitStore(RunStore):
     """What `finish` must not be: the checkpoint is committed first, the run's record afterwards."""
 
     def finish(self, run: RunHandle, *, advance: Advance | None = None, **values: Any) -> RunRecord:
-        step = self.get_step(run.step)
         with self._database.write() as connection:
-            step_id = checkpoints.find_step(connection, step.name)
-            assert step_id is not None
-            super()._advance(connection, run, step_id, str(run.checkpoint.version + 1), {})
+            found = runs.lock_running(connection, run.run_id)
+            super()._advance(connection, found, str(run.checkpoint.version + 1))
         return super().finish(run, advance=advance, **values)
 
-    def _advance(
-        self, connection: Any, run: RunHandle, step_id: int, value: str, values: dict[str, Any]
-    ) -> CheckpointConflictError | None:
-        values["checkpoint_version_after"] = run.checkpoint.version + 1
-        values["checkpoint_after"] = value
-        return None
+    def _advance(self, connection: Connection, run: Any, value: str) -> dict[str, Any]:
+        return {"checkpoint_version_after": run.checkpoint_version_before + 1, "checkpoint_after": value}
 
 
 def advance(store: RunStore, step: str) -> None:

@@ -36,16 +36,16 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """A running server; `new_database` gives the URL of an empty database."""
+    """A running server; `new_database` gives a URL with an empty schema of its own, which is far quicker to make."""
 
     def __init__(self, sockets: Path) -> None:
         self._sockets = sockets
 
     def new_database(self) -> str:
-        name = f"test{next(_numbers)}"
+        schema = f"test{next(_numbers)}"
         with self.connect("postgres") as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql+psycopg://{_USER}@/{name}?host={self._sockets}"
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+        return f"postgresql+psycopg://{_USER}@/postgres?host={self._sockets}&options=-csearch_path%3D{schema}"
 
     def connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         """A plain connection in autocommit mode."""
@@ -80,7 +80,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield found
     finally:
         if server is not None:
-            server.send_signal(signal.SIGINT)
+            server.send_signal(signal.SIGQUIT)  # at once: the data goes anyway
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(20)
             server.kill()

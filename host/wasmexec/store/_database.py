@@ -23,6 +23,7 @@ _WRITES = "wasmexec_writes"
 _SQLITE_BUSY = {5, 6}
 _SQLITE_NO_DATABASE = {11, 26}
 _POSTGRES_BUSY = {"55P03", "40P01", "40001"}
+_IDLE_MILLISECONDS = 120_000
 _inherited: list[object] = []
 
 
@@ -174,10 +175,12 @@ def use_write_ahead_log(database: Database) -> None:
 
 def _postgres(url: URL, busy_timeout_seconds: float) -> Engine:
     milliseconds = max(1, round(busy_timeout_seconds * 1000))
-    options = str(url.query.get("options", ""))
+    # A client whose machine vanished in the middle must not hold its locks for hours.
+    ours = f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={_IDLE_MILLISECONDS} -c timezone=UTC"
+    query = {"connect_timeout": "10", **url.query, "options": f"{url.query.get('options', '')} {ours}".strip()}
     try:
         return create_engine(
-            url.update_query_dict({"options": f"{options} -c lock_timeout={milliseconds} -c timezone=UTC".strip()}),
+            url.set(query=query),
             pool_pre_ping=True,
             pool_timeout=busy_timeout_seconds,
             isolation_level="READ COMMITTED",

@@ -59,8 +59,9 @@ class StoreBounds:
                 raise ConfigError(f"store bounds: {field.name} must be a whole number, not {type(value).__name__}")
             # One value of SQLite or PostgreSQL holds about a gigabyte.
             highest = 512 * MIB if field.name in _ONE_VALUE else 1024 * GIB
-            if not 1 <= value <= highest:
-                raise ConfigError(f"store bounds: {field.name} must be from 1 to {highest:,}, not {value:,}")
+            lowest = 4 * KIB if field.name == "error_bytes" else 1
+            if not lowest <= value <= highest:
+                raise ConfigError(f"store bounds: {field.name} must be from {lowest:,} to {highest:,}, not {value:,}")
 
 
 _ONE_VALUE = {

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
+
+from sqlalchemy import Connection
 
 from ..errors import ConfigError, WasmexecError
 from ..result import LogRecord, Usage
 from ..status import Status
 from . import _checkpoints, _codec, _logs, _migrate, _output, _recordings, _runs
 from ._database import Database, resolve_url
-from ._reading import StoredRuns
 from ._recordings import Recorder
-from ._tables import NAME_CHARACTERS
+from ._upkeep import StoreUpkeep, check_name, utc_now
 from .bounds import StoreBounds
-from .errors import CheckpointConflictError, StepNotFoundError, StoreLimitError
+from .errors import (
+    CheckpointConflictError,
+    RunStateError,
+    StoreError,
+    StoreLimitError,
+    StoreLostError,
+    StoreOpenError,
+)
 from .records import (
     Advance,
-    Checkpoint,
     JsonValue,
     RowError,
     RunHandle,
@@ -29,15 +35,14 @@ from .records import (
 )
 
 
-class RunStore(StoredRuns):
+class RunStore(StoreUpkeep):
     """Opened by `RunStore.open`; every call is one transaction, and what it stores is bounded by `StoreBounds`.
 
     Text must have its secrets masked before it comes here.
     """
 
     def __init__(self, database: Database, bounds: StoreBounds) -> None:
-        super().__init__(database)
-        self._bounds = bounds
+        super().__init__(database, bounds)
         self._recorders: dict[int, Recorder] = {}
 
     @classmethod
@@ -65,8 +70,10 @@ class RunStore(StoredRuns):
         database = Database(resolved, busy_timeout_seconds=busy_timeout_seconds, create=create)
         try:
             _migrate.prepare(database)
-        except BaseException:
+        except BaseException as error:
             database.close()
+            if isinstance(error, StoreError) and type(error) in (StoreError, StoreLostError):
+                raise StoreOpenError(error.message) from error
             raise
         return cls(database, bounds or StoreBounds())
 
@@ -107,7 +114,7 @@ class RunStore(StoredRuns):
             ConfigError: the name, or attributes that are not JSON.
             StoreLimitError: the definition or the attributes are too large.
         """
-        _check_name(step)
+        check_name(step)
         values: dict[str, Any] = {
             "processing": None if processing is None else _codec.clean(processing, 40),
             "trigger": _codec.clean(trigger, 40),
@@ -122,7 +129,7 @@ class RunStore(StoredRuns):
         with self._database.write() as connection:
             if definition is not None:
                 values["definition_sha256"] = _runs.store_definition(connection, definition)
-            return _runs.begin(connection, step, values, _now())
+            return _runs.begin(connection, step, values, utc_now())
 
     def append_logs(
         self,
@@ -136,8 +143,9 @@ class RunStore(StoredRuns):
         Raises:
             RunStateError: the run has ended.
         """
+        lines = list(records)
         with self._database.write() as connection:
-            _logs.append(connection, run.run_id, records, execution, self._bounds)
+            _logs.append(connection, run.run_id, lines, execution, self._bounds)
 
     def append_row_errors(self, run: RunHandle, errors: Iterable[RowError]) -> None:
         """Add input rows that failed.
@@ -145,8 +153,9 @@ class RunStore(StoredRuns):
         Raises:
             RunStateError: the run has ended.
         """
+        found = list(errors)
         with self._database.write() as connection:
-            _logs.append_row_errors(connection, run.run_id, errors, self._bounds)
+            _logs.append_row_errors(connection, run.run_id, found, self._bounds)
 
     def append_output(
         self,
@@ -189,12 +198,15 @@ class RunStore(StoredRuns):
     ) -> RunRecord:
         """End a run: its record, `logs`, its recording's seal and the new checkpoint are one transaction.
 
+        When the connection breaks, it looks whether that was stored, and tries once more if not.
+
         Raises:
             CheckpointConflictError: the checkpoint is no longer the one the run began with. Nothing was advanced, the
                 run's record says so (state "conflict", status 303); its rows must not be used.
             RunStateError: the run has ended already.
             StoreLimitError: the checkpoint or the local variables are too large; nothing was stored, the run goes on.
             ConfigError: an advance without success, or values that are not JSON.
+            StoreLostError: the connection broke again; call `get_run` to see what was stored.
         """
         if advance is not None and not status.succeeded:
             raise ConfigError(f"a run with status {int(status)} cannot advance the checkpoint")
@@ -214,114 +226,77 @@ class RunStore(StoredRuns):
             else _codec.to_json(dict(local_variables), "local variables", bounds.local_variables_bytes),
         }
         value = None if advance is None else _codec.to_json(advance.value, "the checkpoint", bounds.checkpoint_bytes)
-        with contextlib.ExitStack() as held:
-            recorder = self._recorders.get(run.run_id)
-            if recorder is not None:
-                held.enter_context(recorder.lock)
-            with self._database.write() as connection:
-                found = _runs.lock_running(connection, run.run_id)
-                _logs.append(connection, run.run_id, logs, None, bounds)
-                if recorder is not None:
-                    recorder.store(connection, seal=True)
-                if log_dropped:
-                    _logs.count_dropped(connection, run.run_id, log_dropped)
-                lost = None
-                if value is not None:
-                    lost = self._advance(connection, run, found.step_id, value, values)
-                values["state"] = "finished" if lost is None else "conflict"
-                values["ended_at"] = _now()
-                _runs.end(connection, run.run_id, values, keeps_output=lost is None and status.succeeded)
-                record = _runs.get(connection, run.run_id)
+        records = list(logs)
+        recorder = self._recorders.get(run.run_id)
+        with contextlib.nullcontext() if recorder is None else recorder.lock:
+            record = self._end_surely(
+                run.run_id, lambda: self._end(run.run_id, values, value, records, log_dropped, recorder)
+            )
             if recorder is not None:
                 recorder.settle(close=True)
         self._recorders.pop(run.run_id, None)
-        if lost is not None:
-            raise lost
+        if record.state == "conflict":
+            raise _conflict_of(record)
         return record
 
-    def _advance(
-        self, connection: Any, run: RunHandle, step_id: int, value: str, values: dict[str, Any]
-    ) -> CheckpointConflictError | None:
-        """Swap the checkpoint within the transaction of `finish`, or turn `values` into the record of a loser."""
-        history = self._bounds.checkpoint_history
-        version = _checkpoints.swap(
-            connection, step_id, run.checkpoint.version, value, "run", run_id=run.run_id, now=_now(), history=history
-        )
-        if version is not None:
-            values["checkpoint_version_after"] = version
-            values["checkpoint_after"] = value
-            return None
-        lost = _checkpoints.conflict(connection, step_id, run.checkpoint.version, run.run_id)
-        values["status"] = int(Status.CANCELLED)
-        values["status_name"] = Status.CANCELLED.name.lower()
-        values["error"] = self._error(lost)
-        return lost
+    def _end_surely(self, run_id: int, end: Callable[[], RunRecord]) -> RunRecord:
+        """Call `end` until it is known to be stored, once, at most twice."""
+        try:
+            return end()
+        except StoreLostError:
+            # The connection may have broken after the commit; then a second try finds the run ended.
+            with contextlib.suppress(RunStateError):
+                return end()
+        record = self.get_run(run_id)
+        if record.state not in ("finished", "conflict"):
+            raise RunStateError(run_id, record.state, "running")
+        return record
 
-    def abandon(self, run_id: int, reason: str = "") -> RunRecord:
-        """End a run by hand that nobody will finish, such as one of a machine that is gone.
-
-        Raises:
-            RunNotFoundError, RunStateError
-        """
+    def _end(
+        self,
+        run_id: int,
+        values: Mapping[str, Any],
+        checkpoint: str | None,
+        logs: Sequence[LogRecord | tuple[int, LogRecord]],
+        log_dropped: int,
+        recorder: Recorder | None,
+    ) -> RunRecord:
         with self._database.write() as connection:
-            _runs.lock_running(connection, run_id)
-            _runs.abandon(connection, run_id, _codec.clean(reason, 1000), _now())
+            found = _runs.lock_running(connection, run_id)
+            _logs.append(connection, run_id, logs, None, self._bounds)
+            if log_dropped:
+                _logs.count_dropped(connection, run_id, log_dropped)
+            if recorder is not None:
+                recorder.store(connection, seal=True)
+            ending = {"state": "finished", **values, "ended_at": utc_now()}
+            if checkpoint is not None:
+                ending |= self._advance(connection, found, checkpoint)
+            keeps_output = ending["state"] == "finished" and Status(ending["status"]).succeeded
+            _runs.end(connection, run_id, ending, keeps_output=keeps_output)
             return _runs.get(connection, run_id)
 
-    def abandon_dead(self, step: str | None = None) -> list[int]:
-        """End the runs (of one step, or all) whose process died on this machine; returns their numbers."""
-        with self._database.write() as connection:
-            step_id = None if step is None else self._step_id(connection, step)
-            return _runs.abandon_dead(connection, step_id, _now())
-
-    def delete_run(self, run_id: int) -> None:
-        """Delete an ended run with all that belongs to it; the checkpoint and its history stay.
-
-        Raises:
-            RunNotFoundError, RunStateError
-        """
-        with self._database.write() as connection:
-            _runs.delete_run(connection, run_id)
-
-    def prune(self, step: str, *, keep: int) -> int:
-        """Delete the ended runs of a step except the newest `keep`; returns how many. Raises: StepNotFoundError."""
-        if keep < 0:
-            raise ConfigError(f"prune: keep must not be negative, not {keep}")
-        with self._database.write() as connection:
-            self._step_id(connection, step)
-            return _runs.prune(connection, step, keep)
-
-    # Checkpoints
-
-    def set_checkpoint(self, step: str, value: JsonValue, *, expect_version: int | None = None) -> Checkpoint:
-        """Store a checkpoint by hand; a run that is under way will lose against it.
-
-        Raises:
-            CheckpointConflictError: the present version is not `expect_version`.
-            StoreLimitError, ConfigError: the value is too large, or not JSON.
-        """
-        return self._change(step, value, "set", expect_version)
-
-    def reset_checkpoint(self, step: str, *, expect_version: int | None = None) -> Checkpoint:
-        """Make the checkpoint None again, as a new version; raises like `set_checkpoint`."""
-        return self._change(step, None, "reset", expect_version)
-
-    def _change(self, step: str, value: JsonValue, cause: Any, expect_version: int | None) -> Checkpoint:
-        _check_name(step)
-        text = _codec.to_json(value, "the checkpoint", self._bounds.checkpoint_bytes)
-        history = self._bounds.checkpoint_history
-        while True:
-            with self._database.write() as connection:
-                step_id = _checkpoints.ensure_step(connection, step, _now())
-                version = expect_version
-                if version is None:
-                    version = _checkpoints.current(connection, step_id).version
-                if _checkpoints.swap(
-                    connection, step_id, version, text, cause, run_id=None, now=_now(), history=history
-                ):
-                    return _checkpoints.current(connection, step_id)
-                if expect_version is not None:
-                    raise _checkpoints.conflict(connection, step_id, expect_version, None)
+    def _advance(self, connection: Connection, run: Any, value: str) -> dict[str, Any]:
+        """Swap the checkpoint in the transaction that ends the run; returns what that makes of the run's row."""
+        version = _checkpoints.swap(
+            connection,
+            run.step_id,
+            run.checkpoint_version_before,
+            value,
+            "run",
+            run_id=run.id,
+            now=utc_now(),
+            history=self._bounds.checkpoint_history,
+        )
+        if version is not None:
+            return {"checkpoint_version_after": version, "checkpoint_after": value}
+        lost = _checkpoints.conflict(connection, run.step_id, run.checkpoint_version_before, run.id)
+        status = Status.CANCELLED
+        return {
+            "state": "conflict",
+            "status": int(status),
+            "status_name": status.name.lower(),
+            "error": self._error(lost),
+        }
 
     # Recordings
 
@@ -352,17 +327,7 @@ class RunStore(StoredRuns):
             kept[-1] = f"… and {len(warnings) - len(kept) + 1:,} more warnings"
         return _codec.to_json(kept, "warnings", _runs.MAX_ID)
 
-    def _step_id(self, connection: Any, step: str) -> int:
-        step_id = _checkpoints.find_step(connection, step)
-        if step_id is None:
-            raise StepNotFoundError(step)
-        return step_id
 
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _check_name(step: str) -> None:
-    if not isinstance(step, str) or not 1 <= len(step) <= NAME_CHARACTERS or not step.isprintable():
-        raise ConfigError(f"a step's name is 1 to {NAME_CHARACTERS} printable characters, not {step!r:.200}")
+def _conflict_of(record: RunRecord) -> CheckpointConflictError:
+    fields = {name: value for name, value in (record.error or {}).items() if name not in ("type", "message")}
+    return CheckpointConflictError(**fields)
