@@ -93,24 +93,24 @@ class Database:
         try:
             with engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise translated(error) from error
 
 
-def translated(error: SQLAlchemyError) -> StoreError:
+def translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
     """A driver's error as one of ours, without SQL and values."""
     if isinstance(error, PoolTimeout):
         return StoreBusyError("the run store has no free connection: too many threads use it at once")
-    if not isinstance(error, DBAPIError) or error.orig is None:
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, SQLAlchemyError):
         return StoreError(f"run store: {type(error).__name__}: {error}")
-    original: Any = error.orig
     text = str(original).strip().partition("\n")[0]
     code = getattr(original, "sqlite_errorcode", None)
     if (code is not None and code & 0xFF in _SQLITE_BUSY) or getattr(original, "sqlstate", None) in _POSTGRES_BUSY:
         return StoreBusyError(f"others hold the run store: {text}")
     if code is not None and code & 0xFF in _SQLITE_NO_DATABASE:
-        return StoreOpenError(f"the run store is damaged or not a SQLite database: {text}")
-    if error.connection_invalidated:
+        return StoreOpenError(f"not a run store, or damaged: {text}")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return StoreLostError(f"the connection to the run store broke: {text}")
     return StoreError(f"run store: {text}")
 
@@ -156,19 +156,14 @@ def use_write_ahead_log(database: Database) -> None:
     """
     try:
         raw = database.engine.raw_connection()
-    except SQLAlchemyError as error:
+        try:
+            mode = raw.cursor().execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal":
+                mode = raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        finally:
+            raw.close()
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise translated(error) from error
-    try:
-        mode = raw.cursor().execute("PRAGMA journal_mode").fetchone()[0]
-        if mode != "wal":
-            mode = raw.cursor().execute("PRAGMA journal_mode=WAL").fetchone()[0]
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _SQLITE_BUSY:
-            raise StoreBusyError(f"others hold the run store: {error}") from error
-        raise StoreOpenError(f"{database.url}: not a run store: {error}") from error
-    finally:
-        raw.close()
     if mode != "wal":
         raise StoreOpenError(f"{database.url}: SQLite cannot keep a write-ahead log on this file system")
 
