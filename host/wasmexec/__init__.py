@@ -1,5 +1,7 @@
 """Run other people's Python in fresh WebAssembly instances of CPython 3.11."""
 
+from typing import TYPE_CHECKING
+
 from .errors import (
     ConfigError,
     CpuLimitError,
@@ -8,10 +10,12 @@ from .errors import (
     GuestLostError,
     ImageError,
     InputError,
+    InputSchemaError,
     LimitError,
     MemoryLimitError,
     OutputError,
     OutputLimitError,
+    SchemaError,
     StatementError,
     StatementRaised,
     StatementSyntaxError,
@@ -26,6 +30,9 @@ from .schema import Schema
 from .secret import Secret
 from .status import Status
 
+if TYPE_CHECKING:
+    from .step import Step, StepFileError, StepResult
+
 __all__ = [
     "ConfigError",
     "CpuLimitError",
@@ -37,6 +44,7 @@ __all__ = [
     "HttpGrant",
     "ImageError",
     "InputError",
+    "InputSchemaError",
     "LimitError",
     "Limits",
     "LogRecord",
@@ -46,12 +54,25 @@ __all__ = [
     "Problem",
     "Result",
     "Schema",
+    "SchemaError",
     "Secret",
     "StatementError",
     "StatementRaised",
     "StatementSyntaxError",
     "Status",
+    "Step",
+    "StepFileError",
+    "StepResult",
     "TimeLimitError",
     "Usage",
     "WasmexecError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Steps are imported when they are asked for: many programs only run statements.
+    if name in ("Step", "StepFileError", "StepResult"):
+        from . import step
+
+        return getattr(step, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

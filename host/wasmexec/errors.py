@@ -4,6 +4,7 @@
 
     WasmexecError
       ConfigError(ValueError)      bad limit, grant, schema or option; nothing has started
+        SchemaError                a schema is wrong, with the place in it
       ImageError                   image missing, wrong hash, incompatible engine
       ExecutorClosedError          the executor was closed before or during the execution
       StatementError               the user's code
@@ -16,6 +17,7 @@
         MemoryLimitError           linear memory
         OutputLimitError           size of the returned rows as JSON
       InputError                   the input is not JSON, or too large
+        InputSchemaError           a row of the input does not match the input schema
       OutputError                  the returned value is not a list of objects that matches the schema
       GuestLostError               trap, bad frame, dead guest: treated as hostile, the instance is discarded
 """
@@ -32,10 +34,12 @@ __all__ = [
     "GuestLostError",
     "ImageError",
     "InputError",
+    "InputSchemaError",
     "LimitError",
     "MemoryLimitError",
     "OutputError",
     "OutputLimitError",
+    "SchemaError",
     "StatementError",
     "StatementRaised",
     "StatementSyntaxError",
@@ -71,6 +75,15 @@ class WasmexecError(Exception):
 
 class ConfigError(WasmexecError, ValueError):
     """A limit, grant, schema or option is wrong; nothing has started."""
+
+
+class SchemaError(ConfigError):
+    """A schema is wrong: `pointer` is the place of the mistake in it, `reason` what is wrong there."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(f"output schema, at {pointer or 'its top'}: {reason}")
+        self.pointer = pointer
+        self.reason = reason
 
 
 class ImageError(WasmexecError):
@@ -166,6 +179,16 @@ class OutputLimitError(LimitError):
 
 class InputError(WasmexecError):
     """The input is not JSON, not UTF-8 or larger than allowed."""
+
+
+class InputSchemaError(InputError):
+    """A row of the input does not match the input schema; the fields are those of `OutputError`."""
+
+    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.rule = rule
+        self.value = value
 
 
 class OutputError(WasmexecError):

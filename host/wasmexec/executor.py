@@ -147,6 +147,30 @@ class Executor:
             raise
         return _result(execution)
 
+    def submit(
+        self, statement: str, on_done: Callable[[Result | BaseException], None], **options: Unpack[RunOptions]
+    ) -> Callable[[], None]:
+        """Like `run`, but nobody waits: `on_done` gets the result; the function returned cancels the execution.
+
+        `on_done` is called once, on a thread of the executor, or at once if nothing could start; it gets an exception
+        when our own code is at fault. It must not raise and must be quick: the thread has other executions to run.
+        """
+        started: list[Execution] = []
+
+        def ended() -> None:
+            execution = started[0]
+            outcome = execution.failure or execution.result
+            assert outcome is not None
+            on_done(outcome)
+
+        execution = self._prepare(statement, options, ended)
+        if isinstance(execution, Result):
+            on_done(execution)
+            return _nothing
+        started.append(execution)
+        self._shared.start(execution)
+        return execution.cancel
+
     def check(self, statement: str) -> list[Problem]:
         """What is wrong with a statement, without running it: syntax, type hints, refused imports.
 
@@ -290,6 +314,10 @@ def _of_type(name: str, value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
     return value
+
+
+def _nothing() -> None:
+    """Cancels what has ended already."""
 
 
 def _result(execution: Execution) -> Result:

@@ -6,9 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._hosts import bracketed, is_address, normalise_host
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from ._hostcalls.recorded import RecordedHttp
 
 DEFAULT_PORTS = (80, 443)
 DEFAULT_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
@@ -77,13 +81,15 @@ class Grants:
     """What one execution may reach; the default is nothing.
 
     `http` takes `"api.example.com"`, `"api.example.com:8443"`, `"*.example.com"` and `HttpGrant`s; what any of them
-    permits is permitted. It is kept as a tuple of `HttpGrant`.
+    permits is permitted. It is kept as a tuple of `HttpGrant`. With `recorded`, permitted requests get its answers and
+    nothing is connected: for tests.
 
     Raises:
         ConfigError: one of them is not a grant.
     """
 
     http: Sequence[str | HttpGrant] = ()
+    recorded: RecordedHttp | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.http, str) or not isinstance(self.http, Iterable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields
 
 from .errors import ConfigError
@@ -11,6 +12,17 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 PAGE_BYTES = 64 * KIB
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(|k|m|g|ki|mi|gi)b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": KIB, "mi": MIB, "gi": GIB}
+
+
+def parse_size(text: str) -> int | None:
+    """The bytes that a size stands for: `1048576`, `512MiB`, `64k`, `1.5GB`; None if it is none."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        return None
+    unit = _UNITS[match[2].lower()]
+    return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,7 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            lowest, highest = _RANGES[field.name]
+            lowest, highest = LIMIT_RANGES[field.name]
             if field.name.endswith("_seconds"):
                 if isinstance(value, bool) or not isinstance(value, (int, float)):
                     raise ConfigError(f"limits: {field.name} must be a number, not {type(value).__name__}")
@@ -57,7 +69,7 @@ class Limits:
                 raise ConfigError(f"limits: {field.name} must be from {lowest:,} to {highest:,}, not {value:,}")
 
 
-_RANGES: dict[str, tuple[float, float]] = {
+LIMIT_RANGES: dict[str, tuple[float, float]] = {
     "wall_seconds": (0.001, 7 * 86_400),
     "cpu_seconds": (0.001, 7 * 86_400),
     "memory_bytes": (MIB, 4 * GIB),

@@ -13,6 +13,8 @@ from ._pressure import before_read
 if TYPE_CHECKING:
     import httpcore
 
+    from .recorded import RecordedNetwork
+
     from ._secrets import BoundSecrets
 
 Reply: TypeAlias = "tuple[dict[str, object], bytes]"
@@ -43,7 +45,7 @@ class Exchange:
         self._complete = False
         self._error: HostCallError | None = None
 
-    async def perform(self, pool: httpcore.AsyncConnectionPool) -> None:
+    async def perform(self, pool: httpcore.AsyncConnectionPool | RecordedNetwork) -> None:
         """Send the request and receive the response, no faster than the guest takes it."""
         # Waiting for the guest happens inside httpcore's own read: a cancellation then unwinds its generators in order,
         # where one between two of their items would leave them to the garbage collector.

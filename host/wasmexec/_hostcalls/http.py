@@ -51,6 +51,7 @@ from .egress import EgressPolicy, Resolver
 
 if TYPE_CHECKING:
     from .network import Network
+    from .recorded import RecordedNetwork
 
 OPERATIONS = ("http.open", "http.write", "http.read", "http.close")
 
@@ -64,12 +65,13 @@ class HttpCapability:
         self, grants: Grants, limits: Limits, usage: UsageCounter, *, resolver: Resolver | None = None
     ) -> None:
         self._policy = EgressPolicy(grants.http_grants)
+        self._recorded = grants.recorded
         placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
         self._secrets = BoundSecrets(placeholders) if placeholders else None
         self._limits = limits
         self._usage = usage
         self._resolver = resolver
-        self._network: Network | None = None
+        self._network: Network | RecordedNetwork | None = None
         self._slots = asyncio.Semaphore(limits.http_concurrent)
         self._ended = 0
         self._exchanges: dict[int, Exchange] = {}
@@ -157,7 +159,11 @@ class HttpCapability:
         from .network import Network, host_call_error
 
         limits = self._limits
-        if self._network is None:
+        if self._network is None and self._recorded is not None:
+            from .recorded import RecordedNetwork
+
+            self._network = RecordedNetwork(self._recorded, http_bytes=limits.http_bytes, usage=self._usage)
+        elif self._network is None:
             self._network = Network(
                 http_bytes=limits.http_bytes, concurrent=limits.http_concurrent, usage=self._usage,
                 resolver=self._resolver,

@@ -16,7 +16,7 @@ from ..status import Status
 from . import exit_codes
 from .terminal import fail
 
-_COMMANDS = ("run", "check", "image")
+_COMMANDS = ("run", "check", "step", "image")
 
 
 class _LazyGroup(click.Group):
@@ -51,6 +51,7 @@ Examples:
   echo 'return [{"answer": 6 * 7}]' | wasmexec run -
   wasmexec run sales.py --input sales.csv --output-schema sales.schema.json --format table
   wasmexec check sales.py
+  wasmexec step run orders.step.yaml --input orders.csv
 """,
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")

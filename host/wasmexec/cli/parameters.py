@@ -11,11 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import ConfigError
-from ..limits import Limits
+from ..limits import Limits, parse_size
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(|k|m|g|ki|mi|gi)b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
 _HELP = {
     "wall_seconds": "from the start to the rows, waiting included",
     "cpu_seconds": "processor time of the guest",
@@ -38,14 +36,10 @@ class SizeType(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = _SIZE.fullmatch(str(value).strip())
-        if match is None:
+        size = parse_size(str(value))
+        if size is None:
             self.fail(f"{value!r} is no size: write bytes or a unit, such as 512MiB, 64k or 1.5GB", param, ctx)
-        return (
-            int(float(match[1]) * _UNITS[match[2].lower()])
-            if "." in match[1]
-            else int(match[1]) * _UNITS[match[2].lower()]
-        )
+        return size
 
 
 class PairType(click.ParamType["tuple[str, str]"]):

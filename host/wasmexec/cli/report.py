@@ -31,11 +31,16 @@ def report(result: Result, file_name: str, statement: str) -> None:
     if result.error is None:
         return
     error = result.error
-    _show_place(error, file_name, statement)
-    fail(f"{_first_line(error)} [{int(result.status)} {_MEANING.get(result.status, 'failed')}]")
+    show_failure(error, result.status, file_name, statement)
     hint = _hint(error)
     if hint:
         note(hint)
+
+
+def show_failure(error: WasmexecError, status: Status, file_name: str, statement: str, prefix: str = "") -> None:
+    """Place, message and status of a failed execution."""
+    _show_place(error, file_name, statement)
+    fail(f"{prefix}{_first_line(error)} [{int(status)} {_MEANING.get(status, 'failed')}]")
 
 
 def source_line(file_name: str, statement: str, line: int, column: int | None, end_column: int | None = None) -> str:

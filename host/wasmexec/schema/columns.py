@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from ..errors import ConfigError
+from ..errors import SchemaError
 from .values import pointer_token, type_name
 
 COLUMN_TYPES: Final = (
@@ -38,7 +38,7 @@ class Column:
         """A column from its dict; `at` is the JSON pointer of the dict within the schema.
 
         Raises:
-            ConfigError: a key is unknown, missing or has a wrong value.
+            SchemaError: a key is unknown, missing or has a wrong value.
         """
         if not isinstance(definition, dict):
             _refuse(at, f"a column must be an object, got {type_name(definition)}")
@@ -82,7 +82,7 @@ class Table:
         """A table from its list of column dicts; `at` is the JSON pointer of the list within the schema.
 
         Raises:
-            ConfigError: it is no list, it is empty, a column is wrong or a name is there twice.
+            SchemaError: it is no list, it is empty, a column is wrong or a name is there twice.
         """
         if not isinstance(definition, list):
             _refuse(at, f"expected a list of columns, got {type_name(definition)}")
@@ -105,4 +105,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _refuse(at: str, message: str) -> NoReturn:
-    raise ConfigError(f"output schema, at {at or 'its top'}: {message}")
+    raise SchemaError(at, message)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, SchemaError
 from .values import is_datetime, pointer, refusal, short_repr, shorten
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -150,4 +150,4 @@ def _names(row_schema: object) -> tuple[str, ...] | None:
 
 
 def _refuse(path: tuple[str | int, ...] | list[str | int], message: str) -> NoReturn:
-    raise ConfigError(f"output schema, at {pointer(path) or 'its top'}: {message}")
+    raise SchemaError(pointer(path), message)

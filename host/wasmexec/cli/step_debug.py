@@ -1,0 +1,106 @@
+"""`wasmexec step debug`: the statement in a stand-alone Python file, under the user's own CPython."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError
+from . import parameters
+from .step_support import STORE_HELP, open_store, store_option
+from .terminal import fail, note, say, style
+
+if TYPE_CHECKING:
+    from ..step.definition import StepDefinition
+    from ..step.sources import Input
+
+
+@click.command(
+    "debug",
+    short_help="Run the statement under your own Python, for a debugger. Not isolated!",
+    epilog=STORE_HELP
+    + """
+Examples:
+
+\b
+  wasmexec step debug orders.step.yaml --input orders.csv --row 17
+  wasmexec step debug orders.step.yaml --input orders.csv --no-run && python -m pdb orders.debug.py
+""",
+)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--input", "inputs", metavar="FILE|-", multiple=True, help="INPUT_DATA; again for INPUT_DATA2, ...")
+@click.option("--input-format", type=click.Choice(("json", "jsonl", "csv", "parquet")), help="Else their names tell.")
+@click.option("--row", type=click.IntRange(0), default=0, show_default=True, help="Row by row: which row.")
+@click.option("--rows", type=click.IntRange(1), help="In bulk: only the first so many rows.")
+@click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
+@click.option(
+    "--local", "local_variables", metavar="NAME=JSON", multiple=True, type=parameters.PairType(),
+    help="A local variable instead of its initial value.",
+)  # fmt: skip
+@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it [default: beside].")
+@click.option("--no-run", is_flag=True, help="Only write the file.")
+@click.option("--python", default=sys.executable, metavar="FILE", help="Python to run it with [default: this one].")
+@store_option
+def command(file: Path, **values: Any) -> int:
+    """Write the statement into a Python file with the same names defined, and run it under your own CPython.
+
+    THIS RUN IS NOT ISOLATED: the statement can do what you can do. Debug only statements that you trust.
+    """
+    from ..step import Step
+    from ..step.debugging import WARNING, debug_file, write_debug_file
+
+    definition = Step.load(file).definition
+    texts = parameters.unique(values["local_variables"], "--local")
+    variables: dict[str, object] = {name: item.initial for name, item in definition.local_variables.items()}
+    for name, text in texts.items():
+        if name not in variables:
+            raise ConfigError(f"local variable {name}: the step has no such variable")
+        variables[name] = parameters.json_value(text, "--local")
+    if values["checkpoint"] is not None:
+        checkpoint = parameters.json_value(values["checkpoint"], "--checkpoint")
+    else:
+        with open_store(values["store_url"]) as store:
+            checkpoint = store.checkpoint(definition.name).value
+    text = debug_file(definition, inputs=_inputs(definition, values), checkpoint=checkpoint, local_variables=variables)
+    target = values["output"] or file.with_name(file.name.split(".", 1)[0] + ".debug.py")
+    write_debug_file(target, text)
+    note(f"written: {target}")
+    if values["no_run"]:
+        say(style(WARNING, fg="red", bold=True))
+        return 0
+    say(style(f"{WARNING}\n", fg="red", bold=True))
+    try:
+        return subprocess.run([values["python"], str(target)], check=False).returncode
+    except OSError as error:
+        fail(f"{values['python']} cannot be started: {error.strerror}")
+        return 2
+
+
+def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | None]:
+    from ..step.intake import checked_rows, checked_whole
+    from ..step.sources import BadRow, Source
+
+    found: list[bytes | None] = []
+    for index, name in enumerate(values["inputs"]):
+        path: Input = Path(name)
+        source = Source(path, values["input_format"], max_row_bytes=definition.limits.input_bytes)
+        schema = definition.input_schema(index)
+        if index > 0 or (definition.processing == "bulk" and values["rows"] is None):
+            found.append(checked_whole(source, schema, definition.limits.input_bytes)[0])
+            continue
+        start, stop = (
+            (values["row"], values["row"] + 1) if definition.processing == "row_by_row" else (0, values["rows"])
+        )
+        rows = list(islice(checked_rows(source, schema), start, stop))
+        for row in rows:
+            if isinstance(row, BadRow):
+                raise row.error
+        if not rows and definition.processing == "row_by_row":
+            raise ConfigError(f"{name} has no row {start}")
+        found.append(b"[%b]" % b",".join(row[1:-1] for row in rows if isinstance(row, bytes)))
+    return found

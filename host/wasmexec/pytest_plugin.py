@@ -1,0 +1,159 @@
+"""The pytest plugin: cases beside step files as tests (`pytest --wasmexec`), and fixtures for tests of one's own.
+
+def test_totals(wasmexec_step):
+    step = wasmexec_step("totals.step.yaml")
+    assert step.run([{"city": "Brno", "amount": 3}]).rows == [{"city": "Brno", "total": 3}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .executor import Executor
+    from .step import Step
+    from .step.cases_file import Case
+
+STEP_SUFFIXES = (".step.yaml", ".step.yml", ".step.json")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--wasmexec` and `--wasmexec-image`."""
+    group = parser.getgroup("wasmexec")
+    group.addoption(
+        "--wasmexec", action="store_true", help="run the cases of *.step.yaml files as tests (from *.tests.yaml)"
+    )
+    group.addoption("--wasmexec-image", metavar="NAME|FILE", help="guest image for steps [default: full, else core]")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Step files, if asked for."""
+    if parent.config.getoption("--wasmexec") and file_path.name.endswith(STEP_SUFFIXES):
+        collector: pytest.Collector = StepFile.from_parent(parent, path=file_path)
+        return collector
+    return None
+
+
+@pytest.fixture(scope="session")
+def wasmexec_executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """One executor for the whole session; every run is a fresh instance all the same."""
+    executor = _executor(request.config)
+    yield executor
+    _close(request.config)
+
+
+@pytest.fixture
+def wasmexec_step(request: pytest.FixtureRequest, wasmexec_executor: Executor) -> Callable[[str | Path], BoundStep]:
+    """Loads a step file, by its path from the folder of the test's file."""
+    folder = request.path.parent
+
+    def load(path: str | Path) -> BoundStep:
+        from .step import Step
+
+        return BoundStep(Step.load(folder / path), wasmexec_executor)
+
+    return load
+
+
+class BoundStep:
+    """A step with the session's executor."""
+
+    def __init__(self, step: Step, executor: Executor) -> None:
+        self.step = step
+        self._executor = executor
+
+    def run(self, input_data: Any = None, **options: Any) -> Any:
+        """`Step.run` on the session's executor."""
+        return self.step.run(input_data, executor=self._executor, **options)
+
+
+class StepFile(pytest.File):
+    """A step file: an item that checks its statement, and one for each case."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The check and the cases; a mistake in one of the files is a collection error with all mistakes."""
+        from .step import Step
+        from .step.cases import load_cases
+
+        step = Step.load(self.path)
+        yield CheckItem.from_parent(self, name="check", step=step)
+        for case in load_cases(self.path, step.definition):
+            yield CaseItem.from_parent(self, name=case.name, step=step, case=case)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The mistakes, not our traceback."""
+        from .errors import WasmexecError
+
+        return excinfo.value.message if isinstance(excinfo.value, WasmexecError) else super().repr_failure(excinfo)
+
+
+class StepFailed(Exception):
+    """The step is not as its file or its cases say."""
+
+
+class _StepItem(pytest.Item):
+    def __init__(self, *, step: Step, **options: Any) -> None:
+        super().__init__(**options)
+        self.step = step
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What differs, not our traceback."""
+        return str(excinfo.value) if isinstance(excinfo.value, StepFailed) else super().repr_failure(excinfo, style)
+
+
+class CheckItem(_StepItem):
+    """The statement compiles and imports only what it may."""
+
+    def runtest(self) -> None:
+        """Check the statement."""
+        mistakes = self.step.check(_executor(self.config))
+        if mistakes:
+            raise StepFailed("\n".join(map(str, mistakes)))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it is from."""
+        return self.path, 0, f"{self.path.name}: check"
+
+
+class CaseItem(_StepItem):
+    """One case."""
+
+    def __init__(self, *, case: Case, **options: Any) -> None:
+        super().__init__(**options)
+        self.case = case
+
+    def runtest(self) -> None:
+        """Run the case and compare."""
+        from .step.cases import run_case
+
+        outcome = run_case(self.step, self.case, _executor(self.config))
+        for item in outcome.result.logs:
+            self.add_report_section("call", "log", f"{item.record.level} {item.record.message}")
+        if outcome.differences:
+            raise StepFailed("\n".join(map(str, outcome.differences)))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it is from."""
+        return self.path, self.case.place.line - 1, f"{self.path.name}: {self.case.name}"
+
+
+_KEY = pytest.StashKey["Executor"]()
+
+
+def _executor(config: pytest.Config) -> Executor:
+    if _KEY not in config.stash:
+        from .executor import Executor
+
+        config.stash[_KEY] = Executor(config.getoption("--wasmexec-image"))
+        config.add_cleanup(lambda: _close(config))
+    return config.stash[_KEY]
+
+
+def _close(config: pytest.Config) -> None:
+    if _KEY in config.stash:
+        config.stash[_KEY].close()
+        del config.stash[_KEY]

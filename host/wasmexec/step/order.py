@@ -1,0 +1,83 @@
+"""`Order`: what every execution of one run has in common, in a form that another process can be given."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..grants import Grants, HttpGrant
+from ..limits import Limits
+from . import schemas
+from .definition import RowSchema
+from .jsontext import decode, encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The statement and its conditions; `image` is a manifest file; `extra_inputs` are JSON texts."""
+
+    image: Path
+    statement: str
+    output: RowSchema
+    extra_inputs: Sequence[bytes | None]
+    checkpoint: object
+    local_variables: Mapping[str, object]
+    limits: Limits
+    grants: Grants
+    secrets: Mapping[str, str]
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `Executor.submit`, without the input."""
+        return {
+            "extra_inputs": self.extra_inputs,
+            "output_schema": self.output.prepared,
+            "checkpoint": self.checkpoint,
+            "local_variables": self.local_variables,
+            "limits": self.limits,
+            "grants": self.grants,
+            "secrets": self.secrets or None,
+        }
+
+    def pack(self) -> bytes:
+        """As JSON, for `unpack` in another process of ours. It contains the secrets."""
+        content = {
+            "image": str(self.image),
+            "statement": self.statement,
+            "schema": self.output.definition,
+            "mode": self.output.mode,
+            "extra_inputs": [None if data is None else base64.b64encode(data).decode() for data in self.extra_inputs],
+            "checkpoint": self.checkpoint,
+            "local_variables": dict(self.local_variables),
+            "limits": asdict(self.limits),
+            "grants": [
+                {
+                    "host": grant.host,
+                    "ports": list(grant.ports),
+                    "methods": list(grant.methods),
+                    "allow_private": grant.allow_private,
+                    "ca_file": grant.ca_file,
+                }
+                for grant in self.grants.http_grants
+            ],
+            "secrets": dict(self.secrets),
+        }
+        return encode(content)
+
+    @staticmethod
+    def unpack(data: bytes) -> Order:
+        """The order that `pack` made."""
+        content = decode(data)
+        return Order(
+            image=Path(content["image"]),
+            statement=content["statement"],
+            output=schemas.prepare(content["schema"], content["mode"]),
+            extra_inputs=[None if text is None else base64.b64decode(text) for text in content["extra_inputs"]],
+            checkpoint=content["checkpoint"],
+            local_variables=content["local_variables"],
+            limits=Limits(**content["limits"]),
+            grants=Grants(http=[HttpGrant(**grant) for grant in content["grants"]]),
+            secrets=content["secrets"],
+        )

@@ -1,0 +1,416 @@
+"""One run of a step: from the inputs to rows, checkpoint, local variables and the run's record."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from .._masking import Masker
+from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
+from ..executor import Executor
+from ..result import Result
+from ..status import Status
+from .definition import StepDefinition
+from .intake import checked_rows, checked_whole
+from .local import LocalBackend
+from .order import Order
+from .pool import PoolBackend
+from .result import Progress, StepLog, StepResult
+from .rowloop import RowLoop
+from .sources import BadRow, Input, Source
+from .tally import Output, Tally
+
+if TYPE_CHECKING:
+    from .._hostcalls.recorded import RecordedHttp
+    from ..store import JsonValue, RunHandle, RunStore
+
+
+class _Unset:
+    """There is no value; None is one."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = _Unset()
+_NOT_THE_ROWS_FAULT = (Status.CONFIG_REFUSED, Status.CANCELLED)
+_MAX_PROCESSES = 64
+
+
+class Cancellation:
+    """Cancels the runs that were given it, from any thread or a signal handler: they end with status 303."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._listeners: list[Callable[[], None]] = []
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Cancel; once is enough."""
+        with self._lock:
+            self.is_cancelled = True
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have it called when the runs are cancelled, or now if they are."""
+        with self._lock:
+            self._listeners.append(listener)
+            is_late = self.is_cancelled
+        if is_late:
+            listener()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """Everything about one run that is not in the step file; see `Step.run`."""
+
+    input_data: Input = None
+    extra_inputs: Sequence[Input] = ()
+    input_format: str | None = None
+    checkpoint: object = UNSET
+    local_variables: Mapping[str, object] | None = None
+    secrets: Mapping[str, str] | None = None
+    store: RunStore | None = None
+    output: Output | None = None
+    on_log: Callable[[StepLog], None] | None = None
+    on_progress: Callable[[Progress], None] | None = None
+    cancellation: Cancellation | None = None
+    processes: int | None = None
+    trigger: str = "api"
+    recorded_http: RecordedHttp | None = None
+
+
+class StepRun:
+    """Runs a step once, on an executor that others may use, too."""
+
+    def __init__(self, definition: StepDefinition, request: RunRequest, executor: Executor) -> None:
+        self._definition = definition
+        self._request = request
+        self._executor = executor
+        self._cancellation = request.cancellation or Cancellation()
+        self._variables: dict[str, object] = {}
+        self._checkpoint: object = None
+        self._masker: Masker | None = None
+
+    def run(self) -> StepResult:
+        """The result; only what is no outcome of a run is raised.
+
+        Raises:
+            TypeError: an argument is not of the type that it must have.
+            StoreError: the store failed; the run's record may be missing, but then the checkpoint is as it was.
+        """
+        started = time.monotonic()
+        request, definition = self._request, self._definition
+        handle = None
+        if request.store is not None:
+            handle = request.store.begin_run(
+                definition.name, definition=definition.text, processing=definition.processing, trigger=request.trigger
+            )
+        feed = None if handle is None or request.store is None else (request.store, handle)
+        tally = Tally(request.output, feed, request.on_log)
+        try:
+            status, error = self._execute(tally, handle)
+            status, error = self._settle(tally, status, error)
+            tally.flush()
+            result = self._result(tally, status, error, time.monotonic() - started, handle)
+            return self._record(result, handle)
+        except BaseException as failure:
+            if request.output is not None:
+                request.output.discard()
+            if feed is not None:
+                self._record_failure(feed, tally, failure)
+            raise
+
+    def _execute(self, tally: Tally, handle: RunHandle | None) -> tuple[Status, WasmexecError | None]:
+        try:
+            order, source = self._prepare(handle)
+            whole = self._definition.processing == "bulk" or not source.is_wired
+            return self._bulk(tally, order, source) if whole else self._row_by_row(tally, order, source)
+        except InputError as error:
+            return Status.INPUT_REFUSED, error
+        except ConfigError as error:
+            return Status.CONFIG_REFUSED, error
+        except OSError as error:
+            # Only inputs are files that are opened here.
+            reason = f"{error.filename} cannot be read: {error.strerror}" if error.filename else str(error)
+            return Status.CONFIG_REFUSED, ConfigError(f"input: {reason}")
+
+    def _prepare(self, handle: RunHandle | None) -> tuple[Order, Source]:
+        definition, request = self._definition, self._request
+        secrets = {
+            name: source.read(name)
+            for name, source in definition.secrets.items()
+            if name not in (request.secrets or {})
+        }
+        for name, value in (request.secrets or {}).items():
+            if name not in definition.secrets:
+                raise ConfigError(f"secret {name}: the step has no such secret")
+            secrets[name] = value
+        self._masker = Masker(secrets.values()) if secrets else None
+        self._variables = self._initial_variables()
+        if not isinstance(request.checkpoint, _Unset):
+            self._checkpoint = request.checkpoint
+        elif handle is not None:
+            self._checkpoint = handle.checkpoint.value
+        first, extra = self._sources()
+        room = definition.limits.input_bytes
+        texts: list[bytes | None] = []
+        for index, source in enumerate(extra, 1):
+            text, _ = checked_whole(source, definition.input_schema(index), room)
+            room -= len(text or b"")
+            texts.append(text)
+        grants = definition.grants
+        if request.recorded_http is not None:
+            grants = replace(grants, recorded=request.recorded_http)
+        order = Order(
+            image=self._executor.image.manifest,
+            statement=definition.statement.text,
+            output=definition.output,
+            extra_inputs=texts,
+            checkpoint=self._checkpoint,
+            local_variables=self._variables,
+            limits=definition.limits,
+            grants=grants,
+            secrets=secrets,
+        )
+        return order, first
+
+    def _initial_variables(self) -> dict[str, object]:
+        declared = self._definition.local_variables
+        values = {name: variable.initial for name, variable in declared.items()}
+        for name, value in (self._request.local_variables or {}).items():
+            if name not in declared:
+                known = ", ".join(declared) or "none"
+                raise ConfigError(f"local variable {name}: the step has no such variable; it has {known}")
+            refusal = declared[name].refusal(value)
+            if refusal is not None:
+                raise ConfigError(f"local variable {name}: {refusal}")
+            values[name] = value
+        return values
+
+    def _sources(self) -> tuple[Source, list[Source]]:
+        request, declared = self._request, self._definition.inputs
+        wired = [request.input_data, *request.extra_inputs]
+        if declared is not None:
+            if sum(value is not None for value in wired[len(declared) :]):
+                names = ", ".join(item.name for item in declared) or "none"
+                raise ConfigError(f"more inputs are given than the step has; its inputs are: {names}")
+            # A declared input that nobody wired is there, as None.
+            wired = [*wired[: len(declared)], *[None] * (len(declared) - len(wired))]
+        sources = [
+            Source(
+                value,
+                request.input_format if not _has_known_suffix(value) else None,
+                max_row_bytes=self._definition.limits.input_bytes,
+                name="INPUT_DATA" if number == 1 else f"INPUT_DATA{number}",
+            )
+            for number, value in enumerate(wired or [None], 1)
+        ]
+        return (sources[0] if sources else Source(None, max_row_bytes=0)), sources[1:]
+
+    def _bulk(self, tally: Tally, order: Order, source: Source) -> tuple[Status, WasmexecError | None]:
+        data, tally.rows_in = checked_whole(source, self._definition.input_schema(0), order.limits.input_bytes)
+        on_log = self._request.on_log
+        options = order.options()
+        if on_log is not None:
+            options["on_log"] = lambda record: on_log(StepLog(None, record))
+        ended = threading.Event()
+        outcomes: list[Result | BaseException] = []
+
+        def on_done(outcome: Result | BaseException) -> None:
+            outcomes.append(outcome)
+            ended.set()
+
+        cancel = self._executor.submit(order.statement, on_done, input_data=data, **options)
+        del data
+        self._cancellation.listen(cancel)
+        try:
+            ended.wait()
+        except BaseException:
+            cancel()
+            ended.wait()
+            raise
+        outcome = outcomes[0]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        if outcome.error is not None:
+            tally.note(outcome, None, logs_shown=on_log is not None)
+            return outcome.status, outcome.error
+        tally.accept(outcome, None, logs_shown=on_log is not None)
+        return outcome.status, None
+
+    def _row_by_row(self, tally: Tally, order: Order, source: Source) -> tuple[Status, WasmexecError | None]:
+        definition, request = self._definition, self._request
+        ending: list[tuple[Status, WasmexecError]] = []
+
+        def take(index: int, outcome: Result | BadRow) -> bool:
+            error: WasmexecError
+            if isinstance(outcome, BadRow):
+                status, error, result = Status.INPUT_REFUSED, outcome.error, None
+                if self._masker is not None:
+                    self._masker.error(error)
+            elif outcome.error is None:
+                tally.accept(outcome, index)
+                return True
+            else:
+                status, error, result = outcome.status, outcome.error, outcome
+            tally.fail(index, status, error, result)
+            loop.rows_failed = tally.rows_failed
+            if definition.on_row_error == "skip" and status not in _NOT_THE_ROWS_FAULT:
+                return True
+            ending.append((status, error))
+            return False
+
+        processes = self._processes()
+        concurrency = definition.concurrency
+        loop = RowLoop(
+            local=lambda done: LocalBackend(self._executor, order, done, concurrency),
+            pool=partial(PoolBackend, order, limit=concurrency, processes=processes) if processes > 1 else None,
+            concurrency=concurrency,
+            take=take,
+            on_progress=request.on_progress,
+            fraction=lambda: source.fraction,
+        )
+        self._cancellation.listen(loop.cancel)
+        try:
+            failure = loop.run(checked_rows(source, definition.input_schema(0)))
+        finally:
+            tally.rows_in = loop.rows_read
+        if loop.is_cancelled:
+            return Status.CANCELLED, ExecutionCancelled()
+        if ending:
+            return ending[0]
+        if failure is not None:
+            return Status.INPUT_REFUSED, failure
+        if tally.has_errors or tally.rows_failed:
+            return Status.FINISHED_WITH_ERRORS, None
+        return (Status.FINISHED if tally.rows_out else Status.FINISHED_NO_DATA), None
+
+    def _processes(self) -> int:
+        wanted = self._request.processes
+        if wanted is not None and (
+            isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= _MAX_PROCESSES
+        ):
+            raise ConfigError(f"processes must be a whole number from 1 to {_MAX_PROCESSES}, not {wanted!r}")
+        if self._request.recorded_http is not None:
+            return 1
+        available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(wanted or available, self._definition.concurrency)
+
+    def _settle(self, tally: Tally, status: Status, error: WasmexecError | None) -> tuple[Status, WasmexecError | None]:
+        """Update the local variables from the last row."""
+        row = tally.last_row
+        if error is not None or row is None:
+            return status, error
+        updated = dict(self._variables)
+        for name, variable in self._definition.local_variables.items():
+            if variable.update_from is None:
+                continue
+            value = row.get(variable.update_from)
+            refusal = variable.refusal(value)
+            if refusal is not None:
+                pointer = f"/{tally.rows_out - 1}/{variable.update_from}"
+                message = f"{pointer}: local variable {name}: {refusal}"
+                refused = OutputError(pointer, "local-variable", repr(value)[:200], message)
+                return Status.OUTPUT_REFUSED, refused
+            updated[name] = value
+        self._variables = updated
+        return status, error
+
+    def _result(
+        self, tally: Tally, status: Status, error: WasmexecError | None, seconds: float, handle: RunHandle | None
+    ) -> StepResult:
+        if error is not None and self._masker is not None:
+            self._masker.error(error)
+        accepted = status.succeeded
+        column = self._definition.checkpoint_column
+        advances = accepted and column is not None and tally.last_row is not None
+        return StepResult(
+            step=self._definition.name,
+            status=status,
+            rows=tally.rows if accepted else [],
+            source_rows=tally.source_rows if accepted else [],
+            rows_in=tally.rows_in,
+            rows_out=tally.rows_out if accepted else 0,
+            rows_failed=tally.rows_failed,
+            executions=tally.executions,
+            failures=tally.failures,
+            error=error,
+            logs=tally.logs,
+            log_dropped=tally.log_dropped + tally.logs_unkept,
+            warnings=tally.warnings,
+            usage=tally.usage,
+            checkpoint=(tally.last_row or {}).get(column) if advances and column else self._checkpoint,
+            checkpoint_advanced=advances,
+            local_variables=self._variables,
+            seconds=seconds,
+            run_id=None if handle is None else handle.run_id,
+        )
+
+    def _record(self, result: StepResult, handle: RunHandle | None) -> StepResult:
+        """Put the run on record with its checkpoint, in one transaction; only then are the rows delivered."""
+        store, output = self._request.store, self._request.output
+        if store is not None and handle is not None:
+            from ..store import Advance, CheckpointConflictError, StoreLimitError
+
+            try:
+                self._finish(
+                    store,
+                    handle,
+                    result,
+                    Advance(cast("JsonValue", result.checkpoint)) if result.checkpoint_advanced else None,
+                )
+            except CheckpointConflictError as lost:
+                # The store has written the record.
+                result = self._refused(result, Status.CANCELLED, lost)
+            except StoreLimitError as error:
+                result = self._refused(result, Status.OUTPUT_REFUSED, error)
+                self._finish(store, handle, result, None)
+        if output is not None:
+            if result.status.succeeded:
+                output.commit()
+            else:
+                output.discard()
+        return result
+
+    def _refused(self, result: StepResult, status: Status, error: WasmexecError) -> StepResult:
+        return replace(
+            result, status=status, error=error, rows=[], source_rows=[], rows_out=0, checkpoint=self._checkpoint,
+            checkpoint_advanced=False,
+        )  # fmt: skip
+
+    def _finish(self, store: RunStore, handle: RunHandle, result: StepResult, advance: Any) -> None:
+        store.finish(
+            handle, status=result.status, usage=result.usage, error=result.error, rows_in=result.rows_in,
+            rows_out=result.rows_out, rows_failed=result.rows_failed, executions=result.executions,
+            log_dropped=result.log_dropped, warnings=result.warnings, advance=advance,
+            local_variables=cast("dict[str, JsonValue]", result.local_variables),
+        )  # fmt: skip
+
+    def _record_failure(self, feed: tuple[RunStore, RunHandle], tally: Tally, failure: BaseException) -> None:
+        """What is raised to the caller should also be found in the history; the store may be what failed."""
+        store, handle = feed
+        interrupted = isinstance(failure, KeyboardInterrupt)
+        status = Status.CANCELLED if interrupted else Status.RUNTIME_FAILED
+        error = ExecutionCancelled() if interrupted else WasmexecError(f"internal error: {type(failure).__name__}")
+        with suppress(WasmexecError):
+            store.finish(
+                handle, status=status, error=error, usage=tally.usage, rows_in=tally.rows_in,
+                rows_failed=tally.rows_failed, executions=tally.executions,
+            )  # fmt: skip
+
+
+def _has_known_suffix(value: Input) -> bool:
+    from pathlib import Path
+
+    from .sources import BY_SUFFIX
+
+    return isinstance(value, Path) and value.suffix.lower() in BY_SUFFIX

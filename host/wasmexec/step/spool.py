@@ -1,0 +1,134 @@
+"""`Spool`: accepted rows on disk until their run has succeeded, then in the wanted format to a file or stream."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import ConfigError
+from .jsontext import decode, encode
+
+FORMATS = ("json", "jsonl", "csv")
+_IN_MEMORY_BYTES = 8 * 1024 * 1024
+_COPY_BYTES = 1024 * 1024
+
+
+class Spool:
+    """An `Output` that delivers to a file or a binary stream when the run is on record, and nothing before.
+
+    A file appears whole or not at all. `column_names` come first in CSV; `row_column` adds a column with the index of
+    the input row that each row came from.
+
+    Raises:
+        ConfigError: the format is unknown or the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        target: Path | IO[bytes],
+        form: str = "json",
+        *,
+        column_names: Sequence[str] | None = None,
+        row_column: str | None = None,
+    ) -> None:
+        if form not in FORMATS:
+            raise ConfigError(f"output: the format must be {', '.join(FORMATS)}, not {form!r}")
+        self._target = target
+        self._form = form
+        self._row_column = row_column
+        self._names = dict.fromkeys(column_names or ())
+        if row_column is not None:
+            self._names = {row_column: None, **self._names}
+        if isinstance(target, Path) and (target.is_dir() or not target.parent.is_dir()):
+            raise ConfigError(
+                f"output: {target} cannot be written: {'a folder' if target.is_dir() else 'no such folder'}"
+            )
+        self._rows: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  (closed in discard)
+
+    def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
+        """Keep rows."""
+        if self._row_column is not None:
+            rows = [{self._row_column: source_row, **row} for row in rows]
+        if self._form == "csv":
+            for row in rows:
+                self._names.update(dict.fromkeys(row))
+        self._rows.write(b"".join([encode(row) + b"\n" for row in rows]))
+
+    def commit(self) -> None:
+        """Deliver everything."""
+        self._rows.seek(0)
+        if isinstance(self._target, Path):
+            self._replace(self._target)
+        else:
+            self._copy(self._target)
+            self._target.flush()
+        self.discard()
+
+    def discard(self) -> None:
+        """Forget everything."""
+        self._rows.close()
+
+    def _replace(self, path: Path) -> None:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                self._copy(file)
+                file.flush()
+                os.fsync(descriptor)
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            temporary.chmod(mode)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _copy(self, out: IO[bytes]) -> None:
+        if self._form == "csv":
+            self._write_csv(out)
+        elif self._form == "jsonl":
+            while piece := self._rows.read(_COPY_BYTES):
+                out.write(piece)
+        else:
+            separator = b"[\n"
+            for line in self._rows:
+                out.write(separator + line[:-1])
+                separator = b",\n"
+            out.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
+
+    def _write_csv(self, out: IO[bytes]) -> None:
+        names = list(self._names)
+        if not names:
+            return
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        for row in self._decoded():
+            writer.writerow([_csv_field(row.get(name)) for name in names])
+            if text.tell() > _COPY_BYTES:
+                out.write(text.getvalue().encode("utf-8", "surrogatepass"))
+                text.seek(0)
+                text.truncate()
+        out.write(text.getvalue().encode("utf-8", "surrogatepass"))
+
+    def _decoded(self) -> Iterator[dict[str, Any]]:
+        for line in self._rows:
+            yield decode(line)
+
+
+def _csv_field(value: object) -> object:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def _umask() -> int:
+    # It can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,134 @@
+"""`Step`: a step file, loaded, checked and run as often as one likes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from ..executor import Executor
+from .definition import StepDefinition
+from .mistakes import Mistake
+from .reading import read_definition
+from .result import Progress, StepLog, StepResult
+from .run import Cancellation, RunRequest, StepRun
+from .sources import Input
+from .tally import Output
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .._hostcalls.recorded import RecordedHttp
+    from ..store import RunStore
+
+
+class StepRunOptions(TypedDict, total=False):
+    """The keyword arguments of `Step.run` and `Step.run_async`."""
+
+    extra_inputs: Sequence[Input]
+    input_format: str | None
+    checkpoint: object
+    local_variables: Mapping[str, object] | None
+    secrets: Mapping[str, str] | None
+    store: RunStore | None
+    output: Output | None
+    on_log: Callable[[StepLog], None] | None
+    on_progress: Callable[[Progress], None] | None
+    cancellation: Cancellation | None
+    processes: int | None
+    trigger: str
+    recorded_http: RecordedHttp | None
+
+
+class Step:
+    """A step: what its file says. Immutable and usable from any thread."""
+
+    def __init__(self, definition: StepDefinition) -> None:
+        self.definition = definition
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Step:
+        """The step in a YAML or JSON file.
+
+        Raises:
+            StepFileError: something in it is wrong; `mistakes` has everything, with file, line and column.
+        """
+        return Step(read_definition(Path(path)))
+
+    @property
+    def name(self) -> str:
+        """Under which name runs and checkpoints are stored."""
+        return self.definition.name
+
+    def run(
+        self, input_data: Input = None, *, executor: Executor | None = None, **options: Unpack[StepRunOptions]
+    ) -> StepResult:
+        """Run the step once and wait for its result.
+
+        Args:
+            input_data: `INPUT_DATA`: a `Path` (JSON, JSON Lines, CSV, Parquet), a list or any iterable of rows (row by
+                row it is consumed as it goes), bytes of JSON; None when there is no input.
+            executor: runs the statements; by default one per image and process, made at the first run.
+            extra_inputs: `INPUT_DATA2`, `INPUT_DATA3`, ... the same way, None for one that is not wired.
+            input_format: json, jsonl, csv or parquet, for files whose names do not tell.
+            checkpoint: used instead of the stored one; without a store this is the only one.
+            local_variables: values instead of the initial ones.
+            secrets: values instead of those that the step file names a source for.
+            store: keeps the run, its rows, its log and the checkpoint.
+            output: takes the rows, so that the result does not hold them in memory.
+            on_log: called with each log record, in order.
+            on_progress: called about twice a second while rows are processed one by one.
+            cancellation: ends the run from another thread.
+            processes: how many worker processes a long row-by-row input may use; one per processor by default.
+
+        Raises:
+            TypeError: an argument is not of the type that it must have.
+            StoreError: the store failed.
+            ImageError: there is no image.
+        """
+        request = RunRequest(input_data=input_data, **options)
+        return StepRun(self.definition, request, executor or _executor(self.definition.image)).run()
+
+    async def run_async(
+        self, input_data: Input = None, *, executor: Executor | None = None, **options: Unpack[StepRunOptions]
+    ) -> StepResult:
+        """Like `run`, in a thread of its own; cancelling the task cancels the run, and waits for its end."""
+        import asyncio
+
+        cancellation = options.get("cancellation") or Cancellation()
+        options["cancellation"] = cancellation
+        work = asyncio.ensure_future(asyncio.to_thread(self.run, input_data, executor=executor, **options))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            await asyncio.wait([work])
+            raise
+
+    def check(self, executor: Executor | None = None) -> list[Mistake]:
+        """What is wrong with the statement, at its place in the file: syntax, type hints, refused imports."""
+        statement = self.definition.statement
+        found = []
+        for problem in (executor or _executor(self.definition.image)).check(statement.text):
+            line, column = statement.locate(problem.line, problem.column)
+            found.append(Mistake(statement.file, line, column, problem.message))
+        return found
+
+
+_lock = threading.Lock()
+_executors: dict[str | None, Executor] = {}
+_process = 0
+
+
+def _executor(image: str | None) -> Executor:
+    """The executor that steps of this process share; loading an image takes a tenth of a second."""
+    global _process
+    with _lock:
+        if _process != os.getpid():
+            _executors.clear()
+            _process = os.getpid()
+        if image not in _executors:
+            _executors[image] = Executor(image)
+        return _executors[image]

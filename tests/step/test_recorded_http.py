@@ -1,0 +1,82 @@
+"""Recorded answers: given instead of the network, under the step's grants, each compared with what was asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.servers import unused_port
+from tests.step.helpers import make_step
+
+import wasmexec
+from wasmexec._hostcalls.recorded import RecordedAnswer, RecordedHttp
+
+GET = """
+import httpx
+answer = httpx.get("{url}", headers={{"X-A": "1"}})
+return [{{"id": answer.status_code}}]
+"""
+
+
+def run(
+    tmp_path: Path, executor: wasmexec.Executor, statement: str, *answers: RecordedAnswer
+) -> tuple[object, RecordedHttp]:
+    step = make_step(tmp_path, statement, processing="bulk", grants="{http: [api.example.com, 127.0.0.1]}")
+    recorded = RecordedHttp(answers)
+    result = step.run(executor=executor, recorded_http=recorded)
+    return result.rows or str(result.error), recorded
+
+
+def test_an_answer_fits_by_method_url_headers_and_body(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    url = "https://api.example.com/x?b=2&a=1"
+    answer = RecordedAnswer(
+        method="GET", url="https://API.example.com:443/x?a=1&b=2", request_headers={"x-a": "1"}, status=204
+    )
+    rows, recorded = run(tmp_path, executor, GET.format(url=url), answer)
+    assert rows == [{"id": 204}]
+    assert (recorded.unanswered, recorded.unused) == ([], [])
+    for other in (
+        RecordedAnswer(method="POST", url=url),
+        RecordedAnswer(method="GET", url="https://api.example.com/x?a=1"),
+        RecordedAnswer(method="GET", url=url, request_headers={"X-A": "2"}),
+        RecordedAnswer(method="GET", url="http://api.example.com/x?a=1&b=2"),
+    ):
+        error, recorded = run(tmp_path, executor, GET.format(url=url), other)
+        assert f"no recorded answer for GET {url.replace('.com/', '.com:443/')}" in str(error)
+        assert recorded.unused == [other]
+        assert len(recorded.unanswered) == 1
+
+
+def test_bodies_are_compared_as_json_and_answers_are_used_in_turn(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    statement = """
+import httpx
+async with httpx.AsyncClient() as client:
+    codes = [(await client.post("https://api.example.com/", json={"a": 1, "b": [2]})).json()["n"] for _ in range(3)]
+return [{"id": int("".join(map(str, codes)))}]
+"""
+    answers = [
+        RecordedAnswer(
+            method="POST",
+            url="https://api.example.com",
+            request_body=b'{ "b": [2], "a": 1 }',
+            body=b'{"n": %d}' % number,
+        )
+        for number in (1, 2)
+    ]
+    assert run(tmp_path, executor, statement, *answers)[0] == [{"id": 122}]
+
+
+def test_grants_are_checked_all_the_same_and_nothing_is_connected(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    other = "https://other.example.com/"
+    error, recorded = run(tmp_path, executor, GET.format(url=other), RecordedAnswer(method="GET", url=other))
+    assert "other.example.com" in str(error)
+    assert recorded.seen == []
+    # Nothing listens there: an answer can only be the recorded one.
+    local = f"http://127.0.0.1:{unused_port()}/"
+    denied, _ = run(tmp_path, executor, GET.format(url=local), RecordedAnswer(method="GET", url=local))
+    assert "127.0.0.1" in str(denied)
+
+
+def test_a_recorded_failure_is_the_exception_of_the_client(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    url = "https://api.example.com/"
+    error, _ = run(tmp_path, executor, GET.format(url=url), RecordedAnswer(method="GET", url=url, error="read_timeout"))
+    assert str(error).startswith("httpx.ReadTimeout: ")

@@ -1,0 +1,82 @@
+"""Rows on their way out: nothing before the commit, then whole, in every format."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wasmexec import ConfigError
+from wasmexec.step import Spool
+
+ROWS: list[dict[str, Any]] = [{"a": 1, "b": 'x"\n,'}, {"a": 2**70, "c": [None, 1.5]}]
+
+
+def written(form: str, rows: list[dict[str, Any]], **options: Any) -> str:
+    stream = io.BytesIO()
+    spool = Spool(stream, form, **options)
+    for index, row in enumerate(rows):
+        spool.write([row], index)
+    assert stream.getvalue() == b""
+    spool.commit()
+    return stream.getvalue().decode()
+
+
+@pytest.mark.parametrize(
+    ("form", "some", "none"),
+    [
+        ("json", '[\n{"a":1,"b":"x\\"\\n,"},\n{"a":1180591620717411303424,"c":[null,1.5]}\n]\n', "[]\n"),
+        ("jsonl", '{"a":1,"b":"x\\"\\n,"}\n{"a":1180591620717411303424,"c":[null,1.5]}\n', ""),
+        ("csv", 'c,a,b\n,1,"x""\n,"\n"[null,1.5]",1180591620717411303424,\n', "c\n"),
+    ],
+)
+def test_every_format(form: str, some: str, none: str) -> None:
+    assert written(form, ROWS, column_names=["c"]) == some
+    assert written(form, [], column_names=["c"]) == none
+
+
+def test_the_row_column_comes_first() -> None:
+    assert written("jsonl", [{"a": 5}, {"a": 6}], row_column="n") == '{"n":0,"a":5}\n{"n":1,"a":6}\n'
+    assert written("csv", [{"a": 5}], row_column="n", column_names=["a"]) == "n,a\n0,5\n"
+
+
+def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("old\n")
+    path.chmod(0o640)
+    dropped = Spool(path, "jsonl")
+    dropped.write([{"a": 1}], None)
+    dropped.discard()
+    assert path.read_text() == "old\n"
+    spool = Spool(path, "jsonl")
+    spool.write([{"a": 1}], None)
+    assert path.read_text() == "old\n"
+    spool.commit()
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ('{"a":1}\n', 0o640)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_target_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a folder"):
+        Spool(tmp_path)
+    with pytest.raises(ConfigError, match="no such folder"):
+        Spool(tmp_path / "a" / "b.json")
+    with pytest.raises(ConfigError, match="the format must be json, jsonl, csv"):
+        Spool(tmp_path / "b", "xml")
+
+
+def test_many_rows_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        spool = Spool(tmp_path / "out.json")
+        for number in range(300):
+            spool.write([{"id": number, "text": "x" * 100}] * 1000, number)
+        spool.commit()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "out.json").stat().st_size > 30_000_000
+    assert peak < 16_000_000
