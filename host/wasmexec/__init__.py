@@ -31,16 +31,22 @@ from .secret import Secret
 from .status import Status
 
 if TYPE_CHECKING:
+    from .determinism import Deterministic
+    from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
+    from .replay import ReplayReport, RequestDifference, RowDifference
     from .step import Step, StepFileError, StepResult
 
 __all__ = [
     "ConfigError",
     "CpuLimitError",
+    "Deterministic",
     "ExecutionCancelled",
     "Executor",
     "ExecutorClosedError",
+    "ForExecution",
     "Grants",
     "GuestLostError",
+    "HttpExchange",
     "HttpGrant",
     "ImageError",
     "InputError",
@@ -49,10 +55,16 @@ __all__ = [
     "Limits",
     "LogRecord",
     "MemoryLimitError",
+    "MemoryRecorder",
     "OutputError",
     "OutputLimitError",
     "Problem",
+    "Recorder",
+    "Recording",
+    "ReplayReport",
+    "RequestDifference",
     "Result",
+    "RowDifference",
     "Schema",
     "SchemaError",
     "Secret",
@@ -68,11 +80,27 @@ __all__ = [
     "WasmexecError",
 ]
 
+_IMPORTED_WHEN_ASKED_FOR = {
+    "Deterministic": "determinism",
+    "ForExecution": "recording",
+    "HttpExchange": "recording",
+    "MemoryRecorder": "recording",
+    "Recorder": "recording",
+    "Recording": "recording",
+    "ReplayReport": "replay",
+    "RequestDifference": "replay",
+    "RowDifference": "replay",
+    "Step": "step",
+    "StepFileError": "step",
+    "StepResult": "step",
+}
+
 
 def __getattr__(name: str) -> object:
-    # Steps are imported when they are asked for: many programs only run statements.
-    if name in ("Step", "StepFileError", "StepResult"):
-        from . import step
+    # Most programs run statements and need none of these.
+    module = _IMPORTED_WHEN_ASKED_FOR.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(step, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{module}", __name__), name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import wasmtime
 from wasmtime import _bindings as bindings
 
-from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions
+from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions, link_virtual_world
 from ._memory import GUARD_BYTES, RESERVED_BYTES, WASM_PAGE_BYTES, MemoryPool, provide_memories
 from .errors import ImageError
 
@@ -115,12 +115,23 @@ class GuestModule:
         self.channel_address = image.channel_address
         check_interface(module, image.memory.size)
         self._module = module
+        self._runtime = runtime
+        self._virtual_pre: wasmtime.InstancePre | None = None
         try:
             self.pre = runtime.linker.instantiate_pre(module)
         except wasmtime.WasmtimeError as error:
             reason = str(error).split("\n", 1)[0]
             raise ImageError(f"the image does not fit the host functions: {reason}") from None
         self.memories = MemoryPool(image.memory.path)
+
+    @property
+    def virtual_pre(self) -> wasmtime.InstancePre:
+        """Like `pre`, for instances whose clocks and randomness are the host's; made when first needed."""
+        made = self._virtual_pre
+        if made is None:
+            # Two threads may both make one; either will do.
+            made = self._virtual_pre = self._runtime.virtual_linker().instantiate_pre(self._module)
+        return made
 
 
 class Runtime:
@@ -134,8 +145,19 @@ class Runtime:
         self.linker = wasmtime.Linker(self.engine)
         self.linker.define_wasi()
         link_host_functions(self.linker)
+        self._virtual_linker: wasmtime.Linker | None = None
         self.guests: dict[tuple[Path, Path], tuple[GuestModule, int]] = {}
         """By the files of the image; with each the number of its users."""
+
+    def virtual_linker(self) -> wasmtime.Linker:
+        """The host functions of deterministic mode, without the engine's own WASI."""
+        made = self._virtual_linker
+        if made is None:
+            made = wasmtime.Linker(self.engine)
+            link_host_functions(made)
+            link_virtual_world(made)
+            self._virtual_linker = made
+        return made
 
 
 def check_interface(module: wasmtime.Module, memory_bytes: int) -> None:

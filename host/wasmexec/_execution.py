@@ -32,6 +32,7 @@ from .status import Status
 if TYPE_CHECKING:
     import asyncio
 
+    from ._course import Course
     from ._engine import GuestModule
     from ._hostcalls.table import CallTable
     from ._masking import Masker
@@ -77,6 +78,8 @@ class Order(NamedTuple):
     schema: Schema | None = None
     masker: Masker | None = None
     on_log: Callable[[LogRecord], None] | None = None
+    course: Course | None = None
+    """None: the clocks and the randomness of the system, and nothing is recorded."""
 
 
 class Execution:
@@ -93,10 +96,14 @@ class Execution:
         self._order = order
         self._on_done = on_done
         self._limits = limits = order.limits
-        self._usage = UsageCounter()
+        self._course = course = order.course
+        self._usage = UsageCounter() if course is None else course.usage
         self._warnings: list[str] = []
         mask = order.masker
-        self._log = LogCapability(limits, mask, None if order.on_log is None else self._post_record)
+        self._log = LogCapability(
+            limits, mask, None if order.on_log is None else self._post_record,
+            time.time if course is None else course.virtual.clock.seconds,
+        )  # fmt: skip
         self._lock = threading.Lock()
         self._phase = Phase.QUEUED
         self._cancelled = False
@@ -109,6 +116,7 @@ class Execution:
         self._stdio = b""
         self._started = 0.0
         self._wall_deadline = math.inf
+        self._wake_at = math.inf
         self._cpu_used = 0.0
         self._cpu_mark = 0.0
         self._where_deadline: float | None = None
@@ -138,6 +146,8 @@ class Execution:
         self._cpu_mark = time.thread_time()
         try:
             result = self._advance()
+            if result is not None and self._course is not None:
+                result = self._course.ended(result)
         except BaseException as error:  # the caller must hear of our own faults, and the worker must live on
             self.failure = error
             self._finish()
@@ -152,9 +162,18 @@ class Execution:
             if self._instance is None:
                 self._started = time.monotonic()
                 self._wall_deadline = self._started + self._limits.wall_seconds
-                self._instance = Instance(self._services.guest, self, self._limits.memory_bytes)
+                course = self._course
+                if course is not None:
+                    course.begin()
+                self._instance = Instance(
+                    self._services.guest, self, self._limits.memory_bytes, None if course is None else course.virtual
+                )
                 frame = self._exchange(self._order.request.head, self._order.request.blobs)
             else:
+                while self._is_too_early():
+                    if self._park(self._wake_at, self._asleep_at or NOWHERE):
+                        return None
+                    self._stop_if_due()
                 frame = self._exchange(*self._answers())
             while frame.head["kind"] == "waiting":
                 if not self._may_go_on(frame):
@@ -194,7 +213,16 @@ class Execution:
         return frame
 
     def _answers(self) -> tuple[bytes, Sequence[bytes]]:
-        return (_EMPTY_RESUME, ()) if self._calls is None else self._calls.collect()
+        answers = (_EMPTY_RESUME, ()) if self._calls is None else self._calls.collect()
+        if self._course is not None:
+            self._course.resume()
+        return answers
+
+    def _is_too_early(self) -> bool:
+        """Whether it was woken for an answer that it has had already: a deterministic guest must not notice."""
+        if self._course is None or time.monotonic() >= self._wake_at:
+            return False
+        return self._calls is None or not self._calls.has_answers
 
     def _may_go_on(self, frame: Frame) -> bool:
         """Start what a waiting frame asks for; False if the execution was parked and this thread must let go of it."""
@@ -204,23 +232,32 @@ class Execution:
         if frame.head.get("calls") or frame.head.get("cancels"):
             self._call_table().submit(frame)
         calls = self._calls
-        if seconds is not None and seconds <= 0:
-            return True
         if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
             raise BadFrame("the guest waits for nothing")
+        if self._course is not None:
+            self._asleep_at = _outcome.read_sleeping(frame)
+            if self._course.wait(seconds, calls):
+                return True
+        if seconds is not None and seconds <= 0:
+            return True
         asleep_at = _outcome.read_sleeping(frame)
         due = self._wall_deadline if seconds is None else min(self._wall_deadline, time.monotonic() + seconds)
+        return not self._park(due, asleep_at)
+
+    def _park(self, due: float, asleep_at: Place) -> bool:
+        """Have the execution woken at that time, or by an answer; False if there is a reason to go on already."""
         with self._lock:
-            if self._cancelled or (calls is not None and calls.has_answers):
-                return True
+            if self._cancelled or (self._calls is not None and self._calls.has_answers):
+                return False
             self._phase = Phase.WAITING
             self._cpu_used = self._cpu_seconds()
             self._asleep_at = asleep_at
+            self._wake_at = due
             self._parked += 1
             ticket = self._parked
         # From here on another worker may already run the guest.
         self._services.loop.call(self._arm, ticket, due)
-        return False
+        return True
 
     def _read_done(self, frame: Frame) -> Result:
         dropped = self._log.dropped(_outcome.read_drop_counts(frame))
@@ -374,8 +411,9 @@ class Execution:
             from ._hostcalls import HostCalls
             from ._hostcalls.table import CallTable
 
-            order = self._order
-            self._calls = CallTable(HostCalls(order.grants, order.limits, self._usage), self._services.loop, self._wake)
+            calls = HostCalls(self._order.grants, self._limits, self._usage)
+            make = CallTable if self._course is None else self._course.call_table
+            self._calls = make(calls, self._services.loop, self._wake)
         return self._calls
 
     def _wake(self) -> None:
@@ -426,7 +464,11 @@ class Execution:
 
     def guest_sleep(self, seconds: float) -> None:
         self._refuse_while_locating()
-        self._block(threading.Event(), seconds)
+        course = self._course
+        if course is None or not course.skips_sleeps:
+            self._block(threading.Event(), seconds)
+        if course is not None:
+            course.sleep(seconds)
 
     def guest_stdio(self, fd: int, data: bytes) -> None:
         self._stdio = (self._stdio + data)[-MAX_STDIO_TAIL_BYTES:]

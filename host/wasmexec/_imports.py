@@ -15,6 +15,7 @@ from wasmtime import _bindings as bindings
 
 HOST_MODULE = "wasmexec"
 ALLOWED_WASI = frozenset({"clock_time_get", "clock_res_get", "random_get"})
+"""The engine's own, except in deterministic mode."""
 WASI_MODULE = "wasi_snapshot_preview1"
 REQUIRED_EXPORTS = {
     "_initialize": "() -> ()",
@@ -39,6 +40,9 @@ class HostSide(Protocol):
     def host_reply(self, pointer: int, capacity: int) -> int: ...
     def host_sleep(self, nanoseconds: int) -> int: ...
     def host_stdio(self, fd: int, pointer: int, length: int) -> int: ...
+    def host_random_get(self, pointer: int, length: int) -> int: ...
+    def host_clock_time_get(self, clock: int, precision: int, pointer: int) -> int: ...
+    def host_clock_res_get(self, clock: int, pointer: int) -> int: ...
     def host_tick(self) -> None: ...
 
 
@@ -92,6 +96,11 @@ _CALLBACKS = {
     "sleep": (_callback("sleep", ctypes.c_int64), "I"),
     "stdio": (_callback("stdio", _U32, _U32, _U32), "iii"),
 }
+_VIRTUAL_CALLBACKS = {
+    "random_get": (_callback("random_get", _U32, _U32), "ii"),
+    "clock_time_get": (_callback("clock_time_get", _U32, ctypes.c_int64, _U32), "iIi"),
+    "clock_res_get": (_callback("clock_res_get", _U32, _U32), "ii"),
+}
 ALLOWED_IMPORTS = frozenset(
     {(WASI_MODULE, name) for name in ALLOWED_WASI} | {(HOST_MODULE, name) for name in _CALLBACKS}
 )
@@ -100,13 +109,22 @@ ALLOWED_IMPORTS = frozenset(
 
 def link_host_functions(linker: wasmtime.Linker) -> None:
     """Define the module "wasmexec" in a linker."""
-    for name, (callback, signature) in _CALLBACKS.items():
+    _define(linker, HOST_MODULE, _CALLBACKS)
+
+
+def link_virtual_world(linker: wasmtime.Linker) -> None:
+    """Define clocks and randomness in a linker that has none: the host's instead of the engine's."""
+    _define(linker, WASI_MODULE, _VIRTUAL_CALLBACKS)
+
+
+def _define(linker: wasmtime.Linker, module: str, callbacks: dict[str, tuple[Any, str]]) -> None:
+    for name, (callback, signature) in callbacks.items():
         kinds = [wasmtime.ValType.i64() if letter == "I" else wasmtime.ValType.i32() for letter in signature]
         function_type = wasmtime.FuncType(kinds, [wasmtime.ValType.i32()])
         error = bindings.wasmtime_linker_define_func_unchecked(
             linker.ptr(),
-            HOST_MODULE.encode(),
-            len(HOST_MODULE),
+            module.encode(),
+            len(module),
             name.encode(),
             len(name),
             function_type.ptr(),

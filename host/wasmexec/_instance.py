@@ -16,10 +16,15 @@ from ._traps import GuestTrap
 
 if TYPE_CHECKING:
     from ._engine import GuestModule
+    from ._virtual import Virtual
 
 MAX_TABLE_ELEMENTS = 1_000_000
 MAX_REQUEST_BYTES = 64 * 1024 * 1024
 MAX_STDIO_BYTES = 4096
+_RANDOM_PIECE_BYTES = 64 * 1024
+_REALTIME, _MONOTONIC = 0, 1
+_BAD_DESCRIPTOR = 8
+_CLOCK_IDS = 4
 
 
 class StopGuest(Exception):
@@ -56,15 +61,16 @@ class Owner(Protocol):
 class Instance:
     """A guest that nobody has used before; close it after use, never give it to another execution.
 
-    Usable from any one thread at a time.
+    Usable from any one thread at a time. `virtual` replaces the system's clocks and randomness.
 
     Raises:
         GuestTrap: the instance could not be created (no memory, no address space).
     """
 
-    def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int) -> None:
+    def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int, virtual: Virtual | None = None) -> None:
         self.fault: BaseException | None = None
         self._owner = owner
+        self._virtual = virtual
         self._reply = b""
         self._pool = guest.memories
         try:
@@ -77,7 +83,11 @@ class Instance:
             store.set_limits(
                 memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
             )
-            store.set_wasi(wasmtime.WasiConfig())
+            if virtual is None:
+                pre = guest.pre
+                store.set_wasi(wasmtime.WasiConfig())
+            else:
+                pre = guest.virtual_pre
             watch(store)
             self._context = store._context()
             self._instance = bindings.wasmtime_instance_t()
@@ -86,7 +96,7 @@ class Instance:
             try:
                 with for_next_instance(memory):
                     error = bindings.wasmtime_instance_pre_instantiate(
-                        guest.pre.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
+                        pre.ptr(), self._context, ctypes.byref(self._instance), ctypes.byref(trap)
                     )
             finally:
                 running.instance = None
@@ -188,5 +198,40 @@ class Instance:
         self._owner.guest_stdio(fd, self.memory.read(pointer + length - taken, taken))
         return 0
 
+    def host_random_get(self, pointer: int, length: int) -> int:
+        assert self._virtual is not None
+        self.memory.check(pointer, length)
+        end = pointer + length
+        while pointer < end:
+            piece = self._virtual.random.take(min(end - pointer, _RANDOM_PIECE_BYTES))
+            self.memory.write(pointer, piece)
+            pointer += len(piece)
+            if pointer < end:
+                self._owner.guest_tick()
+        return 0
+
+    def host_clock_time_get(self, clock: int, precision: int, pointer: int) -> int:
+        assert self._virtual is not None
+        if clock not in (_REALTIME, _MONOTONIC):
+            return _other_clock(clock)
+        now = self._virtual.clock.ask()
+        if clock == _MONOTONIC:
+            now -= self._virtual.clock.start
+        self.memory.write(pointer, now.to_bytes(8, "little"))
+        return 0
+
+    def host_clock_res_get(self, clock: int, pointer: int) -> int:
+        if clock not in (_REALTIME, _MONOTONIC):
+            return _other_clock(clock)
+        self.memory.write(pointer, (1).to_bytes(8, "little"))
+        return 0
+
     def host_tick(self) -> None:
         self._owner.guest_tick()
+
+
+def _other_clock(clock: int) -> int:
+    """What the engine's own WASI does about the clocks that it does not have."""
+    if clock < _CLOCK_IDS:
+        return _BAD_DESCRIPTOR
+    raise BadFrame(f"there is no clock {clock}")

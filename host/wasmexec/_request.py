@@ -59,7 +59,7 @@ def run_request(
         if position > limits.input_bytes:
             raise InputError(f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,}")
     try:
-        stored = _dumps(checkpoint)
+        stored = dumps(checkpoint)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"checkpoint: {error}") from None
     head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
@@ -96,7 +96,7 @@ def _input_json(value: object, name: str) -> bytes:
             raise InputError(f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}") from None
         return data
     try:
-        return _dumps(value)
+        return dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{name} is not JSON: {error}") from None
 
@@ -118,12 +118,13 @@ def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, 
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
             raise ConfigError(f"local variable {name!r}: the name must be an identifier without leading `__`")
     try:
-        return _dumps(variables)
+        return dumps(variables)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"local variables: {error}") from None
 
 
-def _dumps(value: object) -> bytes:
+def dumps(value: object) -> bytes:
+    """JSON. Raises: TypeError, ValueError, RecursionError: the value has none."""
     try:
         return orjson.dumps(value)
     except TypeError as error:

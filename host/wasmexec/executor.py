@@ -28,6 +28,9 @@ from .status import Status
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from .determinism import Deterministic
+    from .recording import Recorder, Recording
+
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 256
 CLOSE_SECONDS = 10.0
@@ -49,6 +52,13 @@ class RunOptions(TypedDict, total=False):
     grants: Grants
     secrets: Mapping[str, str | Secret] | None
     on_log: Callable[[LogRecord], None] | None
+    determinism: Deterministic | None
+    recorder: Recorder | None
+    replay: Recording | None
+
+
+_COURSES = ("determinism", "recorder", "replay")
+"""Options with which an execution has another clock and other randomness than the system's."""
 
 
 class Executor:
@@ -95,6 +105,10 @@ class Executor:
                 statement has a placeholder only, which becomes the value in headers of requests to its hosts.
             on_log: called with each record as it happens, in order, on one thread of the executor; what it raises
                 becomes a warning of the result. Keep it short: the result waits for it.
+            determinism: the seed and the clock to run under; None: the system's.
+            recorder: takes a recording of the execution when it has ended; without `determinism` its seed is random
+                and its clock starts at the real time.
+            replay: a recording to repeat, without network and without waiting; `Result.replay` says what was different.
 
         A statement, input or schema that is refused gives a `Result` with status 400 or 307, like any other failure.
 
@@ -214,9 +228,10 @@ class Executor:
         extra_inputs = options.get("extra_inputs", ())
         if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
             raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
+        inputs = (options.get("input_data"), *extra_inputs)
         secrets = options.get("secrets") or {}
         placeholders = make_placeholders(secrets)
-        masker = None
+        masker = course = None
         try:
             image = self._image
             if limits.memory_bytes < image.memory_bytes:
@@ -227,23 +242,30 @@ class Executor:
             schema = Schema.prepare(options.get("output_schema"))
             request = _request.run_request(
                 statement,
-                inputs=(options.get("input_data"), *extra_inputs),
+                inputs=inputs,
                 checkpoint=options.get("checkpoint"),
                 local_variables=options.get("local_variables"),
                 secrets={**secrets, **{name: item.token for name, item in placeholders.items()}},
                 limits=limits,
             )
+            if secrets:
+                from ._masking import Masker
+
+                masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
+            if any(options.get(name) is not None for name in _COURSES):
+                from ._course import plan_course
+
+                course = plan_course(
+                    statement, options=options, request=request, inputs=inputs, limits=limits, masker=masker,
+                    image=image.stamp,
+                )  # fmt: skip
         except (ConfigError, StatementSyntaxError) as error:
             return Result(status=Status.CONFIG_REFUSED, error=error)
         except InputError as error:
             return Result(status=Status.INPUT_REFUSED, error=error)
-        if secrets:
-            from ._masking import Masker
-
-            masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
         if placeholders:
             grants = GrantsWithSecrets(http=grants.http, placeholders=tuple(placeholders.values()))
-        return self._shared.create(Order(request, limits, grants, schema, masker, on_log), on_done)
+        return self._shared.create(Order(request, limits, grants, schema, masker, on_log, course), on_done)
 
 
 class _Shared:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import WasmexecError
 from .status import Status
+
+if TYPE_CHECKING:
+    from .replay import ReplayReport
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
@@ -54,7 +57,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`."""
+    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`.
+
+    `replay` is there when it was the replay of a recording.
+    """
 
     status: Status
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -63,6 +69,7 @@ class Result:
     error: WasmexecError | None = None
     usage: Usage = field(default_factory=Usage)
     warnings: list[str] = field(default_factory=list)
+    replay: ReplayReport | None = None
 
     def raise_for_status(self) -> None:
         """Raise `error` if the execution failed, else do nothing."""
@@ -72,6 +79,7 @@ class Result:
     def as_dict(self) -> dict[str, object]:
         """The whole record as JSON-able values."""
         error = self.error
+        report = {} if self.replay is None else {"replay": self.replay.as_dict()}
         return {
             "status": int(self.status),
             "rows": self.rows,
@@ -82,6 +90,7 @@ class Result:
             else {"type": type(error).__name__, "message": error.message, **error.fields()},
             "usage": self.usage.as_dict(),
             "warnings": self.warnings,
+            **report,
         }
 
 

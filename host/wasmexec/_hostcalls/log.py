@@ -17,11 +17,16 @@ class LogCapability:
     """Collects records until a cap is reached; what does not fit is counted, never silently lost.
 
     A message that is too long for what is left of the byte cap is kept up to there and counted as dropped.
-    `deliver` gets every kept record at once and must not block. Messages count before masking.
+    `deliver` gets every kept record at once and must not block. Messages count before masking. `clock` gives seconds
+    since the epoch.
     """
 
     def __init__(
-        self, limits: Limits, mask: Callable[[str], str] | None, deliver: Callable[[LogRecord], None] | None
+        self,
+        limits: Limits,
+        mask: Callable[[str], str] | None,
+        deliver: Callable[[LogRecord], None] | None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.records: list[LogRecord] = []
         self.has_errors = False
@@ -30,6 +35,7 @@ class LogCapability:
         self._records_left = limits.log_records
         self._mask = mask
         self._deliver = deliver
+        self._clock = clock
 
     def append(self, level: int, message: memoryview) -> bool:
         """Take one message; False if it was dropped or cut, and everything after it will be.
@@ -61,7 +67,7 @@ class LogCapability:
             if not text:
                 return False
             text += f" … [cut: the message has {size:,} bytes]"
-        record = LogRecord(time.time(), LEVELS[level], text)
+        record = LogRecord(self._clock(), LEVELS[level], text)
         self.records.append(record)
         if self._deliver is not None:
             self._deliver(record)

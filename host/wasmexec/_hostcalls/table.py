@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
@@ -27,16 +27,26 @@ class Answer(NamedTuple):
     blob: bytes
 
 
+class Observer(Protocol):
+    """Hears, on the worker that runs the guest, of every call when it starts and when the guest is told its answer."""
+
+    def issued(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None: ...
+    def delivered(self, answers: Mapping[int, Answer]) -> None: ...
+
+
 class CallTable:
     """Calls that the guest has started and not yet heard of; `wake` is called on the loop thread after each answer.
 
     `submit`, `collect` and `call` belong to the worker that runs the guest.
     """
 
-    def __init__(self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None], observer: Observer | None = None
+    ) -> None:
         self._host_calls = host_calls
         self._loop = loop
         self._wake = wake
+        self._observer = observer
         self._lock = threading.Lock()
         self._open: set[int] = set()
         self._answers: dict[int, Answer] = {}
@@ -73,7 +83,7 @@ class CallTable:
                 self._open.discard(number)
                 self._answers.pop(number, None)
             if known:
-                self._loop.call(self._cancel, number)
+                self._give_up(number)
         for call in calls:
             op, args, blob = _parse_call(frame, call)
             number = args.pop("id", None)
@@ -88,12 +98,16 @@ class CallTable:
                 self._last_number = number
                 self._unfinished += 1
                 self._open.add(number)
-            self._loop.call(self._start, number, op, args, blob)
+            if self._observer is not None:
+                self._observer.issued(number, op, args, blob)
+            self._launch(number, op, args, blob)
 
     def collect(self) -> tuple[bytes, list[bytes]]:
         """Head and blobs of a resume frame with every answer that has come in."""
         with self._lock:
             answers, self._answers = self._answers, {}
+        if self._observer is not None and answers:
+            self._observer.delivered(answers)
         completions: list[dict[str, object]] = []
         blobs: list[bytes] = []
         position = 0
@@ -115,24 +129,44 @@ class CallTable:
         frame = parse_frame(request)
         op, args, blob = _parse_call(frame, frame.head)
         if not self._host_calls.knows(op):
-            return pack_frame(_failure("bad_request", f"there is no host call {op[:50]!r}"))
+            return pack_frame(failure("bad_request", f"there is no host call {op[:50]!r}"))
         # Numbers below zero are ours, so they never meet those of the guest.
         self._last_sync -= 1
         number = self._last_sync
-        done = threading.Event()
-        self._loop.call(self._start, number, op, args, blob, done)
-        try:
-            wait(done)
-        except BaseException:
-            self._loop.call(self._cancel, number)
-            raise
-        with self._lock:
-            answer = self._answers.pop(number)
+        if self._observer is not None:
+            self._observer.issued(number, op, args, blob)
+        answer = self._wait_for(number, op, args, blob, wait)
+        if self._observer is not None:
+            self._observer.delivered({number: answer})
         return pack_frame(_with_blob(answer, 0), answer.blob)
 
     def close(self) -> None:
         """Cancel what is under way and release connections, on the loop thread."""
         self._loop.call(self._close)
+
+    def _launch(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None:
+        self._loop.call(self._start, number, op, args, blob)
+
+    def _give_up(self, number: int) -> None:
+        self._loop.call(self._cancel, number)
+
+    def _wait_for(
+        self,
+        number: int,
+        op: str,
+        args: Mapping[str, object],
+        blob: bytes,
+        wait: Callable[[threading.Event], None],
+    ) -> Answer:
+        done = threading.Event()
+        self._loop.call(self._start, number, op, args, blob, done)
+        try:
+            wait(done)
+        except BaseException:
+            self._give_up(number)
+            raise
+        with self._lock:
+            return self._answers.pop(number)
 
     def _start(
         self, number: int, op: str, args: Mapping[str, object], blob: bytes, done: threading.Event | None = None
@@ -177,9 +211,9 @@ class CallTable:
             fields, body = await self._host_calls.perform(op, args, blob)
             answer = Answer({"ok": fields}, body)
         except HostCallError as error:
-            answer = Answer(_failure(error.code, error.message), b"")
+            answer = Answer(failure(error.code, error.message), b"")
         except Exception as error:  # a fault of ours must not reach the guest as text, nor leave it waiting for ever
-            answer = Answer(_failure("internal", f"the host call failed ({type(error).__name__})"), b"")
+            answer = Answer(failure("internal", f"the host call failed ({type(error).__name__})"), b"")
         with self._lock:
             if done is None:
                 if number not in self._open:
@@ -203,7 +237,7 @@ def _parse_call(frame: Frame, call: object) -> tuple[str, dict[str, object], byt
     return op, args, b"" if reference is None else bytes(blob_part(frame, reference))
 
 
-def _failure(code: str, message: str) -> dict[str, object]:
+def failure(code: str, message: str) -> dict[str, object]:
     return {"error": {"code": code, "message": message}}
 
 

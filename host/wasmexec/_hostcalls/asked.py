@@ -1,0 +1,114 @@
+"""What the guest asked for with http.open, as recordings and replays compare it: without secrets."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+MAX_URL_CHARACTERS = 65_536
+MAX_METHOD_CHARACTERS = 40
+MAX_UNPACKED_BYTES = 64 * 1024 * 1024
+_UNPACKED = {"gzip": 47, "x-gzip": 47, "deflate": 47}
+"""How zlib is told about a coding: 32 + 15 finds out the header by itself."""
+
+Mask = Callable[[str], str]
+Headers = tuple[tuple[str, str], ...]
+
+
+class Unmaskable(Exception):
+    """A body that may hide a secret where nobody can look for it; the text says why."""
+
+
+class Asked(NamedTuple):
+    """One request; `body` is what came along with it, and not all of it if `is_streamed`."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    is_streamed: bool
+
+    def without_secrets(self, mask: Mask | None) -> Asked:
+        """The same without secrets."""
+        if mask is None:
+            return self
+        headers = tuple((name, mask(value)) for name, value in self.headers)
+        return self._replace(url=mask(self.url), headers=headers, body=masked_bytes(mask, self.body))
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.url) + len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.headers)
+
+
+def asked(args: Mapping[str, object], blob: bytes) -> Asked:
+    """The request of an http.open, however wrong it may be."""
+    method, url, headers = args.get("method"), args.get("url"), args.get("headers")
+    pairs = [
+        (pair[0], pair[1])
+        for pair in (headers if isinstance(headers, list) else ())
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
+    ]
+    return Asked(
+        method[:MAX_METHOD_CHARACTERS].upper() if isinstance(method, str) else "",
+        url[:MAX_URL_CHARACTERS] if isinstance(url, str) else "",
+        tuple(pairs),
+        blob,
+        args.get("body") == "streamed",
+    )
+
+
+def masked(mask: Mask | None, text: str) -> str:
+    """Text without secrets."""
+    return text if mask is None else mask(text)
+
+
+def masked_bytes(mask: Mask | None, data: bytes) -> bytes:
+    """Bytes without secrets, as far as they are UTF-8."""
+    if mask is None or not data:
+        return data
+    text = data.decode("utf-8", "surrogateescape")
+    found = mask(text)
+    return data if found == text else found.encode("utf-8", "surrogateescape")
+
+
+def masked_response(mask: Mask | None, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """A response without secrets. One that is compressed and holds one comes out uncompressed.
+
+    Raises:
+        Unmaskable: it is compressed so that it cannot be searched.
+    """
+    if mask is None:
+        return headers, body
+    codings = [value.strip().lower() for name, value in headers if name.lower() == "content-encoding"]
+    coding = ", ".join(codings) or "identity"
+    clean = tuple((name, mask(value)) for name, value in headers)
+    if coding == "identity" or not body:
+        found = masked_bytes(mask, body)
+        return (clean, body) if found == body else (_with_length(clean, len(found)), found)
+    plain = _unpacked(coding, body)
+    found = masked_bytes(mask, plain)
+    if found == plain:
+        return clean, body
+    without = tuple(pair for pair in clean if pair[0].lower() != "content-encoding")
+    return _with_length(without, len(found)), found
+
+
+def _with_length(headers: Headers, length: int) -> Headers:
+    return tuple((name, str(length) if name.lower() == "content-length" else value) for name, value in headers)
+
+
+def _unpacked(coding: str, body: bytes) -> bytes:
+    if coding not in _UNPACKED:
+        raise Unmaskable(f"it is compressed as {coding[:50]!r}")
+    for bits in (_UNPACKED[coding], -15):
+        unpacker = zlib.decompressobj(bits)
+        try:
+            data = unpacker.decompress(body, MAX_UNPACKED_BYTES + 1)
+        except zlib.error:
+            continue
+        if len(data) > MAX_UNPACKED_BYTES:
+            raise Unmaskable(f"it has more than {MAX_UNPACKED_BYTES:,} bytes uncompressed")
+        return data
+    raise Unmaskable("it is not what its Content-Encoding says")

@@ -1,0 +1,249 @@
+"""What a replay found different from its recording."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+if TYPE_CHECKING:
+    from ._hostcalls.replay import Script
+    from .recording import HttpExchange, Recording
+    from .result import LogRecord, Result
+
+Kind = Literal["added", "missing", "changed"]
+
+MAX_ROW_DIFFERENCES = 1000
+MAX_ALIGNED_ROWS = 1000
+"""Rows that are compared as an edit of each other; beyond that each is compared with the one at its own place."""
+MAX_SHOWN_BYTES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDifference:
+    """A request that was not made as recorded.
+
+    "added" was not recorded and failed; "missing" was recorded and not made; "changed" differs from its counterpart in
+    `parts`: "url" or "body" (it failed) or only "headers" (it was answered all the same). `replayed` and `recorded` are
+    the numbers of the request, from 0, in its execution; the bodies are cut to 10,000 bytes.
+    """
+
+    kind: Kind
+    method: str
+    url: str
+    recorded_url: str = ""
+    replayed: int | None = None
+    recorded: int | None = None
+    parts: tuple[str, ...] = ()
+    body: bytes = b""
+    recorded_body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    recorded_headers: tuple[tuple[str, str], ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """The difference as JSON-able values, bodies as text."""
+        fields: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("body", "recorded_body"):
+            fields[name] = getattr(self, name).decode("utf-8", "replace")
+        return fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDifference:
+    """A row that is not as recorded: `replayed` and `recorded` are its places, from 0; None where there is none."""
+
+    kind: Kind
+    replayed: int | None = None
+    recorded: int | None = None
+    row: Any = None
+    recorded_row: Any = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The difference as JSON-able values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """How a replay went. What the recording does not say (one written by hand) is not compared and None.
+
+    `are_rows_identical` compares the rows as JSON byte for byte, `is_log_identical` levels, texts and times. At most
+    1,000 rows are listed; `row_difference_count` counts them all.
+    """
+
+    requests: tuple[RequestDifference, ...] = ()
+    rows: tuple[RowDifference, ...] = ()
+    row_difference_count: int = 0
+    are_rows_identical: bool | None = None
+    is_log_identical: bool | None = None
+    status: int = 0
+    recorded_status: int | None = None
+    recorded_error: Mapping[str, Any] | None = None
+    is_statement_changed: bool = False
+    is_image_changed: bool = False
+    incomplete: str = ""
+
+    @property
+    def is_identical(self) -> bool:
+        """The same requests, status, rows and log, as far as they were recorded."""
+        return (
+            not self.requests
+            and self.are_rows_identical is not False
+            and self.is_log_identical is not False
+            and self.recorded_status in (None, self.status)
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """The report as JSON-able values."""
+        fields: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        fields["is_identical"] = self.is_identical
+        fields["requests"] = [item.as_dict() for item in self.requests]
+        fields["rows"] = [item.as_dict() for item in self.rows]
+        return fields
+
+
+def rows_json(rows: Sequence[Any]) -> bytes:
+    """Rows as the bytes that recordings keep and replays are compared with."""
+    try:
+        return orjson.dumps(rows)
+    except TypeError:
+        # Integers beyond 64 bits.
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def log_sha256(records: Sequence[LogRecord]) -> str:
+    """The hash of a log: times, levels and messages."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(orjson.dumps([record.time, record.level, record.message]) + b"\n")
+    return digest.hexdigest()
+
+
+def make_report(recording: Recording, result: Result, script: Script, statement: str, image: str) -> ReplayReport:
+    """Compare a replay with its recording."""
+    are_identical = None
+    rows: list[RowDifference] = []
+    if recording.rows is not None:
+        are_identical = rows_json(result.rows) == recording.rows
+        if not are_identical:
+            rows = row_differences(json.loads(recording.rows), result.rows)
+    return ReplayReport(
+        requests=tuple(request_differences(recording.exchanges, script)),
+        rows=tuple(rows[:MAX_ROW_DIFFERENCES]),
+        row_difference_count=len(rows),
+        are_rows_identical=are_identical,
+        is_log_identical=log_sha256(result.logs) == recording.log_sha256 if recording.log_sha256 else None,
+        status=int(result.status),
+        recorded_status=recording.status,
+        recorded_error=recording.error,
+        is_statement_changed=bool(recording.statement) and recording.statement != statement,
+        is_image_changed=bool(recording.image) and recording.image != image,
+        incomplete=recording.incomplete,
+    )
+
+
+def row_differences(recorded: Sequence[Any], replayed: Sequence[Any]) -> list[RowDifference]:
+    """Where two lists of rows differ; inserted and removed rows do not make all that follow them different."""
+    before, after = [rows_json([row]) for row in recorded], [rows_json([row]) for row in replayed]
+    start = 0
+    while start < min(len(before), len(after)) and before[start] == after[start]:
+        start += 1
+    tail = 0
+    while tail < min(len(before), len(after)) - start and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    middle_before, middle_after = before[start : len(before) - tail], after[start : len(after) - tail]
+    if max(len(middle_before), len(middle_after)) <= MAX_ALIGNED_ROWS:
+        matcher = difflib.SequenceMatcher(None, middle_before, middle_after, autojunk=False)
+        blocks = [item[1:] for item in matcher.get_opcodes() if item[0] != "equal"]
+    else:
+        blocks = [(0, len(middle_before), 0, len(middle_after))]
+    found: list[RowDifference] = []
+    for first, last, new_first, new_last in blocks:
+        for offset in range(max(last - first, new_last - new_first)):
+            old = start + first + offset if first + offset < last else None
+            new = start + new_first + offset if new_first + offset < new_last else None
+            if old is not None and new is not None and before[old] == after[new]:
+                continue
+            found.append(
+                RowDifference(
+                    kind="added" if old is None else "missing" if new is None else "changed",
+                    replayed=new,
+                    recorded=old,
+                    row=None if new is None else replayed[new],
+                    recorded_row=None if old is None else recorded[old],
+                )
+            )
+    return found
+
+
+def request_differences(exchanges: Sequence[HttpExchange], script: Script) -> list[RequestDifference]:
+    """Requests that were added, changed, or not made, in the order of the replay, the missing ones last."""
+    made = {request.recorded for request in script.requests if request.recorded is not None}
+    unused = [index for index in range(len(exchanges)) if index not in made]
+    found: list[RequestDifference] = []
+    for number, (wanted, answered_by) in enumerate(script.requests):
+        body = script.body(number)
+        index = _counterpart(exchanges, unused, wanted.method, wanted.url) if answered_by is None else answered_by
+        if index is None:
+            found.append(_difference("added", exchanges, number, None, wanted, body))
+            continue
+        if answered_by is None:
+            unused.remove(index)
+        difference = _difference("changed", exchanges, number, index, wanted, body)
+        if difference.parts:
+            found.append(difference)
+    return found + [_missing(exchanges[index], index) for index in unused]
+
+
+def _counterpart(exchanges: Sequence[HttpExchange], unused: Sequence[int], method: str, url: str) -> int | None:
+    """The recorded request that a new one most likely was: the same URL, else the same up to its query."""
+    for cut in (False, True):
+        for index in unused:
+            other = exchanges[index].url
+            same = other.partition("?")[0] == url.partition("?")[0] if cut else other == url
+            if exchanges[index].method == method and same:
+                return index
+    return None
+
+
+def _difference(
+    kind: Kind, exchanges: Sequence[HttpExchange], number: int, index: int | None, wanted: Any, body: bytes
+) -> RequestDifference:
+    old = None if index is None else exchanges[index]
+    parts: list[str] = []
+    if old is not None:
+        parts += ["url"] * (old.url != wanted.url)
+        parts += ["body"] * (old.request_body != body)
+        # An exchange written by hand need not list the headers of its request.
+        if old.request_headers or old.extra:
+            parts += ["headers"] * (sorted(old.request_headers) != sorted(wanted.headers))
+    return RequestDifference(
+        kind=kind,
+        method=wanted.method,
+        url=wanted.url,
+        recorded_url="" if old is None else old.url,
+        replayed=number,
+        recorded=index,
+        parts=tuple(parts),
+        body=body[:MAX_SHOWN_BYTES],
+        recorded_body=b"" if old is None else old.request_body[:MAX_SHOWN_BYTES],
+        headers=wanted.headers,
+        recorded_headers=() if old is None else old.request_headers,
+    )
+
+
+def _missing(exchange: HttpExchange, index: int) -> RequestDifference:
+    return RequestDifference(
+        kind="missing",
+        method=exchange.method,
+        url=exchange.url,
+        recorded_url=exchange.url,
+        recorded=index,
+        recorded_body=exchange.request_body[:MAX_SHOWN_BYTES],
+        recorded_headers=exchange.request_headers,
+    )
