@@ -264,7 +264,9 @@ class Executor:
         except InputError as error:
             return Result(status=Status.INPUT_REFUSED, error=error)
         if placeholders:
-            grants = GrantsWithSecrets(http=grants.http, placeholders=tuple(placeholders.values()))
+            grants = GrantsWithSecrets(
+                http=grants.http, recorded=grants.recorded, placeholders=tuple(placeholders.values())
+            )
         return self._shared.create(Order(request, limits, grants, schema, masker, on_log, course), on_done)
 
 

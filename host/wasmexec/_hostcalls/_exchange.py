@@ -13,9 +13,8 @@ from ._pressure import before_read
 if TYPE_CHECKING:
     import httpcore
 
-    from .recorded import RecordedNetwork
-
     from ._secrets import BoundSecrets
+    from .recorded import RecordedNetwork
 
 Reply: TypeAlias = "tuple[dict[str, object], bytes]"
 
