@@ -40,7 +40,9 @@ _CORE = (
 )  # fmt: skip
 IMAGES: dict[str, tuple[str, ...]] = {
     "core": _CORE,
-    "full": (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas"),
+    "full": (
+        *_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas", "matplotlib",
+    ),  # fmt: skip
 }
 NAMES = tuple(IMAGES)
 _OLD_OUTPUTS_KEPT = 2
