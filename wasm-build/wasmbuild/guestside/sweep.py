@@ -44,6 +44,9 @@ ARGUMENTS: tuple[tuple[tuple[Any, ...], dict[str, Any]], ...] = (
 MAKING: tuple[tuple[Any, ...], ...] = (
     (), (0,), ("x",), (b"x",), ([],), ({},), (None,), (len,), (int, "x"), ("i",), (len, []), (0, 0), (2020, 1, 1),
 )  # fmt: skip
+of = importlib.import_module
+_TRIANGLES = "of('matplotlib.tri').Triangulation([0, 1, 1, 0], [0, 0, 1, 1]).get_cpp_triangulation()"
+_RENDERER = "of('matplotlib.backends._backend_agg').RendererAgg(8, 8, 72)"
 # Instances of types that no plain call makes, by the module they belong to.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "builtins": (
@@ -55,6 +58,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "type('m', (), {'f': lambda self: 0})().f", "make_coroutine()", "make_async_generator()",
         "make_async_generator().asend(None)", "make_traceback()", "types.coroutine(lambda: (yield))", "'x'.__iter__()",
         "{1: 2}.keys()", "{1: 2}.items()", "{1: 2}.values()", "reversed([1])", "reversed({1: 2})", "iter(int, 1)",
+        # Pillow's types say of themselves that they are builtins.
+        "of('PIL.Image').new('RGB', (4, 4)).im", "of('PIL.Image').new('P', (4, 4)).im",
+        "of('PIL.Image').new('RGB', (4, 4)).im.pixel_access(False)", "of('PIL._imaging').outline()",
+        "of('PIL._imaging').path([0, 0, 1, 1])", "of('PIL.Image')._getdecoder('RGB', 'raw', ('RGB',), ())",
+        "of('PIL.Image')._getencoder('RGB', 'zip', ('RGB', 6, 9, -1, b''), ())",
+        "of('PIL.ImageDraw').Draw(of('PIL.Image').new('RGB', (4, 4))).draw",
+        "of('PIL.ImageFont').truetype(of('matplotlib.font_manager').findfont('serif'), 12).font",
     ),
     "_ssl": (
         "__import__('ssl').create_default_context()", "__import__('ssl').MemoryBIO()",
@@ -100,6 +110,25 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "__import__('pandas').DataFrame({'a': [1], 'b': ['x']})._mgr",
         "__import__('pandas').DataFrame({'a': [1]})._mgr.blocks[0]",
         "__import__('pandas').DataFrame({'a': [1]})._mgr.blocks[0].mgr_locs",
+    ),
+    "matplotlib.ft2font": (
+        "of('matplotlib.ft2font').FT2Font(of('matplotlib.font_manager').findfont('serif'))",
+        "of('matplotlib.ft2font').FT2Font(of('matplotlib.font_manager').findfont('serif')).load_char(65)",
+    ),
+    "matplotlib.backends._backend_agg": (
+        f"{_RENDERER}", f"{_RENDERER}.copy_from_bbox(of('matplotlib.transforms').Bbox.unit())",
+    ),
+    "matplotlib._tri": (
+        f"{_TRIANGLES}", f"of('matplotlib._tri').TriContourGenerator({_TRIANGLES}, [0.0, 1, 2, 3])",
+        f"of('matplotlib._tri').TrapezoidMapTriFinder({_TRIANGLES})",
+    ),
+    "contourpy._contourpy": tuple(
+        f"of('contourpy').contour_generator(z=[[0.0, 1], [1, 2]], name='{name}')"
+        for name in ("mpl2005", "mpl2014", "serial", "threaded")
+    ),
+    "kiwisolver": (
+        "of('kiwisolver').Variable('x')", "of('kiwisolver').Variable('x') * 2", "of('kiwisolver').Variable('x') + 1",
+        "of('kiwisolver').Variable('x') >= 1", "of('kiwisolver').Solver()", "of('kiwisolver').strength",
     ),
 }  # fmt: skip
 _HEAP_TYPE = 1 << 9

@@ -1,0 +1,104 @@
+"""A gallery of plots, drawn in the guest and by native CPython with the same versions; the pictures must be alike.
+
+Both sets, and a picture of each difference, are kept in build/gallery for people to look at. The one thing that is not
+of the same version is freetype: the published wheel of matplotlib has 2.6.1 inside, the guest 2.12.1, and the two hint
+letters differently. Without letters the pictures are therefore compared again, much more strictly.
+"""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wasmexec
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NATIVE_PYTHON = ROOT / ".venv-native" / "bin" / "python"
+SAVED = ROOT / "build" / "gallery"
+
+HIDE_TEXT = """
+from matplotlib.text import Text
+for text in plt.gcf().findobj(Text):
+    text.set_visible(False)
+"""
+ENDINGS = {"whole": "", "no letters": HIDE_TEXT}
+WRITE = """
+import io
+buffer = io.BytesIO()
+plt.savefig(buffer, format="png")
+plt.close("all")
+return [{"png": buffer.getvalue()}]
+"""
+
+FIGURES = {
+    title.strip(): statement
+    for part in (HERE / "figures.py").read_text("utf-8").split("# === ")[1:]
+    for title, _, statement in [part.partition("\n")]
+}
+JOBS = {
+    f"{name}, {ending}": f"import matplotlib.pyplot as plt\n{statement}{text}{WRITE}"
+    for ending, text in ENDINGS.items()
+    for name, statement in FIGURES.items()
+}
+
+
+def _native_rows(folder: Path) -> list[dict[str, Any]]:
+    assert NATIVE_PYTHON.exists(), "make native-env builds it"
+    runner = ROOT / "tests" / "differential" / "native_runner.py"
+    environment = {**os.environ, "MPLBACKEND": "agg", "MPLCONFIGDIR": str(folder)}
+    answer = subprocess.run(
+        [NATIVE_PYTHON, "-I", runner],
+        input=json.dumps(list(JOBS.values())),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        env=environment,
+    )
+    rows: list[dict[str, Any]] = json.loads(answer.stdout)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def compared(executor: wasmexec.Executor, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """How far guest and native pictures lie apart, by job (see compare.py)."""
+    folders = [SAVED / name for name in ("guest", "native", "difference")]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for (name, statement), native in zip(JOBS.items(), _native_rows(tmp_path_factory.mktemp("mpl")), strict=True):
+        assert "rows" in native, (name, native)
+        result = executor.run(statement)
+        assert result.error is None, (name, result.error)
+        for folder, rows in zip(folders, (result.rows, native["rows"]), strict=False):
+            (folder / f"{name}.png").write_bytes(base64.b64decode(rows[0]["png"]))
+    answer = subprocess.run(
+        [NATIVE_PYTHON, "-I", HERE / "compare.py", *folders], capture_output=True, text=True, check=True, timeout=300
+    )
+    found: dict[str, dict[str, Any]] = json.loads(answer.stdout)
+    return found
+
+
+def test_the_gallery_has_at_least_twelve_kinds() -> None:
+    assert len(FIGURES) >= 12
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_guest_and_native_draw_the_same_figure(name: str, compared: dict[str, dict[str, Any]]) -> None:
+    found = compared[f"{name}, whole"]
+    assert found["size"] == found["native_size"]
+    assert found["drawn"] > 0.01
+    print(found)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_without_letters_the_pictures_are_the_same(name: str, compared: dict[str, dict[str, Any]]) -> None:
+    found = compared[f"{name}, no letters"]
+    assert found["size"] == found["native_size"]
+    print(found)

@@ -1,0 +1,239 @@
+"""Figures in a statement: what is drawn, where it may go, what is said when it cannot, and that nothing is left."""
+
+import base64
+import struct
+
+import pytest
+
+import wasmexec
+
+PNG = """
+import io
+import matplotlib.pyplot as plt
+def png():
+    buffer = io.BytesIO()
+    plt.savefig(buffer, format="png")
+    return buffer.getvalue()
+"""
+
+
+def rows_of(executor: wasmexec.Executor, statement: str) -> list[dict[str, object]]:
+    result = executor.run(statement)
+    result.raise_for_status()
+    return result.rows
+
+
+def warnings_of(result: wasmexec.Result) -> list[str]:
+    return [record.message for record in result.logs if record.level == "warn"]
+
+
+def test_a_figure_comes_out_as_base64_of_a_png(executor: wasmexec.Executor) -> None:
+    (row,) = rows_of(executor, PNG + "plt.plot([1, 2, 3])\nreturn [{'plot': png()}]")
+    data = base64.b64decode(str(row["plot"]), validate=True)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert data.endswith(b"IEND\xaeB`\x82")
+    assert struct.unpack(">II", data[16:24]) == (640, 480)
+    columns = [{"name": "plot", "type": "base64"}]
+    executor.run(PNG + "plt.plot([1, 2, 3])\nreturn [{'plot': png()}]", output_schema=columns).raise_for_status()
+
+
+def test_lines_text_and_images_are_really_drawn(executor: wasmexec.Executor) -> None:
+    statement = """
+import matplotlib.pyplot as plt
+import numpy as np
+def dark(draw):
+    figure = plt.figure()
+    draw(figure)
+    figure.canvas.draw()
+    return int((np.asarray(figure.canvas.buffer_rgba())[..., :3].min(axis=2) < 128).sum())
+return [{
+    "nothing": dark(lambda figure: None),
+    "text": dark(lambda figure: figure.text(0.1, 0.5, "Hello", fontsize=40)),
+    "serif": dark(lambda figure: figure.text(0.1, 0.5, "Hello", fontsize=40, family="serif")),
+    "formula": dark(lambda figure: figure.text(0.1, 0.5, r"$\\\\frac{1}{2}$", fontsize=40)),
+    "line": dark(lambda figure: figure.subplots().axis("off") and figure.axes[0].plot([0, 1], "k")),
+    "image": dark(lambda figure: figure.figimage(np.zeros((20, 30)), cmap="gray")),
+}]
+"""
+    (row,) = rows_of(executor, statement.replace("\\\\", "\\"))
+    assert row["nothing"] == 0
+    assert row["image"] == 600
+    for kind in ("text", "serif", "formula", "line"):
+        count = row[kind]
+        assert isinstance(count, int)
+        assert count > 300, kind
+    assert row["text"] != row["serif"]
+
+
+def test_svg_and_pdf_and_jpeg_are_written(executor: wasmexec.Executor) -> None:
+    statement = """
+import io
+import matplotlib.pyplot as plt
+plt.rcParams["svg.fonttype"] = "none"
+plt.plot([1, 2])
+plt.title("A title & more")
+rows = []
+for kind in ("svg", "pdf", "jpeg", "eps"):
+    buffer = io.BytesIO()
+    plt.savefig(buffer, format=kind)
+    data = buffer.getvalue()
+    rows.append({"kind": kind, "start": data[:4].hex(), "title": b"A title &amp; more" in data})
+return rows
+"""
+    assert rows_of(executor, statement) == [
+        {"kind": "svg", "start": b"<?xm".hex(), "title": True},
+        {"kind": "pdf", "start": b"%PDF".hex(), "title": False},
+        {"kind": "jpeg", "start": "ffd8ffe0", "title": False},
+        {"kind": "eps", "start": b"%!PS".hex(), "title": False},
+    ]
+
+
+def test_a_figure_can_be_saved_to_tmp_and_nowhere_else(executor: wasmexec.Executor) -> None:
+    statement = """
+import matplotlib.pyplot as plt
+plt.plot([1, 2])
+plt.savefig("/tmp/figure.png")
+with open("/tmp/figure.png", "rb") as file:
+    start = file.read(4)
+try:
+    plt.savefig("/lib/figure.png")
+except OSError as error:
+    return [{"start": start[1:].decode(), "pixels": plt.imread("/tmp/figure.png").shape, "error": error.strerror}]
+"""
+    expected = {"start": "PNG", "pixels": [480, 640, 4], "error": "Read-only file system"}
+    assert rows_of(executor, statement) == [expected]
+
+
+def test_pandas_draws_frames_and_series(executor: wasmexec.Executor) -> None:
+    statement = """
+import matplotlib.pyplot as plt
+import pandas as pd
+df = pd.DataFrame({"a": [1, 3, 2], "b": [2, 1, 4]}, index=pd.date_range("2024-01-01", periods=3))
+axes = df.plot(title="frame")
+plt.savefig("/tmp/a.png")
+labels = [text.get_text() for text in axes.get_legend().get_texts()]
+bars = len(df.plot.bar(stacked=True).patches)
+counts = df["a"].plot.hist(bins=3, ax=plt.figure().subplots())
+return [{"labels": labels, "bars": bars, "limits": list(axes.get_ylim()), "boxes": len(counts.patches)}]
+"""
+    assert rows_of(executor, statement) == [{"labels": ["a", "b"], "bars": 6, "limits": [0.85, 4.15], "boxes": 3}]
+
+
+def test_dates_label_the_axis(executor: wasmexec.Executor) -> None:
+    statement = """
+import datetime
+import matplotlib.pyplot as plt
+from matplotlib import dates
+figure, axes = plt.subplots()
+axes.plot([datetime.date(2024, month, 1) for month in range(1, 7)], range(6))
+axes.xaxis.set_major_locator(dates.MonthLocator())
+axes.xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
+figure.canvas.draw()
+return [{"label": label.get_text()} for label in axes.get_xticklabels()]
+"""
+    labels = ["01 Jan", "01 Feb", "01 Mar", "01 Apr", "01 May", "01 Jun"]
+    assert rows_of(executor, statement) == [{"label": label} for label in labels]
+
+
+def test_contours_and_triangles_take_indices_of_any_width(executor: wasmexec.Executor) -> None:
+    statement = """
+import matplotlib.pyplot as plt
+import numpy as np
+z = np.add.outer(np.arange(30.0), np.arange(20.0))
+figure, axes = plt.subplots()
+rows = [{"case": "contour", "value": [len(path.vertices) for path in axes.contour(z, levels=[10.5]).get_paths()]}]
+x, y = np.array([0.0, 1, 1, 0]), np.array([0.0, 0, 1, 1])
+for kind in ("int32", "int64", "uint8"):
+    triangles = np.array([[0, 1, 2], [0, 2, 3]], kind)
+    found = axes.tricontour(x, y, triangles, [0.0, 1, 2, 3], levels=[1.5]).get_paths()
+    rows.append({"case": kind, "value": [len(path.vertices) for path in found]})
+counts, edges, patches = axes.hist(np.array([1, 2, 2, 3]), bins=3)
+rows.append({"case": "hist", "value": counts.tolist()})
+return rows
+"""
+    assert rows_of(executor, statement) == [
+        {"case": "contour", "value": [21]},
+        {"case": "int32", "value": [3]},
+        {"case": "int64", "value": [3]},
+        {"case": "uint8", "value": [3]},
+        {"case": "hist", "value": [1.0, 2.0, 1.0]},
+    ]
+
+
+def test_show_says_that_there_is_no_display_and_what_to_do(executor: wasmexec.Executor) -> None:
+    result = executor.run("import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\nreturn [{'a': 1}]")
+    assert result.rows == [{"a": 1}]
+    (message,) = warnings_of(result)
+    assert message == (
+        "UserWarning: there is no display here, so FigureCanvasAgg cannot show the figure; write it with savefig, for "
+        "example buffer = io.BytesIO(); plt.savefig(buffer, format='png') (line 3)"
+    )
+
+
+def test_a_font_that_is_not_there_is_named_and_replaced(executor: wasmexec.Executor) -> None:
+    statement = PNG + "plt.title('x', family='Comic Neue')\nreturn [{'drawn': len(png()) > 1000}]"
+    result = executor.run(statement)
+    assert result.rows == [{"drawn": True}]
+    assert warnings_of(result)[0] == "findfont: Font family 'Comic Neue' not found."
+    strict = """
+from matplotlib import font_manager
+return [{"path": font_manager.findfont("Comic Neue", fallback_to_default=False)}]
+"""
+    failed = executor.run(strict)
+    assert int(failed.status) == 300
+    assert "Failed to find font Comic Neue" in str(failed.error)
+
+
+def test_a_letter_that_no_font_has_is_named(executor: wasmexec.Executor) -> None:
+    result = executor.run(PNG + "plt.title('\\u4e00')\npng()\nreturn [{'a': 1}]")
+    assert warnings_of(result)[0].startswith(
+        "UserWarning: Glyph 19968 (\\N{CJK UNIFIED IDEOGRAPH-4E00}) missing from current font."
+    )
+
+
+def test_an_unknown_format_lists_the_known_ones(executor: wasmexec.Executor) -> None:
+    result = executor.run("import matplotlib.pyplot as plt\nplt.savefig('/tmp/a.docx')\nreturn []")
+    assert "Format 'docx' is not supported (supported formats: eps, jpeg, jpg, pdf, pgf, png" in str(result.error)
+
+
+@pytest.mark.parametrize("pixels", [33_000, 40_000, 65_000])
+def test_a_figure_larger_than_memory_is_a_memory_error(executor: wasmexec.Executor, pixels: int) -> None:
+    statement = (
+        f"import matplotlib.pyplot as plt\nplt.figure(figsize=({pixels}, {pixels}), dpi=1).canvas.draw()\nreturn []"
+    )
+    result = executor.run(statement)
+    assert int(result.status) == 300
+    assert str(result.error).startswith("MemoryError")
+    assert rows_of(executor, "return [{'a': 1}]") == [{"a": 1}]
+
+
+FRESH = """
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib import dates, units
+import pandas as pd
+dates.set_epoch("2000-01-01")
+changed = [name for name, value in plt.rcParams.items() if name != "backend" and value != plt.rcParamsDefault[name]]
+kinds = sorted({type(converter).__module__ for converter in units.registry.values()})
+return [{"figures": plt.get_fignums(), "changed": changed, "converters": kinds, "backend": matplotlib.get_backend()}]
+"""
+
+
+def test_a_statement_finds_pyplot_as_after_its_import(executor: wasmexec.Executor) -> None:
+    fresh = {"figures": [], "changed": [], "converters": [], "backend": "agg"}
+    fresh["converters"] = ["matplotlib.category", "matplotlib.dates", "matplotlib.units"]
+    assert rows_of(executor, FRESH) == [fresh]
+    executor.run("import matplotlib.pyplot as plt\nplt.rcParams['lines.linewidth'] = 9\nplt.figure(7)\nreturn []")
+    assert rows_of(executor, FRESH) == [fresh]
+
+
+def test_the_gate_permits_what_the_contract_lists(executor: wasmexec.Executor) -> None:
+    statement = """
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib import colors, dates, patches, ticker
+return [{"version": matplotlib.__version__, "colour": colors.to_hex("tab:blue")}]
+"""
+    assert rows_of(executor, statement) == [{"version": "3.8.2", "colour": "#1f77b4"}]
+    refused = executor.run("import matplotlib.dates\nreturn []")
+    assert "import of 'matplotlib.dates' is not allowed" in str(refused.error)
