@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import cases
+from tests.bench import cases, packages
 from tests.bench.context import Context
 from tests.bench.measure import Line, NativeWorker
 
 import wasmexec
 
+ALL = cases.ALL | packages.ALL
 _HEAD = ("what", "guest", "p99", "native", "ratio", "target", "")
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     """Measure, print, and with --check exit with 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="fewer samples: a minute instead of several")
-    parser.add_argument("--only", action="append", choices=tuple(cases.ALL), help="only these cases (repeatable)")
+    parser.add_argument("--only", action="append", choices=tuple(ALL), help="only these cases (repeatable)")
     parser.add_argument("--image", help="guest image (name or manifest file)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
@@ -39,7 +40,7 @@ def main() -> int:
         facts = machine(executor)
         print("\n".join(f"{name}: {value}" for name, value in facts.items()))
         print(_row(_HEAD))
-        for found in _measure(Context(executor, native, options.quick), options.only or tuple(cases.ALL)):
+        for found in _measure(Context(executor, native, options.quick), options.only or tuple(ALL)):
             lines.append(found)
             print(_row(_cells(found)), flush=True)
     missed = [found.name.strip() for found in lines if found.met is False]
@@ -67,7 +68,7 @@ def machine(executor: wasmexec.Executor) -> dict[str, str]:
 
 def _measure(context: Context, names: tuple[str, ...] | list[str]) -> Iterator[Line]:
     for name in names:
-        yield from cases.ALL[name](context)
+        yield from ALL[name](context)
 
 
 def _cells(found: Line) -> tuple[str, ...]:

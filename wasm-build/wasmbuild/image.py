@@ -38,12 +38,8 @@ _CORE = (
     "runtime", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz", "python-dateutil",
     "tzdata", "lzma", "openai",
 )  # fmt: skip
-IMAGES: dict[str, tuple[str, ...]] = {
-    "core": _CORE,
-    "full": (
-        *_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas", "matplotlib",
-    ),  # fmt: skip
-}
+_FULL = (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas", "matplotlib")
+IMAGES: dict[str, tuple[str, ...]] = {"core": _CORE, "full": _FULL}
 NAMES = tuple(IMAGES)
 _OLD_OUTPUTS_KEPT = 2
 
