@@ -171,7 +171,7 @@ def use_write_ahead_log(database: Database) -> None:
 def _postgres(url: URL, busy_timeout_seconds: float) -> Engine:
     milliseconds = max(1, round(busy_timeout_seconds * 1000))
     # A client whose machine vanished in the middle must not hold its locks for hours.
-    ours = f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={_IDLE_MILLISECONDS} -c timezone=UTC"
+    ours = f"-c lock_timeout={milliseconds} -c idle_in_transaction_session_timeout={_IDLE_MILLISECONDS}"
     query = {"connect_timeout": "10", **url.query, "options": f"{url.query.get('options', '')} {ours}".strip()}
     try:
         return create_engine(
