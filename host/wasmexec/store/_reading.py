@@ -103,20 +103,22 @@ class StoredRuns:
 
         Raises:
             RunNotFoundError; RunStateError: it is not finished.
+            StoreError: damaged, or deleted meanwhile.
         """
         record = self.get_run(run_id)
         if record.state != "finished":
             raise RunStateError(run_id, record.state, "finished")
-        return self._output(run_id)
+        return self._output(run_id, record.output_rows)
 
-    def _output(self, run_id: int) -> Iterator[OutputRow]:
+    def _output(self, run_id: int, left: int) -> Iterator[OutputRow]:
         after = 0
-        while True:
+        while left > 0:
             with self._database.read() as connection:
                 found = _output.read_chunk(connection, run_id, after)
             if found is None:
-                return
+                raise StoreError(f"{left:,} output rows of run {run_id} are missing; was it deleted meanwhile?")
             after, rows = found
+            left -= len(rows)
             yield from rows
 
     def checkpoint(self, step: str) -> Checkpoint:
@@ -140,15 +142,20 @@ class StoredRuns:
         self, run_id: int, *, kinds: Collection[str] = (), execution: int | None = None
     ) -> Iterator[RecordedPart]:
         """The parts in the order they were recorded, one at a time in memory. Raises: RecordingNotFoundError."""
-        self.recording(run_id)
-        return self._parts(run_id, kinds, execution)
+        recording = self.recording(run_id)
+        expected = recording.parts if recording.is_complete and not kinds and execution is None else 0
+        return self._parts(run_id, kinds, execution, expected)
 
-    def _parts(self, run_id: int, kinds: Collection[str], execution: int | None) -> Iterator[RecordedPart]:
+    def _parts(
+        self, run_id: int, kinds: Collection[str], execution: int | None, expected: int
+    ) -> Iterator[RecordedPart]:
         after = 0
         while True:
             with self._database.read() as connection:
                 part = _recordings.next_part(connection, run_id, after, kinds, execution)
             if part is None:
+                if after < expected:
+                    raise StoreError(f"the recording of run {run_id} ends after part {after} of {expected}")
                 return
             after = part.seq
             yield part
