@@ -53,7 +53,18 @@ try:
 except openai.error.OpenAIError as error:
     return [{"error": str(error), "text": answer.choices[0].message.content}]
 """
-_STATEMENTS = {"httpx": _HTTPX, "openai": _OPENAI}
+_URLLIB = """
+import warnings
+request = warnings.sys.modules["importlib"].import_module("urllib.request")
+for path in ("/json", "/chunks"):
+    with request.urlopen("http://warmup.invalid/v1" + path) as answer:
+        text = answer.read()
+try:
+    request.urlopen("https://warmup.invalid/v1/missing")
+except OSError as error:
+    return [{"error": str(error)}]
+"""
+_STATEMENTS = {"urllib": _URLLIB, "httpx": _HTTPX, "openai": _OPENAI}
 
 _MESSAGE = {"role": "assistant", "content": "hello"}
 _CHOICE = {"index": 0, "message": _MESSAGE, "delta": _MESSAGE, "finish_reason": "stop"}
