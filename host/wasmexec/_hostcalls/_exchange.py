@@ -128,7 +128,8 @@ class Exchange:
             raise HostCallError("protocol", f"the response has more than {MAX_HEADER_BYTES:,} bytes of headers")
         headers, reason = response.headers, response.extensions.get("reason_phrase", b"")
         if self._secrets is not None:
-            self._secrets.check_response(self.request.target, headers)
+            if body_length(self.request.method, response) != 0:
+                self._secrets.check_response(self.request.target, headers)
             hide = self._secrets.hide
             headers, reason = [(hide(name), hide(value)) for name, value in headers], hide(reason)
         self._head = {
