@@ -124,9 +124,10 @@ def _groups(suite: Suite, source: Path) -> Iterator[list[Path]]:
     size = 0
     for file in suite.files(source):
         bytes_here = (source / suite.root / file).stat().st_size
-        if group and (size + bytes_here > suite.shard_bytes or file.parts[:3] != group[0].parts[:3] != ()):
-            far = file.parts[: suite.group_depth] != group[0].parts[: suite.group_depth]
-            if size + bytes_here > suite.shard_bytes or (far and file.parent != group[0].parent):
+        if group:
+            depth = suite.group_depth
+            is_near = file.parent == group[0].parent or file.parts[:depth] == group[0].parts[:depth]
+            if size + bytes_here > suite.shard_bytes or not is_near:
                 yield group
                 group, size = [], 0
         group.append(file)
