@@ -80,3 +80,25 @@ def test_a_recorded_failure_is_the_exception_of_the_client(tmp_path: Path, execu
     url = "https://api.example.com/"
     error, _ = run(tmp_path, executor, GET.format(url=url), RecordedAnswer(method="GET", url=url, error="read_timeout"))
     assert str(error).startswith("httpx.ReadTimeout: ")
+
+
+def test_a_secret_bound_to_hosts_is_a_placeholder_in_the_statement_and_the_value_on_the_wire(
+    tmp_path: Path, executor: wasmexec.Executor
+) -> None:
+    statement = """
+    import httpx
+    answer = httpx.get("https://api.example.com/", headers={"X-Key": LocalVariable.Key})
+    log.info(LocalVariable.Key == "value-0815")
+    return [{"id": answer.status_code}]
+    """
+    step = make_step(
+        tmp_path, statement, processing="bulk", grants="{http: [api.example.com]}",
+        secrets="{Key: {env: NOT_READ, hosts: [api.example.com]}}",
+    )  # fmt: skip
+    url = "https://api.example.com/"
+    recorded = RecordedHttp([RecordedAnswer(method="GET", url=url, request_headers={"X-Key": "value-0815"})])
+    result = step.run(executor=executor, recorded_http=recorded, secrets={"Key": "value-0815"})
+    assert (result.rows, result.error) == ([{"id": 200}], None)
+    assert [item.record.message for item in result.logs] == ["False"]
+    short = step.run(executor=executor, secrets={"Key": "abc"})
+    assert (short.status, "must have 8 to 4,096 characters" in str(short.error)) == (400, True)

@@ -420,10 +420,13 @@ def test_long_inputs_run_in_worker_processes_with_the_same_outcome(
         raise KeyError(LocalVariable.Token)
     if number % 100 == 0:
         log.warn(number)
-    return [{"id": number, "big": 2**70 + number + len(INPUT_DATA2)}]
+    return [{"id": number, "big": 2**70 + number + len(INPUT_DATA2) + (LocalVariable.Bound == "tok-0815")}]
     """
     columns = "  - {name: id, type: integer}\n  - {name: big, type: integer}\n"
-    step = make_step(tmp_path, statement, columns=columns, on_row_error="skip", secrets="{Token: {env: STEP_TOKEN}}")
+    step = make_step(
+        tmp_path, statement, columns=columns, on_row_error="skip",
+        secrets="{Token: {env: STEP_TOKEN}, Bound: {env: STEP_TOKEN, hosts: [a.example.com]}}",
+    )  # fmt: skip
     rows = ({"id": number} for number in range(1200))
     result = step.run(rows, extra_inputs=[[{}, {}]], executor=executor, processes=2)
     assert [row["id"] for row in result.rows] == [number for number in range(1200) if number != 1111]

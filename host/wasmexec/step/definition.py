@@ -13,6 +13,7 @@ from ..grants import Grants
 from ..limits import Limits
 from ..schema import Mode, Schema
 from ..schema.values import is_datetime, type_name
+from ..secret import Secret
 
 Processing: TypeAlias = Literal["row_by_row", "bulk"]
 OnRowError: TypeAlias = Literal["fail", "skip"]
@@ -71,10 +72,22 @@ class LocalVariable:
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where a secret's value comes from when a run starts: an environment variable or a file, never the step file."""
+    """Where a secret's value comes from when a run starts: an environment variable or a file, never the step file.
+
+    With `hosts` the statement gets a placeholder that becomes the value in headers of requests there; see `Secret`.
+    """
 
     variable: str | None = None
     path: Path | None = None
+    hosts: tuple[str, ...] = ()
+
+    def bind(self, value: str | Secret) -> str | Secret:
+        """The value, bound to `hosts` if there are any.
+
+        Raises:
+            ConfigError: the value cannot be bound: too short, or not for a header.
+        """
+        return Secret(value, hosts=self.hosts) if self.hosts and isinstance(value, str) else value
 
     def read(self, name: str) -> str:
         """The value; of a file without the line break at its end.

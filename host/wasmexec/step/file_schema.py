@@ -200,8 +200,15 @@ def _local_variable() -> dict[str, Any]:
 
 
 def _secret() -> dict[str, Any]:
-    whole = _object({"env": _about(_TEXT, "An environment variable."), "file": _about(_TEXT, "A file.")})
-    return {**whole, "minProperties": 1, "maxProperties": 1}
+    hosts = {"type": "array", "minItems": 1, "items": _TEXT}
+    whole = _object(
+        {
+            "env": _about(_TEXT, "An environment variable."),
+            "file": _about(_TEXT, "A file."),
+            "hosts": _about(hosts, "The statement has a placeholder; only headers of requests there have the value."),
+        }
+    )
+    return {**whole, "oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
 
 
 def _limits() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from ..secret import Secret
 from . import schemas
 from .definition import RowSchema
 from .jsontext import decode, encode
@@ -27,7 +28,7 @@ class Order:
     local_variables: Mapping[str, object]
     limits: Limits
     grants: Grants
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str | Secret]
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments of `Executor.submit`, without the input."""
@@ -62,7 +63,10 @@ class Order:
                 }
                 for grant in self.grants.http_grants
             ],
-            "secrets": dict(self.secrets),
+            "secrets": {
+                name: [secret.value, list(secret.hosts)] if isinstance(secret, Secret) else [secret, None]
+                for name, secret in self.secrets.items()
+            },
         }
         return encode(content)
 
@@ -79,5 +83,8 @@ class Order:
             local_variables=content["local_variables"],
             limits=Limits(**content["limits"]),
             grants=Grants(http=[HttpGrant(**grant) for grant in content["grants"]]),
-            secrets=content["secrets"],
+            secrets={
+                name: value if hosts is None else Secret(value, hosts=hosts)
+                for name, (value, hosts) in content["secrets"].items()
+            },
         )

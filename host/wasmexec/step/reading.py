@@ -13,6 +13,7 @@ from ..grants import Grants, HttpGrant
 from ..limits import Limits, parse_size
 from ..schema import Mode
 from ..schema.columns import did_you_mean
+from ..secret import SHORTEST, Secret
 from . import schemas
 from .definition import (
     DEFAULT_CONCURRENCY,
@@ -230,7 +231,7 @@ class _Reader:
 
     def _secret(self, name: str, place: Place, node: Node) -> SecretSource | None:
         self._check_name(name, place)
-        section = Section(node, self.mistakes, "a secret", ("env", "file"))
+        section = Section(node, self.mistakes, "a secret", ("env", "file", "hosts"))
         if not isinstance(node.value, dict):
             return None
         if section.has("env") == section.has("file"):
@@ -238,7 +239,13 @@ class _Reader:
             return None
         variable = section.text("env", "the name of an environment variable")
         path = section.text("file", "the name of a file")
-        return SecretSource(variable, None if path is None else self._beside(path))
+        hosts = [str(item.plain()) for item in section.items("hosts", "a list of hosts, such as [api.example.com]")]
+        if section.has("hosts"):
+            try:
+                Secret("x" * SHORTEST, hosts=hosts)
+            except ConfigError as error:
+                self.mistakes.add(section.place("hosts"), f"hosts: {error.message}")
+        return SecretSource(variable, None if path is None else self._beside(path), tuple(hosts))
 
     def _check_name(self, name: str, place: Place) -> None:
         if not _IDENTIFIER.fullmatch(name):

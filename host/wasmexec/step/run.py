@@ -15,6 +15,7 @@ from .._masking import Masker
 from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ..executor import Executor
 from ..result import Result
+from ..secret import Secret
 from ..status import Status
 from .definition import StepDefinition
 from .intake import checked_rows, checked_whole
@@ -77,7 +78,7 @@ class RunRequest:
     input_format: str | None = None
     checkpoint: object = UNSET
     local_variables: Mapping[str, object] | None = None
-    secrets: Mapping[str, str] | None = None
+    secrets: Mapping[str, str | Secret] | None = None
     store: RunStore | None = None
     output: Output | None = None
     on_log: Callable[[StepLog], None] | None = None
@@ -145,16 +146,9 @@ class StepRun:
 
     def _prepare(self, handle: RunHandle | None) -> tuple[Order, Source]:
         definition, request = self._definition, self._request
-        secrets = {
-            name: source.read(name)
-            for name, source in definition.secrets.items()
-            if name not in (request.secrets or {})
-        }
-        for name, value in (request.secrets or {}).items():
-            if name not in definition.secrets:
-                raise ConfigError(f"secret {name}: the step has no such secret")
-            secrets[name] = value
-        self._masker = Masker(secrets.values()) if secrets else None
+        secrets = self._secrets()
+        values = [item.value if isinstance(item, Secret) else item for item in secrets.values()]
+        self._masker = Masker(values) if values else None
         self._variables = self._initial_variables()
         if not isinstance(request.checkpoint, _Unset):
             self._checkpoint = request.checkpoint
@@ -182,6 +176,15 @@ class StepRun:
             secrets=secrets,
         )
         return order, first
+
+    def _secrets(self) -> dict[str, str | Secret]:
+        declared, given = self._definition.secrets, self._request.secrets or {}
+        for name in given:
+            if name not in declared:
+                raise ConfigError(f"secret {name}: the step has no such secret")
+        return {
+            name: source.bind(given[name] if name in given else source.read(name)) for name, source in declared.items()
+        }
 
     def _initial_variables(self) -> dict[str, object]:
         declared = self._definition.local_variables

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ..executor import Executor
+from ..secret import Secret
 from .definition import StepDefinition
 from .mistakes import Mistake
 from .reading import read_definition
@@ -31,7 +32,7 @@ class StepRunOptions(TypedDict, total=False):
     input_format: str | None
     checkpoint: object
     local_variables: Mapping[str, object] | None
-    secrets: Mapping[str, str] | None
+    secrets: Mapping[str, str | Secret] | None
     store: RunStore | None
     output: Output | None
     on_log: Callable[[StepLog], None] | None

@@ -1,0 +1,114 @@
+"""Measurements of steps: rows a second one by one, and a hundred thousand rows in bulk with everything around them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from tests.bench import kernels
+from tests.bench.context import Context
+from tests.bench.measure import Line, in_turns, timed
+
+from wasmexec.step import Spool, Step
+from wasmexec.store import RunStore
+
+ROWS_A_SECOND = 800
+_ONE_ROW = """\
+statement: |
+  import pandas
+  return [{"id": INPUT_DATA[0]["id"] * 2}]
+output_schema:
+  - {name: id, type: integer}
+"""
+_COLUMNS = [
+    {"name": "id", "type": "integer"}, {"name": "name", "type": "text"}, {"name": "price", "type": "double"},
+    {"name": "units", "type": "integer"}, {"name": "ok", "type": "boolean"}, {"name": "day", "type": "datetime"},
+    {"name": "note", "type": "text", "allow_null": True}, {"name": "total", "type": "double"},
+]  # fmt: skip
+
+
+def rows_one_by_one(context: Context) -> Iterator[Line]:
+    """A trivial statement, pandas imported, from JSON Lines to JSON Lines, on all processors."""
+    count = 5_000 if context.quick else 20_000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        step = _load(folder, {"one.step.yaml": _ONE_ROW})
+        source = folder / "in.jsonl"
+        source.write_bytes(b"".join(b'{"id": %d}\n' % number for number in range(count)))
+
+        def run() -> None:
+            result = step.run(source, executor=context.executor, output=Spool(folder / "out.jsonl", "jsonl"))
+            if result.rows_out != count:
+                raise SystemExit(f"the bench's own step failed: {result.error}")
+
+        rates = [count / seconds for seconds in timed(run, 2 if context.quick else 4)]
+    best = max(rates)
+    yield Line(
+        name="step, row by row: trivial statement", unit="rows/s", guest=best, target=f">= {ROWS_A_SECOND}/s",
+        met=best >= ROWS_A_SECOND, samples=len(rates),
+        comment=f"best of {len(rates)}, median {median(rates):,.0f}; start of the worker processes included",
+    )  # fmt: skip
+
+
+def bulk_rows(context: Context) -> Iterator[Line]:
+    """100,000 rows of 8 columns: file, statement, validation, run store and output file, against native Python."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, target = folder / "in.json", folder / "out.jsonl"
+        source.write_text(json.dumps(kernels.input_rows(kernels.ROWS)))
+        text = {
+            "statement": kernels.TOTALS + "\nreturn work(INPUT_DATA)\n", "processing": "bulk",
+            "checkpoint_column": "id", "output_schema": _COLUMNS, "limits": {"cpu_seconds": 60},
+        }  # fmt: skip
+        step = _load(folder, {"bulk.step.json": json.dumps(text)})
+        with RunStore.open(folder / "runs.sqlite3") as store:
+
+            def run() -> None:
+                result = step.run(source, executor=context.executor, store=store, output=Spool(target, "jsonl"))
+                if result.rows_out != kernels.ROWS:
+                    raise SystemExit(f"the bench's own step failed: {result.error}")
+
+            native = f"{kernels.TOTALS}\nSCHEMA = {kernels.TOTALS_SCHEMA!r}\n{_NATIVE_FILES}"
+            call = f"with_files({str(source)!r}, {str(folder / 'native.sqlite3')!r}, {str(folder / 'native.jsonl')!r})"
+            samples = in_turns(context.rounds(4), partial(timed, run), lambda: context.native.time(native, call))
+    guest, base = median(samples.guest), median(samples.native)
+    yield Line(
+        name="step, bulk: 100k rows of 8 columns, stored", guest=guest * 1e3, native=base * 1e3, target="<= 2x",
+        met=guest <= 2 * base, samples=len(samples.guest),
+        comment="native: read the file, the work, jsonschema_rs, rows compressed into SQLite, JSON Lines written",
+    )  # fmt: skip
+
+
+_NATIVE_FILES = """
+import jsonschema_rs
+
+validator = jsonschema_rs.Draft202012Validator({"type": "array", "items": SCHEMA})
+
+def with_files(source, database, target):
+    import json, sqlite3, zlib
+    from pathlib import Path
+    rows = work(json.loads(Path(source).read_bytes()))
+    validator.validate(rows)
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table if not exists output (part integer, data blob)")
+        connection.execute("delete from output")
+        for start in range(0, len(rows), 5000):
+            data = zlib.compress(json.dumps(rows[start : start + 5000]).encode(), 1)
+            connection.execute("insert into output values (?, ?)", (start, data))
+    connection.close()
+    with open(target, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\\n" for row in rows)
+"""
+
+
+def _load(folder: Path, files: dict[str, str]) -> Step:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return Step.load(folder / next(iter(files)))
+
+
+ALL = {"step-rows": rows_one_by_one, "step-bulk": bulk_rows}
