@@ -289,6 +289,54 @@ return events
     check_replays(executor, result, recording)
 
 
+RANDOM_PROGRAM = """
+import random
+events = []
+def note(name, value=None):
+    events.append({"name": name, "value": value, "at": time.time_ns() % 10**13})
+async def tick(name):
+    for number in range(random.randint(1, 20)):
+        await sleep(random.choice([0, 0.0001, 0.001, 0.003, 0.01]))
+        note(name, number)
+        if random.random() < 0.05:
+            time.sleep(0.002)
+async def stream(client, path):
+    body = random._os.urandom(random.choice([0, 10, 200_000]))
+    async with client.stream("POST" if body else "GET", server + path, content=body) as response:
+        async for data in response.aiter_raw():
+            note("data", len(data))
+            if random.random() < 0.1:
+                break
+async def ask(client, number):
+    paths = ["/hello", "/slow?seconds=0.01", "/chunks?count=5&size=1000&pause=0.003", "/bytes?size=400000", "/echo"]
+    for _ in range(random.randint(1, 4)):
+        path = random.choice(paths)
+        try:
+            async with asyncio.timeout(random.choice([0.001, 0.01, 0.05, 1])):
+                if random.random() < 0.5:
+                    await stream(client, path)
+                else:
+                    note("answer", len((await client.get(server + path)).content))
+        except (TimeoutError, httpx.HTTPError) as error:
+            note(type(error).__name__, number)
+        if random.random() < 0.1:
+            note("blocking", httpx.get(server + "/hello").text)
+async with httpx.AsyncClient() as client:
+    await asyncio.gather(*(tick(str(number)) for number in range(4)), *(ask(client, number) for number in range(10)))
+return events
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_statement_does_with_requests_and_timers(executor: Executor, server: WebServer, seed: int) -> None:
+    determinism = Deterministic(seed=seed)
+    result, recording = record(executor, RANDOM_PROGRAM, server.authority, determinism=determinism)
+    result.raise_for_status()
+    assert len(result.rows) > 30
+    server.close()
+    check_replays(executor, result, recording)
+
+
 def test_sleeps_are_not_waited_for(executor: Executor) -> None:
     statement = "time.sleep(1)\nawait sleep(1.5)\nreturn [{'at': time.time()}]"
     started = time.monotonic()

@@ -87,8 +87,8 @@ class Tape:
     def _has_room(self, size: int) -> bool:
         self._bytes_left -= size
         if self._bytes_left < 0 or self._operations_left < 0:
-            what = f"{MAX_OPERATIONS:,} host calls" if self._operations_left < 0 else "bytes than the limits allow"
-            self.incomplete = self.incomplete or f"there were more than {what}"
+            what = f"than {MAX_OPERATIONS:,} host calls" if self._operations_left < 0 else "bytes than the limits allow"
+            self.incomplete = self.incomplete or f"there were more {what}"
         return not self.incomplete
 
     @staticmethod
