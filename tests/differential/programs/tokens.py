@@ -60,7 +60,7 @@ MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7
 token = jws.sign(b"payload", EC, algorithm="ES256")
 rows = [{"payload": jws.verify(token, EC_PUBLIC, "ES256").decode(), "length": len(token)}]
 head, body, signature = token.split(".")
-for changed in (f"{head}.{body}x.{signature}", f"{head}.{body}.{signature[:-2]}AA", f"{head}.{body}.", f"{head}.{body}.AAAA"):
+for changed in (f"{head}.{body}x.{signature}", f"{head}.{body}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}", f"{head}.{body}.", f"{head}.{body}.AAAA"):
     try:
         rows.append({"payload": jws.verify(changed, EC_PUBLIC, "ES256").decode(), "length": 0})
     except JWSError as error:
