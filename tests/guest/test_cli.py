@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.servers import WebServer
 
 COMMAND = [sys.executable, "-m", "wasmexec"]
 USERS = 'users = [\n    { "name": "Alice" },\n    { "name": "Bob" },\n];\nreturn users\n'
@@ -292,6 +293,27 @@ def test_secrets_are_masked_wherever_they_show_up(cli: Cli) -> None:
     assert "ValueError: ***" in outcome.err
     assert "s3cr3t-value" not in outcome.err
     assert "pin-2317" not in outcome.err
+
+
+def test_a_secret_with_a_host_is_a_placeholder_in_the_statement(cli: Cli) -> None:
+    statement = """
+import httpx
+url, key = LocalVariable.URL, LocalVariable.TOKEN
+log.info(key)
+httpx.get(url + "/echo", headers={"Authorization": key})
+return [{"length": len(key)}]
+"""
+    with WebServer() as server:
+        options = ["--allow-private", server.authority, "--local", f'URL="{server.url("")}"', "--secret-env", "TOKEN"]
+        for host in (f"http://{server.authority}", "other.example"):
+            outcome = cli.run(statement, *options, "--secret-host", f"TOKEN={host}", env={"TOKEN": "s3cr3t-value"})
+            assert (outcome.code, json.loads(outcome.out)) == (0, [{"length": 12}])
+            assert "s3cr3t-value" not in outcome.err
+            assert "***" not in outcome.err
+        filled, kept = (seen["authorization"] for seen in server.headers_seen)
+    assert filled == "s3cr3t-value"
+    assert len(kept) == 12
+    assert kept in outcome.err
 
 
 @pytest.fixture
