@@ -261,7 +261,7 @@ def test_tls_is_verified_by_the_host(executor: Executor, tmp_path: Path) -> None
         trusted = HttpGrant("127.0.0.1", ports=(server.port,), allow_private=True, ca_file=ca_file)
         run(executor, in_session(call), server.authority, trusted).raise_for_status()
         name, message = raised(run(executor, in_session(call), server.authority))
-        assert name == "aiohttp.client_exceptions.ClientConnectorError"
+        assert name == "aiohttp.client_exceptions.ClientConnectorCertificateError"
         assert "the certificate of 127.0.0.1 is not accepted: " in message
         assert server.requests == ["/hello"]
 

@@ -241,7 +241,7 @@ def test_tls_is_verified_by_the_host(executor: Executor, tmp_path: Path) -> None
         trusted = HttpGrant("127.0.0.1", ports=(server.port,), allow_private=True, ca_file=ca_file)
         assert run(executor, statement, server.authority, trusted).rows == [{"text": "hello"}]
         name, message = raised(run(executor, statement, server.authority))
-        assert name == "requests.exceptions.ConnectionError"
+        assert name == "requests.exceptions.SSLError"
         assert "the certificate of 127.0.0.1 is not accepted: " in message
         assert server.requests == ["/hello"]
 

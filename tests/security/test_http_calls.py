@@ -381,7 +381,7 @@ def test_a_trusted_certificate_of_the_right_name_is_accepted(tls_server: WebServ
 def test_an_unknown_authority_is_not_trusted(tls_server: WebServer) -> None:
     async def script(call: Caller) -> None:
         code, message = await failure(call.open(tls_server.url("/hello", "api.example.com")))
-        assert code == "connect"
+        assert code == "certificate"
         assert message.startswith("the certificate of api.example.com is not accepted: ")
         assert message.endswith(
             "(certificates are always verified; a private authority is trusted with HttpGrant(ca_file=...))"
@@ -394,7 +394,7 @@ def test_an_unknown_authority_is_not_trusted(tls_server: WebServer) -> None:
 def test_a_certificate_of_another_name_is_refused(tls_server: WebServer, ca_file: str) -> None:
     async def script(call: Caller) -> None:
         code, message = await failure(call.open(tls_server.url("/hello", "other.example.com")))
-        assert code == "connect"
+        assert code == "certificate"
         assert "Hostname mismatch, certificate is not valid for 'other.example.com'" in message
 
     grant = HttpGrant("other.example.com", ports=(tls_server.port,), allow_private=True, ca_file=ca_file)
@@ -406,7 +406,7 @@ def test_the_authority_of_one_grant_vouches_for_no_other(tls_server: WebServer, 
     async def script(call: Caller) -> None:
         assert await call.fetch(tls_server.url("/hello", "api.example.com")) == (200, b"hello")
         code, message = await failure(call.open(tls_server.url("/hello")))
-        assert (code, "is not accepted" in message) == ("connect", True)
+        assert (code, "is not accepted" in message) == ("certificate", True)
 
     grants = [
         HttpGrant("api.example.com", ports=(tls_server.port,), allow_private=True, ca_file=ca_file),

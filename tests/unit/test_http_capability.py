@@ -540,3 +540,27 @@ def test_without_a_grant_nothing_of_the_network_is_touched() -> None:
         )
 
     assert play([], script) == UsageCounter()
+
+
+def test_the_read_timeout_may_come_with_the_end_of_a_body(server: WebServer) -> None:
+    async def script(call: Caller) -> None:
+        for seconds in (0.2, None):
+            url = server.url(f"/slow?seconds={0.5 if seconds is None else 5}")
+            assert await call.open(url, method="PUT", body="streamed", timeout={"read": 0.1}) == ({}, b"")
+            args = {"stream": call.last_stream, "end": True, "read_timeout": seconds}
+            finished = call.capability.perform("http.write", args, b"x")
+            if seconds is None:
+                assert (await finished)[1] == b"slow"
+            else:
+                started = time.monotonic()
+                assert (await failure(finished))[0] == "read_timeout"
+                assert time.monotonic() - started >= 0.2
+        await call.open(url, method="PUT", body="streamed")
+        args = {"stream": call.last_stream, "end": True, "read_timeout": -1}
+        assert await failure(call.capability.perform("http.write", args, b"")) == (
+            "bad_request",
+            "the read timeout must be a number of seconds or null",
+        )
+        await call.close()
+
+    play(server.authority, script)

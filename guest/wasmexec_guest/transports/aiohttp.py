@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from typing import Any
 
 import aiohttp
@@ -134,6 +135,9 @@ class HostTransport(asyncio.Transport):
         if error.code in ("denied", "connect"):
             number = errno.EACCES if error.code == "denied" else errno.ECONNREFUSED
             return aiohttp.ClientConnectorError(self._asked.connection_key, OSError(number, error.message))
+        if error.code == "certificate":
+            refused = ssl.SSLCertVerificationError(1, error.message)
+            return aiohttp.ClientConnectorCertificateError(self._asked.connection_key, refused)
         if error.code == "connect_timeout":
             return aiohttp.ServerTimeoutError(f"Connection timeout to host {self._asked.url}")
         if error.code in ("read", "write", "protocol"):

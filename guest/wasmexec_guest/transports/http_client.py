@@ -10,6 +10,7 @@ import errno
 import http.client
 import io
 import socket
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -30,6 +31,8 @@ def os_error(error: HostCallError) -> Exception:
         return PermissionError(error.message)
     if error.code == "connect":
         return ConnectionRefusedError(error.message)
+    if error.code == "certificate":
+        return ssl.SSLCertVerificationError(1, error.message)
     if error.code in _TIMEOUTS:
         return TimeoutError(error.message)
     if error.code == "protocol":

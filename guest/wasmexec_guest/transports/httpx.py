@@ -24,6 +24,7 @@ from .exchange import READ_BYTES, WHOLE_BODY_BYTES, next_stream, open_arguments,
 _EXCEPTIONS: dict[str, type[httpx.TransportError]] = {
     "denied": httpx.ConnectError,
     "connect": httpx.ConnectError,
+    "certificate": httpx.ConnectError,
     "connect_timeout": httpx.ConnectTimeout,
     "read_timeout": httpx.ReadTimeout,
     "write_timeout": httpx.WriteTimeout,

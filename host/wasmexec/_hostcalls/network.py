@@ -121,9 +121,10 @@ class _MeteredStream(httpcore.AsyncNetworkStream):
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         except httpcore.ConnectError as error:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise httpcore.ConnectError(
+                raise HostCallError(
+                    "certificate",
                     f"the certificate of {server_hostname} is not accepted: {error.__cause__.verify_message} "
-                    "(certificates are always verified; a private authority is trusted with HttpGrant(ca_file=...))"
+                    "(certificates are always verified; a private authority is trusted with HttpGrant(ca_file=...))",
                 ) from error
             reason = str(error) or "the server closed the connection"
             raise httpcore.ConnectError(f"TLS with {server_hostname} failed: {reason}") from error
