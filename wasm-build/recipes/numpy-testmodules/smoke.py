@@ -1,6 +1,11 @@
 """The modules that numpy's own tests import are there and do what those tests count on."""
 
+import os
+
 import numpy as np
+
+# Without it `_umath_tests` refuses to be imported, here and natively; numpy's own conftest.py sets it, too.
+os.environ["NUMPY_EXPERIMENTAL_DTYPE_API"] = "1"
 from numpy.core import _operand_flag_tests, _rational_tests, _struct_ufunc_tests, _umath_tests
 
 assert _umath_tests.inner1d(np.arange(3.0), np.arange(3.0)) == 5.0
