@@ -15,5 +15,6 @@ assert _struct_ufunc_tests.add_triplet(np.array((1, 2, 3), "u8,u8,u8"), np.array
     4,
     6,
 )
-a = np.arange(3)
-assert _operand_flag_tests.inplace_add(a, 2).tolist() == [2, 3, 4]
+a = np.array(0)
+_operand_flag_tests.inplace_add(a, 3)
+assert a == 3
