@@ -143,7 +143,10 @@ for what in (lambda: ctypes.c_char_p(b"x"), lambda: ctypes.pointer(ctypes.c_int(
     except (NotImplementedError, OSError) as error:
         refused.append(type(error).__name__)
 own = array.ctypes
+class Mixed(ctypes.BigEndianStructure):
+    _fields_ = [("a", ctypes.c_uint8), ("b", ctypes.c_uint16), ("c", ctypes.c_double)]
 return [{{
+    "dtype": str(np.dtype(Mixed)), "size": [ctypes.sizeof(Mixed), ctypes.alignment(Mixed)],
     "cut": [ctypes.c_uint8(300).value, ctypes.c_int8(200).value, ctypes.c_int64(-1).value, ctypes.c_float(0.1).value],
     "array": [own.data == array.__array_interface__["data"][0], own.shape[:], own.strides[:]],
     "refused": refused,
@@ -151,7 +154,13 @@ return [{{
 """
     refused = ["NotImplementedError", "NotImplementedError", "OSError", "NotImplementedError", "NotImplementedError"]
     cut = [44, -56, -1, 0.10000000149011612]
-    assert executor.run(statement).rows == [{"cut": cut, "array": [True, [2, 3], [12, 4]], "refused": refused}]
+    result = executor.run(statement)
+    assert result.error is None
+    row = result.rows[0]
+    assert row.pop("dtype").startswith(
+        "{'names': ['a', 'b', 'c'], 'formats': ['u1', '>u2', '>f8'], 'offsets': [0, 2, 8]"
+    )
+    assert row == {"size": [16, 8], "cut": cut, "array": [True, [2, 3], [12, 4]], "refused": refused}
 
 
 def test_addresses_convert_without_a_socket(executor: wasmexec.Executor) -> None:

@@ -64,9 +64,12 @@ class PyCSimpleType(_CDataType):
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
         super().__init__(name, bases, namespace, **options)
         if "_type_" in namespace:
-            cls.__ctype_le__ = cls
-            swapped = {key: value for key, value in namespace.items() if key != "__classcell__"}
-            cls.__ctype_be__ = cls if sizeof(cls) == 1 else type.__new__(PyCSimpleType, name, bases, swapped)
+            cls.__ctype_le__ = cls.__ctype_be__ = cls
+            if sizeof(cls) > 1:
+                swapped = {key: value for key, value in namespace.items() if key != "__classcell__"}
+                other = type.__new__(PyCSimpleType, name, bases, swapped)
+                other.__ctype_le__, other.__ctype_be__ = cls, other
+                cls.__ctype_be__ = other
 
 
 class PyCArrayType(_CDataType):
@@ -77,11 +80,19 @@ class PyCPointerType(_CDataType):
     """Metaclass of pointers."""
 
 
-class PyCStructType(_CDataType):
+class _FieldsType(_CDataType):
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
+        super().__init__(name, bases, namespace, **options)
+        if "_fields_" in namespace:
+            # Set again: ctypes swaps the byte order of fields where they are assigned.
+            cls._fields_ = namespace["_fields_"]
+
+
+class PyCStructType(_FieldsType):
     """Metaclass of structures."""
 
 
-class UnionType(_CDataType):
+class UnionType(_FieldsType):
     """Metaclass of unions."""
 
 
@@ -201,13 +212,29 @@ def sizeof(kind: Any) -> int:
         return kind._length_ * sizeof(kind._type_)  # type: ignore[attr-defined, no-any-return]
     if isinstance(kind, PyCPointerType | PyCFuncPtrType):
         return _POINTER_BYTES
+    if isinstance(kind, PyCStructType | UnionType):
+        return _layout(kind)[0]
     raise TypeError("this type has no size")
+
+
+def _layout(kind: Any) -> tuple[int, int]:
+    """Bytes and alignment of a structure or union, by the rules of C."""
+    size, widest = 0, 1
+    for _, field, *bits in getattr(kind, "_fields_", ()):
+        if bits:
+            _refuse("laying out a bit field")
+        step = min(alignment(field), getattr(kind, "_pack_", _POINTER_BYTES * 4))
+        widest = max(widest, step)
+        begin = 0 if isinstance(kind, UnionType) else -(-size // step) * step
+        size = max(size, begin + sizeof(field))
+    return -(-size // widest) * widest, widest
 
 
 def alignment(kind: Any) -> int:
     """Alignment of a C type in bytes."""
-    element = getattr(kind, "_type_", None)
-    return alignment(element) if isinstance(kind, PyCArrayType) else sizeof(kind)
+    if isinstance(kind, PyCArrayType):
+        return alignment(kind._type_)  # type: ignore[attr-defined]
+    return _layout(kind)[1] if isinstance(kind, PyCStructType | UnionType) else sizeof(kind)
 
 
 def pointer(value: object) -> NoReturn:
