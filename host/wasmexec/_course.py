@@ -18,7 +18,7 @@ from ._request import dumps
 from ._virtual import Virtual, VirtualClock
 from .determinism import NANOSECONDS, Deterministic
 from .errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
-from .recording import Recorder, Recording
+from .recording import KEY_BYTES, Recorder, Recording
 from .replay import log_sha256, make_report, rows_json
 from .result import Result, UsageCounter
 
@@ -73,36 +73,47 @@ class Course(Protocol):
         """The result to give to the caller."""
 
 
+def plan_key(options: RunOptions) -> bytes:
+    """What decides the randomness of an execution with a course: for `plan_course`, and for whatever else is drawn.
+
+    Raises:
+        TypeError: an option is of the wrong type.
+    """
+    settings, recording = options.get("determinism"), options.get("replay")
+    if settings is not None and not isinstance(settings, Deterministic):
+        raise TypeError(f"determinism must be Deterministic(...), not {type(settings).__name__}")
+    if recording is not None and not isinstance(recording, Recording):
+        raise TypeError(f"replay must be a Recording, not {type(recording).__name__}")
+    if recording is not None:
+        return recording.key
+    return secrets.token_bytes(KEY_BYTES) if settings is None else settings.key
+
+
 def plan_course(
     statement: str,
     *,
+    key: bytes,
     options: RunOptions,
     request: Request,
     inputs: Sequence[object],
     limits: Limits,
     masker: Masker | None,
     image: str,
-) -> Course | None:
-    """The course that the options of a run ask for; None for an ordinary one.
+) -> Course:
+    """The course that the options of a run ask for, at least one of "determinism", "recorder" and "replay".
 
     Raises:
         TypeError: an option is of the wrong type.
         ConfigError: options that exclude each other, or a damaged recording.
     """
     settings, recorder, recording = options.get("determinism"), options.get("recorder"), options.get("replay")
-    if settings is not None and not isinstance(settings, Deterministic):
-        raise TypeError(f"determinism must be Deterministic(...), not {type(settings).__name__}")
     if recorder is not None and not (hasattr(recorder, "add") and hasattr(recorder, "add_exchange")):
         raise TypeError(f"recorder must have add and add_exchange, {type(recorder).__name__} has not")
     if recording is not None:
-        if not isinstance(recording, Recording):
-            raise TypeError(f"replay must be a Recording, not {type(recording).__name__}")
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
         text = statement if masker is None else masker(statement)
         return ReplayCourse(recording, limits, text, image, masker)
-    if settings is None and recorder is None:
-        return None
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
@@ -113,19 +124,18 @@ def plan_course(
         checkpoint=dumps(options.get("checkpoint")),
         local_variables=masked_bytes(masker, variables),
     )
-    return LiveCourse(settings, limits, recorder, image, masker, blank)
+    return LiveCourse(key, settings, limits, recorder, image, masker, blank)
 
 
 class LiveCourse:
     """An execution in the real world, under a virtual clock and seeded; recorded if there is a recorder."""
 
     def __init__(
-        self, settings: Deterministic | None, limits: Limits, recorder: Recorder | None, image: str,
+        self, key: bytes, settings: Deterministic | None, limits: Limits, recorder: Recorder | None, image: str,
         masker: Masker | None, blank: Recording,
     ) -> None:  # fmt: skip
         self.usage = UsageCounter()
         self.skips_sleeps = settings is not None and settings.skip_sleeps
-        key = secrets.token_bytes(32) if settings is None else settings.key
         start = time.time_ns() if settings is None else settings.start
         step = DEFAULT_STEP if settings is None else settings.step
         clock = VirtualClock(start, step, follows_real_time=recorder is not None)
@@ -224,7 +234,7 @@ class ReplayCourse:
         self._clock = clock
         self._wall = round(limits.wall_seconds * NANOSECONDS)
         self._recording = recording
-        self._script = Script(recording, masker, self.usage)
+        self._script = Script(recording, masker, self.usage, limits.http_bytes)
         self._statement = statement
         self._image = image
         self._cancelled_at = recording.ended if recording.ending == "cancelled" else None

@@ -253,11 +253,11 @@ class Executor:
 
                 masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
             if any(options.get(name) is not None for name in _COURSES):
-                from ._course import plan_course
+                from ._course import plan_course, plan_key
 
                 course = plan_course(
-                    statement, options=options, request=request, inputs=inputs, limits=limits, masker=masker,
-                    image=image.stamp,
+                    statement, key=plan_key(options), options=options, request=request, inputs=inputs, limits=limits,
+                    masker=masker, image=image.stamp,
                 )  # fmt: skip
         except (ConfigError, StatementSyntaxError) as error:
             return Result(status=Status.CONFIG_REFUSED, error=error)

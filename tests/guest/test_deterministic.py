@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -190,6 +191,26 @@ def test_many_at_once_do_not_mix(executor: Executor) -> None:
 
     asyncio.run(all_at_once())
     assert found == {seed: [value] * 5 for seed, value in expected.items()}
+
+
+def test_a_wake_without_a_reason_is_not_noticed(executor: Executor) -> None:
+    """The loop may wake an execution for an answer that it has had already."""
+    statement = "import time\nawait sleep(0.6)\nreturn [{'at': time.time()}]"
+    expected = run(executor, statement).rows
+    found: list[Result] = []
+    runner = threading.Thread(target=lambda: found.append(run(executor, statement)))
+    started = time.monotonic()
+    runner.start()
+    parked = 0
+    while runner.is_alive() and time.monotonic() - started < 0.4:
+        for execution in tuple(executor._shared._live):
+            execution._services.loop.call(execution._wake)
+            parked = max(parked, execution._parked)
+        time.sleep(0.01)
+    runner.join(10)
+    assert parked > 3
+    assert time.monotonic() - started > 0.6
+    assert found[0].rows == expected
 
 
 def test_pandas_work_is_the_same(executor: Executor) -> None:

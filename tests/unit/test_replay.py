@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, HttpExchange, Limits, Recording
+from wasmexec._hostcalls.asked import MAX_OVERHEAD_BYTES
 from wasmexec._hostcalls.replay import DEFAULT_LATENCY, Planned, Script
 from wasmexec._hostcalls.table import Answer
-from wasmexec._hostcalls.tape import MAX_OPERATIONS, MAX_OVERHEAD_BYTES, Tape
+from wasmexec._hostcalls.tape import MAX_OPERATIONS, Tape
 from wasmexec._masking import Masker
 from wasmexec._virtual import VirtualClock
 from wasmexec.replay import request_differences, row_differences
@@ -19,7 +20,7 @@ from wasmexec.result import UsageCounter
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:
     """A script over these exchanges."""
-    return Script(Recording(exchanges=exchanges), Masker(secrets) if secrets else None, UsageCounter())
+    return Script(Recording(exchanges=exchanges), Masker(secrets) if secrets else None, UsageCounter(), 1000)
 
 
 def get(url: str, body: bytes = b"", **fields: Any) -> HttpExchange:
@@ -179,6 +180,17 @@ def test_the_tape_is_bounded() -> None:
         tape.issued(number, "http.close", {}, b"")
     assert tape.incomplete == "there were more than 200,000 host calls"
     assert len(tape.strays) == MAX_OPERATIONS
+
+
+def test_what_a_replay_keeps_is_bounded() -> None:
+    over = script(get("http://a/", request_body=bytes(MAX_OVERHEAD_BYTES), extra={"is_streamed": True}))
+    half = MAX_OVERHEAD_BYTES // 4
+    assert status(ask(over, 1, "http://b/", bytes(half))) == "denied"
+    assert ask(over, 2, "http://a/", body="streamed").answer.fields == {"ok": {}}
+    assert over.answer("http.write", {"stream": 2}, bytes(half)).answer.fields == {"ok": {}}
+    assert status(over.answer("http.write", {"stream": 2}, bytes(half + 1000))) == "limit"
+    assert status(ask(over, 3, "http://b/")) == "limit"
+    assert len(over.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 MAX_URL_CHARACTERS = 65_536
 MAX_METHOD_CHARACTERS = 40
+MAX_OVERHEAD_BYTES = 64 * 1024 * 1024
+"""What all requests of an execution may weigh beyond `http_bytes`: their heads, and what was never sent."""
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _UNPACKED = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 """How zlib is told about a coding: 32 + 15 finds out the header by itself."""
@@ -39,7 +41,7 @@ class Asked(NamedTuple):
     @property
     def weight(self) -> int:
         """About how many bytes it takes."""
-        return len(self.url) + len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.headers)
+        return 200 + len(self.url) + len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.headers)
 
 
 def asked(args: Mapping[str, object], blob: bytes) -> Asked:

@@ -21,7 +21,7 @@ from ..recording import HttpExchange, Operation, Recording, operations
 from ..result import UsageCounter
 from . import HostCalls
 from ._message import CHUNK_BYTES
-from .asked import Asked, Mask, asked, masked_bytes
+from .asked import MAX_OVERHEAD_BYTES, Asked, Mask, asked, masked_bytes
 from .table import Answer, CallTable, failure
 
 DEFAULT_LATENCY = 1_000_000
@@ -132,8 +132,9 @@ class Script:
         ConfigError: the recording is damaged.
     """
 
-    def __init__(self, recording: Recording, mask: Mask | None, usage: UsageCounter) -> None:
+    def __init__(self, recording: Recording, mask: Mask | None, usage: UsageCounter, http_bytes: int) -> None:
         self.requests: list[Request] = []
+        self._bytes_left = http_bytes + MAX_OVERHEAD_BYTES
         self._sent: list[bytearray] = []
         self._exchanges = recording.exchanges
         self._mask = mask
@@ -171,6 +172,9 @@ class Script:
 
     def _open(self, stream: int, args: Mapping[str, object], blob: bytes) -> Planned:
         wanted = asked(args, blob).without_secrets(self._mask)
+        self._bytes_left -= wanted.weight + len(blob)
+        if self._bytes_left < 0:
+            return _too_much()
         number = len(self.requests)
         self._usage.http_requests += 1
         self.requests.append(Request(wanted, None))
@@ -183,6 +187,9 @@ class Script:
     def _go_on(self, stream: int, op: str, args: Mapping[str, object], blob: bytes) -> Planned:
         number, playback = self._streams[stream]
         if op == "http.write":
+            self._bytes_left -= len(blob)
+            if self._bytes_left < 0:
+                return _too_much()
             position = len(self._sent[number])
             self._sent[number] += blob
             found: _Playback | None = playback
@@ -313,6 +320,11 @@ class ReplayTable(CallTable):
 
 
 _GIVEN_UP = Answer(failure("read", "the recording has no answer to this: the statement did not wait for one"), b"")
+
+
+def _too_much() -> Planned:
+    """SECURITY: what a replay sends is kept for the report, and nothing but this bounds it."""
+    return Planned(Answer(failure("limit", "the statement sends more than a replay keeps"), b""), DEFAULT_LATENCY)
 
 
 def _seconds(seconds: float) -> int:

@@ -9,12 +9,10 @@ from .._virtual import VirtualClock
 from ..determinism import NANOSECONDS
 from ..limits import Limits
 from ..recording import HttpExchange, Operation
-from .asked import Asked, Mask, Unmaskable, asked, masked, masked_bytes, masked_response
+from .asked import MAX_OVERHEAD_BYTES, Asked, Mask, Unmaskable, asked, masked, masked_bytes, masked_response
 from .table import Answer
 
 MAX_OPERATIONS = 200_000
-MAX_OVERHEAD_BYTES = 64 * 1024 * 1024
-"""What requests may weigh beyond `http_bytes` in each direction: their heads, and what was never sent."""
 
 
 class _TapedRequest:
