@@ -5,6 +5,7 @@ Importing this is cheap; SQLAlchemy is loaded when `RunStore` is first used.
 
 from typing import TYPE_CHECKING
 
+from ..recording import HttpExchange
 from .bounds import StoreBounds
 from .errors import (
     CheckpointConflictError,
@@ -24,7 +25,6 @@ from .records import (
     Checkpoint,
     CheckpointCause,
     CheckpointPage,
-    HttpExchange,
     JsonValue,
     LogPage,
     OutputRow,

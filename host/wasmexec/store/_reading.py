@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ..errors import ConfigError
+from ..recording import HttpExchange
 from ..result import LEVELS
 from ..status import Status
 from . import _checkpoints, _logs, _output, _recordings, _runs
@@ -14,7 +15,6 @@ from .records import (
     STATES,
     Checkpoint,
     CheckpointPage,
-    HttpExchange,
     LogPage,
     OutputRow,
     RecordedPart,

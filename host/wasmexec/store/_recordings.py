@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
+from ..recording import HttpExchange
 from ._codec import from_json, pack, sha256, to_json, unpack
 from ._runs import lock_running
 from ._tables import recorded_parts, recordings
 from .bounds import StoreBounds
 from .errors import RecordingNotFoundError, RunStateError, StoreError, StoreLimitError
-from .records import HttpExchange, RecordedPart, Recording
+from .records import RecordedPart, Recording
 
 _KIND = re.compile(r"[a-z0-9_]{1,40}")
 _BUFFERED_BYTES = 1024 * 1024

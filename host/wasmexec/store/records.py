@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal, TypeAlias
@@ -209,29 +209,3 @@ class RecordedPart(Record):
     execution: int
     meta: dict[str, Any]
     payload: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpExchange(Record):
-    """One request and what the guest got for it; `status` is None when it failed, `error` then says how.
-
-    `response_chunks` are the sizes in which the guest got the body (empty: in one piece); `started` and `seconds`
-    are on the execution's clock; `index` is the number of the request in its execution.
-    """
-
-    method: str
-    url: str
-    request_headers: tuple[tuple[str, str], ...] = ()
-    request_body: bytes = b""
-    status: int | None = None
-    reason: str = ""
-    http_version: str = "HTTP/1.1"
-    response_headers: tuple[tuple[str, str], ...] = ()
-    response_body: bytes = b""
-    response_chunks: tuple[int, ...] = ()
-    error: Mapping[str, Any] | None = None
-    started: float = 0.0
-    seconds: float = 0.0
-    execution: int = 0
-    index: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
