@@ -74,3 +74,30 @@ def test_an_example_is_free_of_mistakes(executor: wasmexec.Executor, folder: Pat
         assert [item.line for item in found] == [4]
     else:
         assert found == []
+
+
+def test_the_page_names_every_key_command_and_column_type() -> None:
+    from wasmexec.cli.step_command import _COMMANDS
+    from wasmexec.schema.columns import COLUMN_TYPES
+    from wasmexec.step.cases_file import CASE_KEYS, EXPECT_KEYS
+    from wasmexec.step.reading import KEYS
+
+    text = PAGE.read_text("utf-8")
+    for word in (*KEYS, *CASE_KEYS, *EXPECT_KEYS):
+        assert f"`{word}`" in text or f"`{word}:" in text
+    for command in _COMMANDS:
+        assert f"step {command}" in text
+    for word in COLUMN_TYPES:
+        assert word in text
+
+
+def test_the_python_of_the_page_runs(
+    executor: wasmexec.Executor, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(r"^## From Python\n\n```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    (folder / "orders.csv").write_text("id,customer,net\n1,anna,100\n2,eva,x\n")
+    monkeypatch.chdir(folder)
+    exec(compile(code, "STEP.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert out.startswith("202 1 [{'row': 1, 'status': 307, 'error': {'type': 'InputSchemaError', ")
+    assert (folder / "clean.jsonl").read_text() == '{"id":1,"customer":"Anna","gross":121.0}\n'

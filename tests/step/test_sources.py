@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wasmexec import ConfigError, InputError, InputSchemaError
@@ -139,6 +139,7 @@ class Slow(io.BytesIO):
         return super().read(self.step)
 
 
+@settings(deadline=None)
 @given(st.lists(JSON, max_size=6), st.integers(1, 9), st.sampled_from([None, 1]))
 def test_any_array_is_cut_into_its_elements(rows: list[Any], step: int, indent: int | None) -> None:
     file = Slow(json.dumps(rows, indent=indent, ensure_ascii=step > 4).encode("utf-8", "surrogatepass"))
@@ -216,27 +217,27 @@ def test_a_wrong_row_is_named_by_its_index(tmp_path: Path) -> None:
 def json_array(count: int) -> Iterator[bytes]:
     yield b"["
     yield from (
-        b'%b{"id": %d, "text": "%b"}' % (b"," if number else b"", number, b"x" * 100) for number in range(count)
+        b'%b{"id": %d, "text": "%b"}' % (b"," if number else b"", number, b"x" * 300) for number in range(count)
     )
     yield b"]"
 
 
 def json_lines(count: int) -> Iterator[bytes]:
-    yield from (b'{"id": %d, "text": "%b"}\n' % (number, b"x" * 100) for number in range(count))
+    yield from (b'{"id": %d, "text": "%b"}\n' % (number, b"x" * 300) for number in range(count))
 
 
 def csv_lines(count: int) -> Iterator[bytes]:
     yield b"id,text\n"
-    yield from (b"%d,%b\n" % (number, b"x" * 100) for number in range(count))
+    yield from (b"%d,%b\n" % (number, b"x" * 300) for number in range(count))
 
 
 @pytest.mark.parametrize(("name", "make"), [("a.json", json_array), ("a.jsonl", json_lines), ("a.csv", csv_lines)])
-def test_fifty_thousand_rows_take_no_more_memory_than_a_few(
+def test_twenty_thousand_rows_take_no_more_memory_than_a_few(
     tmp_path: Path, name: str, make: Callable[[int], Iterator[bytes]]
 ) -> None:
     path = tmp_path / name
     with path.open("wb") as file:
-        file.writelines(make(50_000))
+        file.writelines(make(20_000))
     assert path.stat().st_size > 5 * MIB
     tracemalloc.start()
     try:
@@ -244,5 +245,5 @@ def test_fifty_thousand_rows_take_no_more_memory_than_a_few(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 50_000
+    assert count == 20_000
     assert peak < 2 * MIB

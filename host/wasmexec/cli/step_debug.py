@@ -64,8 +64,7 @@ def command(file: Path, **values: Any) -> int:
     if values["checkpoint"] is not None:
         checkpoint = parameters.json_value(values["checkpoint"], "--checkpoint")
     else:
-        with open_store(values["store_url"]) as store:
-            checkpoint = store.checkpoint(definition.name).value
+        checkpoint = _stored_checkpoint(definition.name, values["store_url"])
     text = debug_file(definition, inputs=_inputs(definition, values), checkpoint=checkpoint, local_variables=variables)
     target = values["output"] or file.with_name(file.name.split(".", 1)[0] + ".debug.py")
     write_debug_file(target, text)
@@ -79,6 +78,17 @@ def command(file: Path, **values: Any) -> int:
     except OSError as error:
         fail(f"{values['python']} cannot be started: {error.strerror}")
         return 2
+
+
+def _stored_checkpoint(name: str, url: str | None) -> object:
+    from ..store import StoreOpenError
+
+    try:
+        with open_store(url, create=False) as store:
+            return store.checkpoint(name).value
+    except StoreOpenError:
+        # Nothing has run yet.
+        return None
 
 
 def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | None]:

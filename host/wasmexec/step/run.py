@@ -287,6 +287,8 @@ class StepRun:
             failure = loop.run(checked_rows(source, definition.input_schema(0)))
         finally:
             tally.rows_in = loop.rows_read
+            for text in loop.warnings:
+                tally.warn(text)
         if loop.is_cancelled:
             return Status.CANCELLED, ExecutionCancelled()
         if ending:
@@ -379,10 +381,21 @@ class StepRun:
                 self._finish(store, handle, result, None)
         if output is not None:
             if result.status.succeeded:
-                output.commit()
+                self._deliver(output, handle)
             else:
                 output.discard()
         return result
+
+    @staticmethod
+    def _deliver(output: Output, handle: RunHandle | None) -> None:
+        try:
+            output.commit()
+        except BrokenPipeError:
+            # Whoever read the rows has seen enough.
+            raise
+        except OSError as error:
+            where = "" if handle is None else f"; the run is on record: wasmexec step show {handle.run_id} --rows"
+            raise WasmexecError(f"the rows could not be written: {error.strerror or error}{where}") from error
 
     def _refused(self, result: StepResult, status: Status, error: WasmexecError) -> StepResult:
         return replace(

@@ -94,8 +94,7 @@ class Tally:
             usage[name] = max(usage[name], value) if name == "peak_memory_bytes" else usage[name] + value
         self.log_dropped += result.log_dropped
         for text in result.warnings:
-            if text in self._warnings or len(self._warnings) < MAX_KEPT_WARNINGS:
-                self._warnings[text] = self._warnings.get(text, 0) + 1
+            self.warn(text)
         if result.logs:
             self._note_logs(result.logs, row, logs_shown)
 
@@ -108,6 +107,11 @@ class Tally:
                 self._on_log(StepLog(row, record))
         if self._store is not None:
             self._store.add_logs(records, row)
+
+    def warn(self, text: str) -> None:
+        """Take a warning."""
+        if text in self._warnings or len(self._warnings) < MAX_KEPT_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
 
     def flush(self) -> None:
         """Give the store what is still here."""
