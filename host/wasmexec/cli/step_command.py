@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-_COMMANDS = ("run", "check", "test", "history", "show", "checkpoint", "schema", "debug")
+_COMMANDS = ("run", "check", "test", "history", "show", "checkpoint", "replay", "schema", "debug")
 
 
 class _LazyGroup(click.Group):
@@ -34,6 +34,7 @@ Examples:
   wasmexec step test orders.step.yaml
   wasmexec step history orders.step.yaml
   wasmexec step checkpoint get orders.step.yaml
+  wasmexec step replay 17
   wasmexec step schema > step.schema.json
 """,
 )

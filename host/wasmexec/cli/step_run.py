@@ -72,6 +72,7 @@ Examples:
 )  # fmt: skip
 @store_option
 @click.option("--no-store", is_flag=True, help="Keep no record: no checkpoint is read or stored.")
+@click.option("--record", is_flag=True, help="Keep all that decides the run, for `step replay`; runs in one process.")
 @click.option("--processes", metavar="COUNT", type=click.IntRange(1, 64), help="Worker processes for long inputs.")
 @click.option("--result", "whole_result", is_flag=True, help="Print everything about the run as one JSON object.")
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
@@ -85,8 +86,8 @@ def command(file: Path, **values: Any) -> int:
 
     if values["whole_result"] and (values["output"] or values["form"] not in (None, "json")):
         raise click.UsageError("--result prints one JSON object with the rows in it: drop --output and --format")
-    if values["store_url"] and values["no_store"]:
-        raise click.UsageError("either --store or --no-store")
+    if values["no_store"] and (values["store_url"] or values["record"]):
+        raise click.UsageError("--no-store goes with neither --store nor --record")
     step = Step.load(file)
     options = _options(values)
     keeps_rows = values["whole_result"] or values["form"] == "table"
@@ -125,6 +126,7 @@ def _options(values: dict[str, Any]) -> dict[str, Any]:
         "input_format": values["input_format"],
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in texts.items()},
         "processes": values["processes"],
+        "record": values["record"],
         "trigger": "cli",
         "on_log": _show_log,
         "on_progress": _ProgressLine(),

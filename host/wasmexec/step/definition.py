@@ -156,7 +156,7 @@ class StepDefinition:
     on_row_error: OnRowError = "fail"
     concurrency: int = DEFAULT_CONCURRENCY
     image: str | None = None
-    folder: Path = field(default_factory=Path)
+    path: Path = field(default_factory=Path)
     text: str = ""
     """The step file and what it refers to, as the run store keeps it."""
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from ..errors import WasmexecError
 from ..executor import Executor
+from ..recording import ForExecution, Recorder
 from ..result import Result
 from .order import Order
 
@@ -31,10 +32,13 @@ class LocalBackend:
     Which they do shows in the processor time of the process: while that is low, more are let in, up to `limit`.
     """
 
-    def __init__(self, executor: Executor, order: Order, done: Done, limit: int) -> None:
+    def __init__(
+        self, executor: Executor, order: Order, done: Done, limit: int, recorder: Recorder | None = None
+    ) -> None:
         self._executor = executor
         self._statement = order.statement
         self._options = order.options()
+        self._recorder = recorder
         self._done = done
         self._limit = limit
         self._allowed = min(_FIRST_ALLOWED, limit)
@@ -82,8 +86,11 @@ class LocalBackend:
                     index, data = self._waiting.popleft()
                     self._running[index] = None
                 try:
+                    options = self._options
+                    if self._recorder is not None:
+                        options = {**options, "recorder": ForExecution(self._recorder, index)}
                     cancel = self._executor.submit(
-                        self._statement, partial(self._ended, index), input_data=data, **self._options
+                        self._statement, partial(self._ended, index), input_data=data, **options
                     )
                 except WasmexecError as error:
                     self._ended(index, error)

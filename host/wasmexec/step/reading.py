@@ -128,7 +128,7 @@ class _Reader:
             return None
         return StepDefinition(
             name=name, statement=statement, output=output, processing=processing, secrets=secrets,
-            checkpoint_column=checkpoint_column, local_variables=variables, folder=self._path.parent,
+            checkpoint_column=checkpoint_column, local_variables=variables, path=self._path,
             text="\n".join(self._texts), **definition_parts,
         )  # fmt: skip
 

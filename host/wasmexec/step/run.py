@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from .._masking import Masker
 from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ..executor import Executor
+from ..recording import Recorder
 from ..result import Result
 from ..secret import Secret
 from ..status import Status
@@ -86,6 +87,7 @@ class RunRequest:
     cancellation: Cancellation | None = None
     processes: int | None = None
     trigger: str = "api"
+    record: bool = False
     recorded_http: RecordedHttp | None = None
 
 
@@ -100,6 +102,7 @@ class StepRun:
         self._variables: dict[str, object] = {}
         self._checkpoint: object = None
         self._masker: Masker | None = None
+        self._recorder: Recorder | None = None
 
     def run(self) -> StepResult:
         """The result; only what is no outcome of a run is raised.
@@ -111,10 +114,15 @@ class StepRun:
         started = time.monotonic()
         request, definition = self._request, self._definition
         handle = None
+        if request.record and request.store is None:
+            raise ConfigError("record needs a store")
         if request.store is not None:
             handle = request.store.begin_run(
-                definition.name, definition=definition.text, processing=definition.processing, trigger=request.trigger
-            )
+                definition.name, definition=definition.text, processing=definition.processing, trigger=request.trigger,
+                attributes={"file": str(definition.path.absolute())},
+            )  # fmt: skip
+            if request.record:
+                self._recorder = request.store.record(handle)
         feed = None if handle is None or request.store is None else (request.store, handle)
         tally = Tally(request.output, feed, request.on_log)
         try:
@@ -232,6 +240,8 @@ class StepRun:
             outcomes.append(outcome)
             ended.set()
 
+        if self._recorder is not None:
+            options["recorder"] = self._recorder
         cancel = self._executor.submit(order.statement, on_done, input_data=data, **options)
         del data
         self._cancellation.listen(cancel)
@@ -275,7 +285,7 @@ class StepRun:
         processes = self._processes()
         concurrency = definition.concurrency
         loop = RowLoop(
-            local=lambda done: LocalBackend(self._executor, order, done, concurrency),
+            local=lambda done: LocalBackend(self._executor, order, done, concurrency, self._recorder),
             pool=partial(PoolBackend, order, limit=concurrency, processes=processes) if processes > 1 else None,
             concurrency=concurrency,
             take=take,
@@ -305,7 +315,7 @@ class StepRun:
             isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= _MAX_PROCESSES
         ):
             raise ConfigError(f"processes must be a whole number from 1 to {_MAX_PROCESSES}, not {wanted!r}")
-        if self._request.recorded_http is not None:
+        if self._request.recorded_http is not None or self._recorder is not None:
             return 1
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(wanted or available, self._definition.concurrency)

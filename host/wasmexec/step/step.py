@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .._hostcalls.recorded import RecordedHttp
     from ..store import RunStore
+    from .replaying import StepReplay
 
 
 class StepRunOptions(TypedDict, total=False):
@@ -40,6 +41,7 @@ class StepRunOptions(TypedDict, total=False):
     cancellation: Cancellation | None
     processes: int | None
     trigger: str
+    record: bool
     recorded_http: RecordedHttp | None
 
 
@@ -82,6 +84,7 @@ class Step:
             on_log: called with each log record, in order.
             on_progress: called about twice a second while rows are processed one by one.
             cancellation: ends the run from another thread.
+            record: keep in the store all that decides the run, so that `replay` can repeat it; runs in one process.
             processes: how many worker processes a long row-by-row input may use; one per processor by default.
 
         Raises:
@@ -107,6 +110,24 @@ class Step:
             cancellation.cancel()
             await asyncio.wait([work])
             raise
+
+    def replay(
+        self,
+        run_id: int,
+        store: RunStore,
+        *,
+        executor: Executor | None = None,
+        secrets: Mapping[str, str | Secret] | None = None,
+    ) -> StepReplay:
+        """Repeat a recorded run without network, with the statement as it is now; nothing is stored.
+
+        Raises:
+            RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
+            ConfigError: the recording is damaged or incomplete, or a secret has no value.
+        """
+        from .replaying import replay_run
+
+        return replay_run(self.definition, store, run_id, executor or _executor(self.definition.image), secrets)
 
     def check(self, executor: Executor | None = None) -> list[Mistake]:
         """What is wrong with the statement, at its place in the file: syntax, type hints, refused imports."""

@@ -1,0 +1,98 @@
+"""Repeating a recorded run of a step: without network and waiting, to the same rows, or showing what is different."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..executor import Executor
+from ..recording import Recording
+from ..replay import ReplayReport
+from ..result import Result
+from ..secret import Secret
+from .definition import StepDefinition
+from .jsontext import decode
+
+if TYPE_CHECKING:
+    from ..store import RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedExecution:
+    """One execution again: row by row `execution` is the index of the input row, in bulk 0."""
+
+    execution: int
+    result: Result
+
+    @property
+    def report(self) -> ReplayReport | None:
+        """What was different; None if the execution was refused before it began."""
+        return self.result.replay
+
+    @property
+    def is_identical(self) -> bool:
+        """The same requests, status, rows and log."""
+        return self.report is not None and self.report.is_identical
+
+
+@dataclass(frozen=True, slots=True)
+class StepReplay:
+    """A run again, execution by execution."""
+
+    run_id: int
+    executions: list[ReplayedExecution]
+
+    @property
+    def is_identical(self) -> bool:
+        """Every execution is."""
+        return all(item.is_identical for item in self.executions)
+
+
+def replay_run(
+    definition: StepDefinition,
+    store: RunStore,
+    run_id: int,
+    executor: Executor,
+    secrets: Mapping[str, str | Secret] | None = None,
+) -> StepReplay:
+    """Repeat every recorded execution of a run with the statement that the step has now; nothing is stored.
+
+    Raises:
+        RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
+        ConfigError: the recording is damaged or incomplete, or a secret has no value.
+    """
+    store.recording(run_id)
+    given = secrets or {}
+    values = {
+        name: source.bind(given[name] if name in given else source.read(name))
+        for name, source in definition.secrets.items()
+    }
+    numbers = sorted(part.execution for part in store.recorded_parts(run_id, kinds=("clock",)))
+    return StepReplay(run_id, [_replay(definition, store, run_id, number, executor, values) for number in numbers])
+
+
+def _replay(
+    definition: StepDefinition,
+    store: RunStore,
+    run_id: int,
+    number: int,
+    executor: Executor,
+    secrets: Mapping[str, str | Secret],
+) -> ReplayedExecution:
+    recording = Recording.from_parts(
+        store.recorded_parts(run_id, execution=number), store.recorded_exchanges(run_id, execution=number)
+    )
+    result = executor.run(
+        definition.statement.text,
+        input_data=recording.inputs[0] if recording.inputs else None,
+        extra_inputs=recording.inputs[1:],
+        output_schema=definition.output.prepared,
+        checkpoint=decode(recording.checkpoint),
+        local_variables=decode(recording.local_variables),
+        limits=definition.limits,
+        grants=definition.grants,
+        secrets=secrets or None,
+        replay=recording,
+    )
+    return ReplayedExecution(number, result)

@@ -1,0 +1,87 @@
+"""A recorded run, repeated without its server: the same rows, or what an edit of the statement changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.servers import WebServer
+from tests.step.helpers import make_step, write_step
+from tests.step.test_step_cli import Cli
+
+import wasmexec
+from wasmexec import ConfigError
+from wasmexec.store import RecordingNotFoundError, RunStore
+
+STATEMENT = """
+import httpx, random, time
+answer = httpx.get("http://{authority}/echo?n=%d" % INPUT_DATA[0]["n"])
+log.info(time.time())
+return [{{"path": answer.json()["path"], "drawn": random.random(), "since": DATA_CHECKPOINT, "at": time.time()}}]
+"""
+COLUMNS = (
+    "  - {name: path, type: text}\n  - {name: drawn, type: double}\n  - {name: at, type: double}\n"
+    "  - {name: since, type: integer, allow_null: true}\n"
+)
+
+
+def test_a_recorded_run_repeats_byte_for_byte_and_shows_what_an_edit_changed(
+    tmp_path: Path, executor: wasmexec.Executor
+) -> None:
+    with RunStore.open(tmp_path / "runs.sqlite3") as store:
+        store.set_checkpoint("step", 7)
+        with WebServer() as server:
+            text = STATEMENT.format(authority=server.authority)
+            grants = f"{{http: [{{host: 127.0.0.1, ports: [{server.port}], allow_private: true}}]}}"
+            step = make_step(tmp_path, text, columns=COLUMNS, grants=grants)
+            run = step.run([{"n": 1}, {"n": 2}, {"n": 3}], executor=executor, store=store, record=True)
+            assert (run.status, [row["path"] for row in run.rows]) == (200, ["/echo?n=1", "/echo?n=2", "/echo?n=3"])
+            made = len(server.requests)
+        assert run.run_id is not None
+        # A later checkpoint does not matter: the recording has its own. The server is gone.
+        store.set_checkpoint("step", 8)
+        replay = step.replay(run.run_id, store, executor=executor)
+        assert replay.is_identical
+        assert [row for item in replay.executions for row in item.result.rows] == run.rows
+        assert [item.execution for item in replay.executions] == [0, 1, 2]
+        assert made == 3
+        edited = make_step(tmp_path, text.replace('["path"]', '["path"] + "!"'), columns=COLUMNS, grants=grants)
+        changed = edited.replay(run.run_id, store, executor=executor)
+        assert not changed.is_identical
+        report = changed.executions[1].report
+        assert report is not None
+        assert (report.is_statement_changed, report.requests) == (True, ())
+        [row] = report.rows
+        assert (row.kind, row.row["path"], row.recorded_row["path"]) == ("changed", "/echo?n=2!", "/echo?n=2")
+        assert row.row["drawn"] == row.recorded_row["drawn"]
+        other = make_step(tmp_path, text.replace("?n=", "?m="), columns=COLUMNS, grants=grants)
+        report = other.replay(run.run_id, store, executor=executor).executions[0].report
+        assert report is not None
+        assert [(item.kind, item.parts) for item in report.requests] == [("changed", ("url",))]
+
+
+def test_what_was_not_recorded_cannot_be_replayed(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    step = make_step(tmp_path, "return [{'id': 1}]")
+    with RunStore.open(tmp_path / "runs.sqlite3") as store:
+        run = step.run(executor=executor, store=store)
+        with pytest.raises(RecordingNotFoundError):
+            step.replay(run.run_id or 0, store, executor=executor)
+    with pytest.raises(ConfigError, match="record needs a store"):
+        step.run(executor=executor, record=True)
+
+
+def test_the_command_replays_and_shows_differences(tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    write_step(tmp_path, "import random\nreturn [{'id': random.getrandbits(40)}]", processing="bulk")
+    first = cli("run", "step.step.yaml", "--record", "--format", "jsonl")
+    assert first.code == 0
+    same = cli("replay", "1")
+    assert (same.code, same.out, same.err) == (0, "", "run 1: 1 execution, all as recorded\n")
+    write_step(tmp_path, "import random\nreturn [{'id': random.getrandbits(40) + 1}]", processing="bulk")
+    edited = cli("replay", "1")
+    assert edited.code == 1
+    number = int(first.out.split(":")[1].rstrip("}\n"))
+    assert edited.out == (
+        f'execution 0: the statement was edited\n  row changed:\n    - {{"id":{number}}}\n    + {{"id":{number + 1}}}\n'
+    )
+    assert cli("replay", "99").code != 0
