@@ -10,6 +10,7 @@ import json
 import linecache
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -146,6 +147,10 @@ def _forget_traces(filters: list[Any]) -> None:
     linecache.clearcache()
     decimal.getcontext().clear_flags()
     logging.root.handlers.clear()
-    for path in Path("/tmp").glob("*"):
-        if path.is_file():
+    for path in Path("/tmp").iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
             path.unlink()
+    for name in ("warmup", "warmup_http"):
+        sys.modules.pop(f"wasmexec_guest.{name}", None)

@@ -111,7 +111,7 @@ def test_a_schema_that_is_itself_invalid_is_refused_before_anything_runs(
     executor: wasmexec.Executor, schema: Any
 ) -> None:
     result = executor.run("log.info('ran')\nreturn []", output_schema=schema)
-    assert (result.status, type(result.error), result.logs) == (Status.CONFIG_REFUSED, wasmexec.ConfigError, [])
+    assert (result.status, type(result.error), result.logs) == (Status.CONFIG_REFUSED, wasmexec.SchemaError, [])
 
 
 INPUTS: list[tuple[bytes, str]] = [

@@ -152,7 +152,7 @@ rows.append({"case": "hist", "value": counts.tolist()})
 return rows
 """
     assert rows_of(executor, statement) == [
-        {"case": "contour", "value": [21]},
+        {"case": "contour", "value": [22]},
         {"case": "int32", "value": [3]},
         {"case": "int64", "value": [3]},
         {"case": "uint8", "value": [3]},

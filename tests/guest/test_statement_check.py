@@ -76,7 +76,6 @@ def test_what_only_the_compiler_sees_is_reported_beside_the_rest(executor: Execu
         ("import numpy.linalg",
          "import of 'numpy.linalg' is not allowed: it is not in the list; the nearest listed name is 'numpy'"),
         ("from . import x", "relative imports are not possible: a statement is not part of a package"),
-        ("import matplotlib", "'matplotlib' is listed, not in this image ('full')"),
     ],
 )  # fmt: skip
 def test_imports_are_refused_in_the_words_of_the_gate(executor: Executor, line: str, message: str) -> None:

@@ -39,6 +39,7 @@ from wasmexec import (
     LogRecord,
     OutputError,
     Result,
+    SchemaError,
     StatementSyntaxError,
     Status,
     TimeLimitError,
@@ -292,7 +293,7 @@ def test_what_is_refused_before_the_start_is_a_result_without_usage(start: Start
     executor = start()
     cases: list[tuple[dict[str, Any], Status, type[Exception]]] = [
         ({"input_data": b"\xff"}, Status.INPUT_REFUSED, InputError),
-        ({"output_schema": {"type": "no such type"}}, Status.CONFIG_REFUSED, ConfigError),
+        ({"output_schema": {"type": "no such type"}}, Status.CONFIG_REFUSED, SchemaError),
         ({"local_variables": {"X": []}}, Status.CONFIG_REFUSED, ConfigError),
         ({"statement": "'\ud800'"}, Status.CONFIG_REFUSED, StatementSyntaxError),
     ]
