@@ -19,11 +19,11 @@ RUNNER = """
 import json, os, resource, sys
 folder, group, crashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 sys.path.insert(0, folder)
-import numpy, numpy.core._multiarray_tests, numpy.core._rational_tests, pandas, sweep
+import matplotlib._tri, numpy, numpy.core._multiarray_tests, numpy.core._rational_tests, pandas, sweep
 sweep.load_all = lambda: None
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 types = [group + "." + t.__qualname__ for t in sweep._all_types() if str(t.__module__) == group]
-names = types + [group + "." + name for name in sweep._functions(sys.modules[group])]
+names = types + [group + "." + name for name in sweep._functions(sys.modules.get(group, json))]
 wrong = []
 for target in ["", *crashes]:
     skip = [name for name in crashes if name != target]

@@ -17,13 +17,12 @@ plt.legend()
 # === bars
 import matplotlib.pyplot as plt
 cities = ["Brno", "Oslo", "Praha", "Wien", "Roma"]
-figure, axes = plt.subplots(figsize=(7, 4))
+figure, axes = plt.subplots(figsize=(7, 4), layout="tight")
 drawn = axes.bar(cities, [9, 3, 12, 7, 5], yerr=[1, 0.5, 1.2, 0.8, 0.4], capsize=4, color="tab:orange", edgecolor="black")
 axes.bar_label(drawn, padding=3)
 axes.barh([14], [2], left=1, height=1, hatch="//", color="white", edgecolor="tab:blue")
 axes.tick_params(axis="x", rotation=45)
 axes.set(title="Orders", ylabel="count")
-figure.tight_layout()
 
 # === histogram
 import matplotlib.pyplot as plt
@@ -121,13 +120,12 @@ figure.text(0.75, 0.2, "turned", rotation=60, fontsize=16, color="crimson", bbox
 import matplotlib.pyplot as plt
 import numpy as np
 x = np.logspace(0, 4, 60)
-figure, axes = plt.subplots(2, 2, figsize=(7, 5))
+figure, axes = plt.subplots(2, 2, figsize=(7, 5), layout="tight")
 axes[0, 0].loglog(x, x**1.5)
 axes[0, 1].semilogy(x, np.exp(x / 2000), "g.")
 axes[1, 0].semilogx(x, np.log(x), marker="s", markevery=10)
 axes[1, 1].plot(x, x)
 axes[1, 1].set_yscale("symlog")
-figure.tight_layout()
 
 # === frame
 import matplotlib.pyplot as plt

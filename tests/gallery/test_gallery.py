@@ -23,9 +23,9 @@ NATIVE_PYTHON = ROOT / ".venv-native" / "bin" / "python"
 SAVED = ROOT / "build" / "gallery"
 
 HIDE_TEXT = """
-from matplotlib.text import Text
-for text in plt.gcf().findobj(Text):
-    text.set_visible(False)
+from matplotlib import text
+for letters in plt.gcf().findobj(text.Text):
+    letters.set_visible(False)
 """
 ENDINGS = {"whole": "", "no letters": HIDE_TEXT}
 WRITE = """
@@ -35,6 +35,16 @@ plt.savefig(buffer, format="png")
 plt.close("all")
 return [{"png": buffer.getvalue()}]
 """
+
+# Shares of all pixels with a channel that differs by more than 32 of 255.
+CHANGED = 0.01
+# Where the axes are placed by the sizes of their letters, they may lie a pixel further.
+LAID_OUT_BY_LETTERS = ("bars", "boxes", "logarithms")
+MOVED = 0.03
+# Root mean squares of all channels. Functions of numpy may differ in the last bit, which changes a pixel by a shade.
+SHADE = 0.01
+# The lines of a contour leave gaps that are as wide as their labels.
+GAPS = 0.5
 
 FIGURES = {
     title.strip(): statement
@@ -94,11 +104,11 @@ def test_guest_and_native_draw_the_same_figure(name: str, compared: dict[str, di
     found = compared[f"{name}, whole"]
     assert found["size"] == found["native_size"]
     assert found["drawn"] > 0.01
-    print(found)
+    assert found["changed"] <= (MOVED if name in LAID_OUT_BY_LETTERS else CHANGED)
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_without_letters_the_pictures_are_the_same(name: str, compared: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.parametrize("name", [name for name in FIGURES if name != "text"])
+def test_without_letters_every_pixel_is_the_same(name: str, compared: dict[str, dict[str, Any]]) -> None:
     found = compared[f"{name}, no letters"]
-    assert found["size"] == found["native_size"]
-    print(found)
+    assert found["drawn"] > 0.01
+    assert found["rms"] <= (GAPS if name == "contour" else SHADE)

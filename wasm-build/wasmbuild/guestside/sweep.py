@@ -62,7 +62,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "of('PIL.Image').new('RGB', (4, 4)).im", "of('PIL.Image').new('P', (4, 4)).im",
         "of('PIL.Image').new('RGB', (4, 4)).im.pixel_access(False)", "of('PIL._imaging').outline()",
         "of('PIL._imaging').path([0, 0, 1, 1])", "of('PIL.Image')._getdecoder('RGB', 'raw', ('RGB',), ())",
-        "of('PIL.Image')._getencoder('RGB', 'zip', ('RGB', 6, 9, -1, b''), ())",
+        "of('PIL.Image')._getencoder('RGB', 'raw', ('RGB',), ())",
         "of('PIL.ImageDraw').Draw(of('PIL.Image').new('RGB', (4, 4))).draw",
         "of('PIL.ImageFont').truetype(of('matplotlib.font_manager').findfont('serif'), 12).font",
     ),
@@ -135,6 +135,7 @@ _HEAP_TYPE = 1 << 9
 _FUNCTIONS = ("builtin_function_or_method", "cython_function_or_method", "fused_cython_function", "ufunc")
 _C_METHODS = (
     *_FUNCTIONS, "method_descriptor", "classmethod_descriptor", "wrapper_descriptor", "staticmethod", "classmethod",
+    "instancemethod",
 )  # fmt: skip
 _C_ATTRIBUTES = ("getset_descriptor", "member_descriptor", "property")
 _TRIED_INSTANCES = 3
@@ -158,9 +159,10 @@ def _all_types() -> list[type]:
 def _is_c_type(candidate: type) -> bool:
     if not candidate.__flags__ & _HEAP_TYPE:
         return True
-    # A class statement never leaves these in a class's own dictionary; a type made from a C spec always has some.
+    # A class statement never leaves these in a class's own dictionary; a type made from a C spec always has some, and
+    # one made by pybind11 has instancemethods.
     return any(
-        type(value).__name__ in ("wrapper_descriptor", "method_descriptor", "classmethod_descriptor")
+        type(value).__name__ in ("wrapper_descriptor", "method_descriptor", "classmethod_descriptor", "instancemethod")
         for value in type.__dict__["__dict__"].__get__(candidate).values()
     )
 
