@@ -169,7 +169,7 @@ def _headers(
         wire.append(("Content-Length", text))
     elif length is None:
         wire.append(("Transfer-Encoding", "chunked"))
-    elif length or method in ("POST", "PUT", "PATCH"):
+    elif length or method in ("POST", "PUT", "PATCH") or (declared == {"0"} and method not in ("GET", "HEAD")):
         wire.append(("Content-Length", str(length)))
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in wire]
 
