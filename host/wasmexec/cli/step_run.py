@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -152,12 +153,20 @@ def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
     from ..step import Cancellation
 
     cancellation = Cancellation()
+    gate = threading.Lock()
+    gate.acquire()
+
+    def cancel() -> None:
+        with gate:
+            cancellation.cancel()
 
     def on_signal(*_: object) -> None:
-        # A second one is not waited for.
+        # A second one is not waited for. A handler must take no locks, which this thread may hold: another one cancels.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        cancellation.cancel()
+        if gate.locked():
+            gate.release()
 
+    threading.Thread(target=cancel, name="wasmexec-step-cancel", daemon=True).start()
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
     result = step.run(executor=executor, cancellation=cancellation, **options)

@@ -46,7 +46,7 @@ _MAX_PROCESSES = 64
 
 
 class Cancellation:
-    """Cancels the runs that were given it, from any thread or a signal handler: they end with status 303."""
+    """Cancels the runs that were given it, from any thread (not from a signal handler): they end with status 303."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
