@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import secrets as randomness
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,17 +35,21 @@ class GrantsWithSecrets(Grants):
     placeholders: tuple[Placeholder, ...] = ()
 
 
-def make_placeholders(secrets: Mapping[str, object]) -> dict[str, Placeholder]:
-    """A fresh placeholder for each `Secret` among the secrets; one value has one placeholder."""
+def make_placeholders(secrets: Mapping[str, object], key: bytes | None = None) -> dict[str, Placeholder]:
+    """A fresh placeholder for each `Secret` among the secrets; one value has one placeholder.
+
+    With `key` they are the same in every execution under it, as long as names and lengths are.
+    """
     by_value: dict[str, str] = {}
     made = {}
     for name, secret in secrets.items():
         if isinstance(secret, Secret):
-            token = by_value.setdefault(secret.value, _token(len(secret.value)))
+            choose = randomness.choice if key is None else random.Random(key + name.encode()).choice
+            token = by_value.setdefault(secret.value, _token(len(secret.value), choose))
             made[name] = Placeholder(token, secret)
     return made
 
 
-def _token(length: int) -> str:
+def _token(length: int, choose: Callable[[str], str]) -> str:
     prefix = _PREFIX if length >= len(_PREFIX) + _LEAST_RANDOM else ""
-    return prefix + "".join(randomness.choice(_LETTERS) for _ in range(length - len(prefix)))
+    return prefix + "".join(choose(_LETTERS) for _ in range(length - len(prefix)))

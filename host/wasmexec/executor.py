@@ -230,8 +230,12 @@ class Executor:
             raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
         inputs = (options.get("input_data"), *extra_inputs)
         secrets = options.get("secrets") or {}
-        placeholders = make_placeholders(secrets)
-        masker = course = None
+        key = masker = course = None
+        if any(options.get(name) is not None for name in _COURSES):
+            from ._course import plan_course, plan_key
+
+            key = plan_key(options)
+        placeholders = make_placeholders(secrets, key)
         try:
             image = self._image
             if limits.memory_bytes < image.memory_bytes:
@@ -252,12 +256,10 @@ class Executor:
                 from ._masking import Masker
 
                 masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
-            if any(options.get(name) is not None for name in _COURSES):
-                from ._course import plan_course, plan_key
-
+            if key is not None:
                 course = plan_course(
-                    statement, key=plan_key(options), options=options, request=request, inputs=inputs, limits=limits,
-                    masker=masker, image=image.stamp,
+                    statement, key=key, options=options, request=request, inputs=inputs, limits=limits, masker=masker,
+                    image=image.stamp,
                 )  # fmt: skip
         except (ConfigError, StatementSyntaxError) as error:
             return Result(status=Status.CONFIG_REFUSED, error=error)

@@ -41,10 +41,10 @@ class SecretPlace(NamedTuple):
 class Secret:
     """A secret of `Executor.run(secrets={"NAME": Secret(value, hosts=[...])})` that stays with the host.
 
-    The statement gets a placeholder in its place, random in every execution and as long as the value. Where that stands
-    in a header of a request to one of `hosts`, also inside the Base64 of basic authentication, the value is sent; in
-    URLs, bodies and requests to anywhere else the placeholder stays what it is. What comes back has the placeholder in
-    place of the value.
+    The statement gets a placeholder in its place, random in every execution (unless a seed decides) and as long as the
+    value. Where that stands in a header of a request to one of `hosts`, also inside the Base64 of basic authentication,
+    the value is sent; in URLs, bodies and requests to anywhere else the placeholder stays what it is. What comes back
+    has the placeholder in place of the value.
 
     `hosts` are `"api.example.com"` and `"*.example.com"` (HTTPS, port 443), `"api.example.com:8443"` (HTTPS) and, where
     the value may travel in the clear, `"http://10.0.0.7:8080"`. They are no grants: those are given as well.

@@ -27,6 +27,7 @@ from wasmexec import (
     Recording,
     ReplayReport,
     Result,
+    Secret,
     StatementRaised,
     Status,
     TimeLimitError,
@@ -505,6 +506,37 @@ return out
     assert again.status == Status.FINISHED
     assert report(again).requests == ()
     assert again.rows[1] == result.rows[1]
+
+
+def test_a_secret_bound_to_a_host_is_a_placeholder_in_the_recording(executor: Executor) -> None:
+    value = "bound-s3cr3t-of-some-length-9f8e7d6c"
+    statement = """
+response = httpx.get(server, headers={"Authorization": f"Bearer {LocalVariable.Key}"})
+return [{"key": LocalVariable.Key, "text": response.text}]
+"""
+    body = b"you are " + value.encode()
+    recorder = MemoryRecorder()
+    with ScriptedServer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)) as scripted:
+        options: dict[str, Any] = {
+            "local_variables": {"Server": scripted.url()},
+            "secrets": {"Key": Secret(value, hosts=[f"http://{scripted.authority}"])},
+        }
+        result = executor.run(
+            HEAD + statement, recorder=recorder, grants=Grants(http=[private_grant(scripted.authority)]), **options
+        )
+    result.raise_for_status()
+    assert f"Bearer {value}".encode() in scripted.received[0]
+    recording = recorder.recording()
+    token = result.rows[0]["key"]
+    assert token.startswith("placeholder-")
+    assert ("Authorization", f"Bearer {token}") in recording.exchanges[0].request_headers
+    assert value not in repr([recorder.parts, recorder.exchanges])
+    assert recording.exchanges[0].response_body == b"you are " + token.encode()
+    again = executor.run(recording.statement, replay=recording, **options)
+    assert as_bytes(again) == as_bytes(result)
+    assert report(again).is_identical
+    other = executor.run("return [{'key': LocalVariable.Key}]", secrets=options["secrets"])
+    assert other.rows[0]["key"] != token
 
 
 def test_a_secret_in_a_compressed_answer_is_not_recorded(executor: Executor) -> None:
