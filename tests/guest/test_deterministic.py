@@ -154,14 +154,16 @@ def test_a_skipped_sleep_has_the_wall_limit(executor: Executor, sleep: str) -> N
 
 def test_the_processor_limit_stays(executor: Executor) -> None:
     result = executor.run(
-        "import time\nwhile True:\n    time.time()", determinism=Deterministic(), limits=Limits(cpu_seconds=0.5)
+        "import time\nwhile True:\n    time.time()",
+        determinism=Deterministic(),
+        limits=Limits(cpu_seconds=0.5, wall_seconds=300),
     )
     assert isinstance(result.error, CpuLimitError)
 
 
 def test_much_randomness_at_once_is_stopped_by_the_limit_too(executor: Executor) -> None:
     statement = "import random\nwhile True:\n    random._os.urandom(50_000_000)"
-    result = executor.run(statement, determinism=Deterministic(), limits=Limits(cpu_seconds=0.5))
+    result = executor.run(statement, determinism=Deterministic(), limits=Limits(cpu_seconds=0.5, wall_seconds=300))
     assert isinstance(result.error, CpuLimitError)
     assert result.usage.cpu_seconds < 1.5
 
