@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import cases, packages
+from tests.bench import cases, packages, step_cases
 from tests.bench.context import Context
 from tests.bench.measure import Line, NativeWorker
 
 import wasmexec
 
-ALL = cases.ALL | packages.ALL
+ALL = cases.ALL | packages.ALL | step_cases.ALL
 _HEAD = ("what", "guest", "p99", "native", "ratio", "target", "")
 
 
