@@ -45,7 +45,8 @@ MAKING: tuple[tuple[Any, ...], ...] = (
     (), (0,), ("x",), (b"x",), ([],), ({},), (None,), (len,), (int, "x"), ("i",), (len, []), (0, 0), (2020, 1, 1),
 )  # fmt: skip
 of = importlib.import_module
-_TRIANGLES = "of('matplotlib.tri').Triangulation([0, 1, 1, 0], [0, 0, 1, 1]).get_cpp_triangulation()"
+# What is made of triangles refers to them and does not hold them.
+_TRIANGLES = "kept(of('matplotlib.tri').Triangulation([0, 1, 1, 0], [0, 0, 1, 1]))"
 _RENDERER = "of('matplotlib.backends._backend_agg').RendererAgg(8, 8, 72)"
 # Instances of types that no plain call makes, by the module they belong to.
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -119,8 +120,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"{_RENDERER}", f"{_RENDERER}.copy_from_bbox(of('matplotlib.transforms').Bbox.unit())",
     ),
     "matplotlib._tri": (
-        f"{_TRIANGLES}", f"of('matplotlib._tri').TriContourGenerator({_TRIANGLES}, [0.0, 1, 2, 3])",
-        f"of('matplotlib._tri').TrapezoidMapTriFinder({_TRIANGLES})",
+        f"{_TRIANGLES}.get_cpp_triangulation()", f"kept({_TRIANGLES}.get_trifinder())._cpp_trifinder",
+        f"of('matplotlib._tri').TriContourGenerator({_TRIANGLES}.get_cpp_triangulation(), [0.0, 1, 2, 3])",
     ),
     "contourpy._contourpy": tuple(
         f"of('contourpy').contour_generator(z=[[0.0, 1], [1, 2]], name='{name}')"
@@ -141,8 +142,14 @@ _C_ATTRIBUTES = ("getset_descriptor", "member_descriptor", "property")
 _TRIED_INSTANCES = 3
 # Cython's closures: no statement gets hold of the types, and they are nothing without the frame they belong to.
 _GENERATED = "__pyx_scope_struct"
-# What must not be freed, because freeing it was found to be deadly and is skipped.
+# What must not be freed: freeing it was found to be deadly and is skipped, or others refer to it without holding it.
 _IMMORTAL: list[Any] = []
+
+
+def kept(value: Any) -> Any:
+    """The value, which lives on."""
+    _IMMORTAL.append(value)
+    return value
 
 
 def _all_types() -> list[type]:
