@@ -13,13 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NATIVE = ROOT / ".venv-native" / "bin" / "python"
 GUESTSIDE = ROOT / "wasm-build" / "wasmbuild" / "guestside"
 
-# One process imports pandas once and forks for each target, which is swept with nothing else of its module; the first
+# One process imports all once and forks for each target, which is swept with nothing else of its module; the first
 # fork sweeps the module without all of them and must survive. Damaged memory may show only when the process ends.
 RUNNER = """
 import json, os, resource, sys
 folder, group, crashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 sys.path.insert(0, folder)
-import matplotlib._tri, numpy, numpy.core._multiarray_tests, numpy.core._rational_tests, pandas, sweep
+import aiohttp, matplotlib._tri, pandas, sweep
+import numpy, numpy.core._multiarray_tests, numpy.core._rational_tests
 sweep.load_all = lambda: None
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 types = [group + "." + t.__qualname__ for t in sweep._all_types() if str(t.__module__) == group]
