@@ -1,10 +1,14 @@
 """What every test shares: one executor on the real image. A missing image is a failure, never a skip."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 import wasmexec
+
+# A shell that starts a job in the background has it ignore interrupts, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
