@@ -79,7 +79,13 @@ def use_index(
 
 @pytest.fixture(autouse=True)
 def _fresh_session() -> Iterator[None]:
+    close_session()
     yield
+    close_session()
+
+
+def close_session() -> None:
+    """Also one that another test left open, in a run that had something to fetch."""
     if pypi.open_session.cache_info().currsize:
         pypi.open_session().close()
     pypi.open_session.cache_clear()

