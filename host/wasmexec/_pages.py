@@ -74,7 +74,10 @@ class OwnPages:
             starts, ends = regions[0 : 3 * count : 3], regions[1 : 3 * count : 3]
             found += chain.from_iterable(zip(starts, ends, strict=True))
             left -= (sum(ends) - sum(starts)) // PAGE_BYTES
-            start = _SCAN_ARGUMENTS.unpack(arguments)[_WALK_END]
+            walked = _SCAN_ARGUMENTS.unpack(arguments)[_WALK_END]
+            if walked <= start:
+                raise OSError("the scan of the page map does not advance")
+            start = walked
         return found if left >= 0 else None
 
     def _read(self, base: int, length: int, most: int) -> list[int] | None:

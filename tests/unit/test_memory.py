@@ -101,6 +101,18 @@ def test_both_ways_of_finding_own_pages_agree(pool: MemoryPool) -> None:
     own_pages.close()
 
 
+def test_a_scan_that_does_not_advance_is_replaced_by_reading(pool: MemoryPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_pages = OwnPages()
+    memory = pool.take()
+    scribble(memory, 50, 1)
+    expected = own_pages._read(memory.base, SIZE, PAGES)
+    monkeypatch.setattr("wasmexec._pages.fcntl.ioctl", lambda *arguments: 0)
+    assert own_pages.find(memory.base, SIZE, PAGES) == expected
+    assert expected
+    pool.give_back(memory)
+    own_pages.close()
+
+
 def test_one_that_was_written_to_widely_is_unmapped(pool: MemoryPool, content: bytes) -> None:
     memory = pool.take()
     ctypes.memset(memory.base, 1, (MAX_OWN_PAGES + 1) * PAGE_BYTES)
