@@ -50,6 +50,11 @@ def check_integers():
     assert (big // 3).tolist() == [2**62 // 3, (2**62 - 1) // 3]
     assert (np.array([2**63], dtype="u8") >> np.uint64(1)).tolist() == [2**62]
     raises(OverflowError, np.array, [2**64], "u8")
+    for kind in (np.int8, np.uint16, np.int32, np.uint32, np.int64, np.uint64):
+        limits = np.iinfo(kind)
+        for value in (limits.min, limits.max, 0, 1, limits.max // 2, limits.max // 2 + 1):
+            assert hash(kind(value)) == hash(value), (kind, value)
+    assert np.int32(-(2**31)) in {-(2**31): "the key"}
 
 
 def check_floats():
