@@ -162,7 +162,7 @@ class Execution:
         if error is not None:
             if self._deadlocks and isinstance(error, asyncio.CancelledError):
                 error = RuntimeError(_DEADLOCK).with_traceback(error.__traceback__)
-            record = errors.describe(error)
+            record = errors.describe(error, "memory" if isinstance(error, MemoryError) else "raised")
             error = None
             self._drop_garbage()
             return self._failed(record)

@@ -10,9 +10,6 @@ from .errors import CpuLimitError, ExecutionCancelled, GuestLostError, MemoryLim
 from .limits import Limits
 from .status import Status
 
-NEARLY_ALL_MEMORY = 0.9
-"""A guest that dies with more than this part of its memory in use died of that."""
-
 
 class Stop(enum.Enum):
     """Why the host ended a guest that would have gone on."""
@@ -41,12 +38,16 @@ NOWHERE = Place()
 
 
 class Facts(NamedTuple):
-    """What is known of an execution at its end; `last_words` is what the guest's C code wrote."""
+    """What is known of an execution at its end.
+
+    was_refused_memory: whether the guest asked for more than the limit. last_words: what its C code wrote.
+    """
 
     limits: Limits
     wall_seconds: float
     cpu_seconds: float
     memory_bytes: int
+    was_refused_memory: bool
     last_words: bytes
     place: Place
 
@@ -71,7 +72,7 @@ def trapped(trap: GuestTrap, exit_code: int | None, facts: Facts) -> tuple[Statu
     """The guest trapped; `exit_code` is there if it did so to leave the interpreter."""
     if exit_code is not None:
         return lost(f"the statement ended the interpreter (exit code {exit_code}){facts.place}", "exit", facts)
-    if facts.memory_bytes > NEARLY_ALL_MEMORY * facts.limits.memory_bytes:
+    if facts.was_refused_memory:
         return out_of_memory(f"the guest ran out of memory and died{facts.place}", facts)
     return lost(f"{describe(trap.code)}{facts.place}", trap.code, facts)
 

@@ -165,10 +165,12 @@ class Execution:
                 course = self._course
                 if course is not None:
                     course.begin()
+                request = self._order.request
                 self._instance = Instance(
-                    self._services.guest, self, self._limits.memory_bytes, None if course is None else course.virtual
-                )
-                frame = self._exchange(self._order.request.head, self._order.request.blobs)
+                    self._services.guest, self, self._limits.memory_bytes, None if course is None else course.virtual,
+                    request.program,
+                )  # fmt: skip
+                frame = self._exchange(request.head, request.blobs)
             else:
                 while self._is_too_early():
                     if self._park(self._wake_at, self._asleep_at or NOWHERE):
@@ -263,7 +265,7 @@ class Execution:
         dropped = self._log.dropped(_outcome.read_drop_counts(frame))
         outcome = frame.head.get("outcome")
         if outcome == "failed":
-            return self._failed(*_outcome.read_error(frame), dropped=dropped)
+            return self._failed(*_outcome.read_error(frame, self._facts()), dropped=dropped)
         if outcome == "checked" and self._order.request.kind == "check":
             self.problems = _outcome.read_problems(frame)
             return self._finished(Status.FINISHED, dropped=dropped)
@@ -293,6 +295,7 @@ class Execution:
             wall_seconds=time.monotonic() - self._started if self._started else 0.0,
             cpu_seconds=self._cpu_seconds(),
             memory_bytes=0 if instance is None else instance.memory.size(),
+            was_refused_memory=instance is not None and instance.was_refused_memory,
             last_words=self._stdio,
             place=place,
         )

@@ -61,28 +61,30 @@ class Owner(Protocol):
 class Instance:
     """A guest that nobody has used before; close it after use, never give it to another execution.
 
-    Usable from any one thread at a time. `virtual` replaces the system's clocks and randomness.
+    Usable from any one thread at a time. memory_bytes: what its memory may grow to. program: see `MemoryPool.take`.
+    virtual: replaces the system's clocks and randomness.
 
     Raises:
         GuestTrap: the instance could not be created (no memory, no address space).
     """
 
-    def __init__(self, guest: GuestModule, owner: Owner, memory_bytes: int, virtual: Virtual | None = None) -> None:
+    def __init__(
+        self, guest: GuestModule, owner: Owner, memory_bytes: int, virtual: Virtual | None = None, program: int = 0
+    ) -> None:
         self.fault: BaseException | None = None
         self._owner = owner
         self._virtual = virtual
         self._reply = b""
         self._pool = guest.memories
         try:
-            self._memory = memory = guest.memories.take()
+            self._memory = memory = guest.memories.take(memory_bytes, program)
         except OSError as no_room:
             raise GuestTrap("engine", f"no room for its memory ({no_room.strerror})") from None
         self.memory = LinearMemory(memory.base, lambda: memory.size)
         self._store = store = wasmtime.Store(guest.engine)
         try:
-            store.set_limits(
-                memory_size=memory_bytes, table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1
-            )
+            # The memory itself has its limit.
+            store.set_limits(table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=8, memories=1)
             if virtual is None:
                 pre = guest.pre
                 store.set_wasi(wasmtime.WasiConfig())
@@ -106,6 +108,11 @@ class Instance:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def was_refused_memory(self) -> bool:
+        """Whether the guest asked for more memory than it may have."""
+        return self._memory.was_refused
 
     def step(self) -> int:
         """Run the guest until it waits, is done or dies.

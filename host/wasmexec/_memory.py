@@ -3,7 +3,8 @@
 Most of a short execution's time would go into page faults and unmapping: the interpreter writes to the same few
 hundred pages each time (reference counts, mostly). So a memory whose instance is gone is not unmapped: the pages that
 are its own are overwritten with the image's, and the next instance finds them in place. What a guest can see is the
-same: the image's memory, byte by byte, in its first size.
+same: the image's memory, byte by byte, in its first size. A memory that was once written to widely (a plot, say) takes
+milliseconds to put back, so such memories wait apart, for the statements that wrote widely the last time.
 
 SECURITY: this keeps one execution's data from the next one. Which pages to put back is the kernel's answer, not the
 guest's, and a memory that cannot be put back whole is unmapped.
@@ -18,6 +19,7 @@ import mmap
 import os
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from typing import Any
 import wasmtime
 from wasmtime import _bindings as bindings
 
-from ._pages import OwnPages, Vectors, copy, vectors
+from ._pages import PAGE_BYTES, OwnPages, Vectors, copy, vectors
 from .errors import ImageError
 
 RESERVED_BYTES = 4 * 1024**3
@@ -33,8 +35,14 @@ RESERVED_BYTES = 4 * 1024**3
 GUARD_BYTES = 32 * 1024**2
 MAX_KEPT = 16
 """Memories that wait for their next instance."""
-MAX_OWN_PAGES = 2048
+MAX_WIDE_KEPT = 4
+"""How many of them may be wide."""
+WIDE_PAGES = 2048
+"""A memory with more pages of its own is wide."""
+MAX_OWN_PAGES = 8192
 """A waiting memory holds at most so many pages; one that was written to more widely is unmapped."""
+MAX_REMEMBERED = 1024
+"""Programs of which it is known that they write widely."""
 WASM_PAGE_BYTES = 65536
 
 _READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
@@ -63,6 +71,11 @@ def _map(address: int | None, length: int, protection: int, flags: int, file: in
 class Memory:
     """One linear memory: `size` bytes at `base` of this process, the rest of the reservation inaccessible.
 
+    Attributes:
+        limit: bytes that it may have in this execution.
+        was_refused: whether the guest asked for more than that.
+        program: what runs in it, see `MemoryPool.take`.
+
     Raises: OSError: the system has no room.
     """
 
@@ -70,6 +83,9 @@ class Memory:
         self.file = file
         self.base = _map(None, RESERVED_BYTES + GUARD_BYTES, _NO_ACCESS, _NEW)
         self.size = size
+        self.limit = RESERVED_BYTES
+        self.was_refused = False
+        self.program = 0
         self.own_pages: list[int] = []
         self.vectors: list[Vectors] = []
         try:
@@ -81,10 +97,11 @@ class Memory:
     def grow(self, size: int) -> None:
         """Add zeros until it has `size` bytes.
 
-        Raises: OSError: the system has no room.
+        Raises: OSError: that is beyond the limit, or the system has no room.
         """
-        if size > RESERVED_BYTES:
-            raise OSError("a memory ends at 4 GiB")
+        if size > self.limit:
+            self.was_refused = True
+            raise OSError(f"the limit is {self.limit:,} bytes")
         if size > self.size:
             _map(self.base + self.size, size - self.size, _READ_WRITE, _NEW | _FIXED)
             self.size = size
@@ -97,6 +114,12 @@ class Memory:
         if size < self.size:
             _map(self.base + size, self.size - size, _NO_ACCESS, _NEW | _FIXED)
             self.size = size
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it had many pages of its own when it was last put back."""
+        ranges = self.own_pages
+        return sum(ranges[1::2]) - sum(ranges[0::2]) > WIDE_PAGES * PAGE_BYTES
 
     def unmap(self) -> None:
         """Give it back to the system; the last thing to call."""
@@ -119,25 +142,37 @@ class MemoryPool:
         self._shared: _SharedCopy | None = None
         self._lock = threading.Lock()
         self._waiting: list[Memory] = []
+        self._wide_programs: OrderedDict[int, None] = OrderedDict()
         self._in_use = 0
         self._given_back = 0
         self._is_closed = False
 
-    def take(self) -> Memory:
+    def take(self, limit: int = RESERVED_BYTES, program: int = 0) -> Memory:
         """A memory like the image's, for one instance; the caller gives it back when the instance is gone.
+
+        limit: bytes that it may grow to, at most 4 GiB. program: some number for what will run in it, the same for what
+        is likely to write as much.
 
         Raises: OSError: the system has no room.
         """
         with self._lock:
             self._in_use += 1
-            if self._waiting:
-                # The one that was used last: its pages are in the processor's caches.
-                return self._waiting.pop()
+            memory = self._find(is_wide=program in self._wide_programs)
         try:
-            return Memory(self._file if self._shared is None else self._shared.file, self.size)
+            if memory is None:
+                memory = Memory(self._file if self._shared is None else self._shared.file, self.size)
         except BaseException:
             self._left()
             raise
+        memory.limit, memory.was_refused, memory.program = min(limit, RESERVED_BYTES), False, program
+        return memory
+
+    def _find(self, *, is_wide: bool) -> Memory | None:
+        # The one that was used last: its pages are in the processor's caches.
+        for index in reversed(range(len(self._waiting))):
+            if self._waiting[index].is_wide == is_wide:
+                return self._waiting.pop(index)
+        return self._waiting.pop() if is_wide and self._waiting else None
 
     def give_back(self, memory: Memory) -> None:
         """Put it back to the image's content for another instance, or unmap it; nothing may use it any more."""
@@ -146,16 +181,26 @@ class MemoryPool:
         is_kept = False
         if shared is None:
             self._share_if_worthwhile()
-        elif not self._is_closed and len(self._waiting) < MAX_KEPT:
-            is_kept = shared.put_back(memory)
-        if is_kept:
-            with self._lock:
-                is_kept = not self._is_closed
-                if is_kept:
-                    self._waiting.append(memory)
+        elif not self._is_closed:
+            is_kept = shared.put_back(memory) and self._keep(memory)
         if not is_kept:
             memory.unmap()
         self._left()
+
+    def _keep(self, memory: Memory) -> bool:
+        """Have a memory that was put back wait; False if enough of its kind wait already."""
+        with self._lock:
+            if self._is_closed or len(self._waiting) >= MAX_KEPT:
+                return False
+            if memory.is_wide:
+                self._wide_programs[memory.program] = None
+                self._wide_programs.move_to_end(memory.program)
+                if len(self._wide_programs) > MAX_REMEMBERED:
+                    self._wide_programs.popitem(last=False)
+                if sum(other.is_wide for other in self._waiting) >= MAX_WIDE_KEPT:
+                    return False
+            self._waiting.append(memory)
+            return True
 
     def close(self) -> None:
         """Unmap what waits; what is still in use goes when it is given back. Idempotent."""

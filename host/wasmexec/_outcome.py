@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 
 from ._channel import BadFrame, Frame, blob_part
-from ._ending import NOWHERE, Place
+from ._ending import NOWHERE, Facts, Place, out_of_memory
 from .errors import (
     InputError,
     OutputError,
@@ -62,8 +62,11 @@ def read_problems(frame: Frame) -> list[Problem]:
     ]
 
 
-def read_error(frame: Frame) -> tuple[Status, WasmexecError]:
+def read_error(frame: Frame, facts: Facts) -> tuple[Status, WasmexecError]:
     """Status and error of a failed execution.
+
+    A MemoryError that the statement did not catch is the limit's doing if the limit refused memory; it is the
+    statement's own if no limit would help ("x" * 10**10, or `raise MemoryError`).
 
     Raises:
         BadFrame: no error, or a kind that does not exist.
@@ -79,6 +82,11 @@ def read_error(frame: Frame) -> tuple[Status, WasmexecError]:
                 text=_text(error, "text"),
                 rendered=_text(error, "rendered"),
             )
+        case "memory" if facts.was_refused_memory:
+            place = Place(_number(error, "line"))
+            message = _text(error, "message")
+            text = f"out of memory{place}{': ' if message else ''}{message}"
+            return out_of_memory(text, facts._replace(place=place))
         case "raised" | "memory":
             return Status.STATEMENT_RAISED, StatementRaised(
                 _text(error, "type"), _text(error, "message"), _text(error, "traceback"), _number(error, "line")

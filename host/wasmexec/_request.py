@@ -14,16 +14,20 @@ PRIMITIVES = (str, bool, int, float, type(None))
 
 
 class Request(NamedTuple):
-    """A frame to send: `kind` is what the guest is asked to do, "run" or "check"."""
+    """A frame to send: `kind` is what the guest is asked to do, "run" or "check".
+
+    program: a number that requests with the same statement share.
+    """
 
     kind: str
     head: bytes
     blobs: tuple[bytes, ...]
+    program: int
 
 
 def check_request(statement: str) -> Request:
     """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
-    return Request("check", b'{"kind":"check","statement":%b}' % _statement(statement), ())
+    return Request("check", b'{"kind":"check","statement":%b}' % _statement(statement), (), hash(statement))
 
 
 def run_request(
@@ -69,7 +73,7 @@ def run_request(
         _locals(local_variables, secrets),
         limits.output_bytes,
     )
-    return Request("run", head, tuple(blobs))
+    return Request("run", head, tuple(blobs), hash(statement))
 
 
 def _statement(statement: str) -> bytes:

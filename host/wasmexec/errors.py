@@ -170,7 +170,7 @@ class CpuLimitError(LimitError):
 
 
 class MemoryLimitError(LimitError):
-    """The guest asked for more linear memory than allowed and did not survive the refusal (bytes)."""
+    """The guest asked for more linear memory than allowed, and the statement did not catch the MemoryError (bytes)."""
 
 
 class OutputLimitError(LimitError):

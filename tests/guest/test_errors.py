@@ -2,7 +2,7 @@
 
 import pytest
 
-from wasmexec import Executor, GuestLostError, Limits, StatementRaised, Status
+from wasmexec import Executor, GuestLostError, Limits, MemoryLimitError, StatementRaised, Status
 
 
 def raised(executor: Executor, statement: str) -> StatementRaised:
@@ -230,18 +230,34 @@ def test_long_messages_and_tracebacks_are_cut_in_the_middle(executor: Executor) 
         '"x" * 10**10',
         "b'x' * 10**10",
         "[0] * 10**10",
-        "bytearray(2_000_000_000)",
-        "x = 'y' * 10**6\nparts = []\nwhile True:\n    parts.append(x + str(len(parts)))",
-        "import numpy as np\nx = np.ones(50_000_000)",
-        "x = 1 << 10**10",
+        "import numpy as np\nx = np.ones(2**30)",
     ],
 )
-def test_running_out_of_memory_is_a_memory_error(executor: Executor, statement: str) -> None:
+def test_what_no_limit_would_allow_is_a_memory_error(executor: Executor, statement: str) -> None:
     result = executor.run(f"{statement}\nreturn []", limits=Limits(memory_bytes=250_000_000))
     assert result.status is Status.STATEMENT_RAISED
     assert isinstance(result.error, StatementRaised)
     assert result.error.type_name in ("MemoryError", "numpy.core._exceptions._ArrayMemoryError")
     assert result.error.line is not None
+    assert executor.run("return []").status is Status.FINISHED_NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("statement", "line", "text"),
+    [
+        ("x = bytearray(1_000_000_000)", 1, ""),
+        ("x = 1 << 10**10", 1, ""),
+        ("x = 'y' * 10**6\nparts = []\nwhile True:\n    parts.append(x + str(len(parts)))", 4, ""),
+        ("import numpy as np\nx = np.ones(50_000_000)", 2, ": Unable to allocate 381. MiB for an array with shape"),
+    ],
+)
+def test_running_out_of_memory_ends_with_the_limit(executor: Executor, statement: str, line: int, text: str) -> None:
+    result = executor.run(f"{statement}\nreturn []", limits=Limits(memory_bytes=250_000_000))
+    assert result.status is Status.RUNTIME_FAILED
+    assert isinstance(result.error, MemoryLimitError)
+    assert result.error.line == line
+    assert result.error.message.startswith(f"out of memory at line {line}{text}")
+    assert result.error.message.endswith(" (limit 250,000,000 bytes)")
     assert executor.run("return []").status is Status.FINISHED_NO_DATA
 
 
@@ -252,11 +268,10 @@ def test_running_out_of_memory_is_a_memory_error(executor: Executor, statement: 
         "global kept\nkept = []\nwhile True:\n    kept.append([len(kept)] * 10)",
     ],
 )
-def test_filling_the_memory_with_small_objects_is_a_memory_error_too(executor: Executor, statement: str) -> None:
+def test_filling_the_memory_with_small_objects_ends_with_the_limit_too(executor: Executor, statement: str) -> None:
     result = executor.run(statement, limits=Limits(memory_bytes=200_000_000))
-    assert result.status is Status.STATEMENT_RAISED
-    assert isinstance(result.error, StatementRaised)
-    assert result.error.type_name == "MemoryError"
+    assert result.status is Status.RUNTIME_FAILED
+    assert isinstance(result.error, MemoryLimitError)
     assert executor.run("return []").status is Status.FINISHED_NO_DATA
 
 

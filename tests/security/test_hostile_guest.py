@@ -300,13 +300,16 @@ def test_memory_grows_up_to_the_limit_and_no_further(start: Start) -> None:
     under = start(step=grow.format(pages=32 - PAGES)).run("", limits=limits)
     assert (under.status, under.usage.peak_memory_bytes) == (Status.FINISHED_NO_DATA, 32 * 65536)
     over = start(step=grow.format(pages=33 - PAGES)).run("", limits=limits)
-    assert lost(over) == ("unreachable", "the guest aborted")
+    assert isinstance(over.error, MemoryLimitError)
     assert over.usage.peak_memory_bytes == MEMORY
 
 
-def test_a_guest_that_dies_with_its_memory_full_is_a_memory_error(start: Start) -> None:
+def test_a_guest_that_dies_after_its_limit_refused_memory_is_a_memory_error(start: Start) -> None:
     limits = Limits(memory_bytes=32 * 65536)
-    result = start(step="(drop (memory.grow (i32.const 24))) unreachable").run("", limits=limits)
+    full = start(step="(drop (memory.grow (i32.const 24))) unreachable").run("", limits=limits)
+    assert lost(full) == ("unreachable", "the guest aborted")
+    more = "(drop (memory.grow (i32.const 24))) (drop (memory.grow (i32.const 1))) unreachable"
+    result = start(step=more).run("", limits=limits)
     assert result.status == Status.RUNTIME_FAILED
     assert isinstance(result.error, MemoryLimitError)
     assert result.error.message == "the guest ran out of memory and died (limit 2,097,152 bytes)"

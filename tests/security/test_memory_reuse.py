@@ -18,6 +18,13 @@ import pandas as pd
 frame = pd.DataFrame({"k": [LocalVariable.TOKEN] * 500, "v": range(500)})
 return frame.groupby("k").sum().reset_index().to_dict("records")
 """,
+    """
+import io
+import matplotlib.pyplot as plt
+plt.title(LocalVariable.TOKEN)
+plt.savefig(io.BytesIO())
+return []
+""",
     "import io\nopen('/tmp/secret', 'w').write(LocalVariable.TOKEN * 1000)\nreturn []",
     "raise ValueError(LocalVariable.TOKEN)",
     "text = LocalVariable.TOKEN * 4_000_000\nreturn [{'size': len(text)}]",
@@ -53,7 +60,7 @@ def test_a_memory_that_waits_is_the_image_byte_by_byte(executor: wasmexec.Execut
             for memory in waiting(pool):
                 assert content(memory) == image, statement
                 compared += 1
-        # One that was written to widely is unmapped instead.
+        # One that was written to everywhere is unmapped instead.
         assert compared >= len(STATEMENTS) - 1
 
 

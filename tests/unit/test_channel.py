@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wasmexec import Limits
 from wasmexec._channel import BadFrame, Frame, LinearMemory, blob_part, pack_frame, parse_frame
+from wasmexec._ending import NOWHERE, Facts
 from wasmexec._outcome import read_error, read_rows, read_sleeping, read_where
 
 JSON = st.recursive(
@@ -87,9 +89,11 @@ def test_any_reference_is_inside_the_blob_or_a_bad_frame(reference: object) -> N
 @given(st.dictionaries(st.sampled_from(["kind", "error", "rows", "where"]), JSON), st.binary(max_size=20))
 def test_readers_of_done_frames_refuse_or_return(head: dict[str, object], blob: bytes) -> None:
     frame = Frame(head, memoryview(blob))
-    for read in (read_rows, read_error):
+    with contextlib.suppress(BadFrame):
+        read_rows(frame)
+    for was_refused in (False, True):
         with contextlib.suppress(BadFrame):
-            read(frame)
+            read_error(frame, Facts(Limits(), 0, 0, 0, was_refused, b"", NOWHERE))
     read_sleeping(frame)
 
 

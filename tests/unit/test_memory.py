@@ -13,10 +13,10 @@ from tests.fake_guest import SCRATCH, FakeGuest, log
 
 from wasmexec import Executor, Limits
 from wasmexec import _memory as memory_module
-from wasmexec._memory import MAX_KEPT, MAX_OWN_PAGES, Memory, MemoryPool
+from wasmexec._memory import MAX_KEPT, MAX_OWN_PAGES, MAX_WIDE_KEPT, WIDE_PAGES, Memory, MemoryPool
 from wasmexec._pages import PAGE_BYTES, OwnPages
 
-PAGES = 4096
+PAGES = MAX_OWN_PAGES + 512
 SIZE = PAGES * PAGE_BYTES
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memories are put back on Linux only")
 
@@ -113,12 +113,60 @@ def test_a_scan_that_does_not_advance_is_replaced_by_reading(pool: MemoryPool, m
     own_pages.close()
 
 
-def test_one_that_was_written_to_widely_is_unmapped(pool: MemoryPool, content: bytes) -> None:
+def test_one_that_was_written_to_everywhere_is_unmapped(pool: MemoryPool, content: bytes) -> None:
     memory = pool.take()
     ctypes.memset(memory.base, 1, (MAX_OWN_PAGES + 1) * PAGE_BYTES)
     pool.give_back(memory)
     assert pool._waiting == []
     assert read(pool.take()) == content
+
+
+def write_widely(memory: Memory) -> None:
+    ctypes.memset(memory.base, 1, (WIDE_PAGES + 1) * PAGE_BYTES)
+
+
+def test_one_that_was_written_to_widely_waits_for_the_same_program(pool: MemoryPool, content: bytes) -> None:
+    wide = pool.take(program=1)
+    write_widely(wide)
+    pool.give_back(wide)
+    narrow = pool.take(program=2)
+    assert narrow is not wide
+    pool.give_back(narrow)
+    again = pool.take(program=1)
+    assert again is wide
+    assert read(again) == content
+    # While that one is in use, a narrow one does as well.
+    assert pool.take(program=1) is narrow
+
+
+def test_only_some_wide_ones_are_kept(pool: MemoryPool) -> None:
+    memories = [pool.take(program=number) for number in range(MAX_WIDE_KEPT + 2)]
+    for memory in memories:
+        write_widely(memory)
+        pool.give_back(memory)
+    assert pool._waiting == memories[:MAX_WIDE_KEPT]
+
+
+def test_programs_that_write_widely_are_forgotten_in_the_end(pool: MemoryPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_module, "MAX_REMEMBERED", 2)
+    for program in (1, 2, 1, 3):
+        memory = pool.take(program=program)
+        write_widely(memory)
+        pool.give_back(memory)
+    assert list(pool._wide_programs) == [1, 3]
+
+
+def test_a_memory_grows_to_its_limit_and_says_if_it_was_refused(pool: MemoryPool) -> None:
+    memory = pool.take(SIZE + PAGE_BYTES)
+    memory.grow(SIZE + PAGE_BYTES)
+    assert (memory.size, memory.was_refused) == (SIZE + PAGE_BYTES, False)
+    with pytest.raises(OSError, match="the limit is"):
+        memory.grow(SIZE + 2 * PAGE_BYTES)
+    assert (memory.size, memory.was_refused) == (SIZE + PAGE_BYTES, True)
+    pool.give_back(memory)
+    again = pool.take()
+    assert again is memory
+    assert not again.was_refused
 
 
 @pytest.mark.parametrize("failing", ["find", "copy", "shrink"])
