@@ -113,6 +113,8 @@ def plan_shards(suite: Suite, source: Path) -> list[Shard]:
         digest = hashlib.sha256(driver)
         about = (suite.kind, suite.options, suite.environment, suite.paths, suite.extend, suite.support, tools)
         digest.update(repr(about).encode())
+        if suite.beside:
+            digest.update(repr(suite.beside).encode())
         for file in files:
             digest.update(str(file).encode() + b"\0" + (source / suite.root / file).read_bytes())
         shards.append(Shard(suite, name, tuple(files), digest.hexdigest()))
@@ -148,7 +150,7 @@ def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, 
     """What the driver is given; `tools` in base64."""
     suite = shard.suite
     support = _support_archive(suite, source)
-    wanted = set(shard.files) | set(_imported(suite, source / suite.root, shard.files))
+    wanted = {*shard.files, *_imported(suite, source / suite.root, shard.files), *suite.files_beside(source, shard.files)}
     return {
         "kind": suite.kind,
         "root": root,
@@ -177,8 +179,14 @@ def _packed(suite_name: str, root: Path, files: tuple[Path, ...], stubs: tuple[s
 
 def _support_archive(suite: Suite, source: Path) -> str:
     root = source / suite.root
-    stubs = tuple(f"{name.replace('.', '/')}/__init__.py" for name in suite.extend)
+    stubs = tuple(f"{folder.as_posix()}/__init__.py" for folder in _extended(suite))
     return _packed(suite.name, root, tuple(suite.support_files(source)), stubs)
+
+
+def _extended(suite: Suite) -> list[Path]:
+    """Folders of the packages that `extend` names, those around them first: each gets an empty __init__ file."""
+    folders = (Path(*name.split(".")) for name in suite.extend)
+    return sorted({one for folder in folders for one in (folder, *folder.parents) if one.parts})
 
 
 def _pack(suite: Suite, source: Path, files: set[Path]) -> str:
@@ -188,13 +196,13 @@ def _pack(suite: Suite, source: Path, files: set[Path]) -> str:
 def _imported(suite: Suite, root: Path, files: Iterable[Path]) -> set[Path]:
     """Other test files that these import, and the __init__ files and conftests on the way to them."""
     packages = {file.parts[0] for file in files}
+    stubs = _extended(suite)
     found: set[Path] = set()
     todo = list(files)
     while todo:
         file = todo.pop()
         for parent in file.parents:
-            is_stub = ".".join(parent.parts) in suite.extend
-            if not is_stub:
+            if parent not in stubs:
                 found.update(parent / name for name in _BESIDE if (root / parent / name).is_file())
         text = (root / file).read_text("utf-8", "replace")
         for name, items in _IMPORT.findall(text):

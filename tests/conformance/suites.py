@@ -1,5 +1,6 @@
 """The test suites: which of upstream's test files run, and what they need beside them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ class Suite:
     tests: what is run, as patterns below the root; folders are searched for test_*.py.
     support: what every shard brings besides, as patterns below the root; a folder counts with all that is in it.
     without: what is not run, as patterns below the root, each with its reason.
+    beside: what a shard brings for each of its test files, as patterns below the file's folder; {stem} is its name.
     extend: installed packages that get the shard's folder of the same name as a second place for submodules.
     paths: more folders for sys.path, below the root.
     options: of pytest; of unittest: the resources that tests may use.
@@ -30,6 +32,7 @@ class Suite:
     root: str = ""
     tests: tuple[str, ...]
     support: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     without: dict[str, str] = field(default_factory=dict)
     extend: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -49,6 +52,16 @@ class Suite:
                 inside = [path] if path.is_file() else [file for kind in _TEST_FILES for file in path.rglob(kind)]
                 found.update(file for file in inside if not left_out & {file, *file.parents})
         return sorted(file.relative_to(root) for file in found)
+
+    def files_beside(self, source: Path, tests: Iterable[Path]) -> set[Path]:
+        """What `beside` names for these test files, relative to the root."""
+        root = source / self.root
+        return {
+            path.relative_to(root)
+            for test in tests
+            for pattern in self.beside
+            for path in (root / test).parent.glob(pattern.format(stem=test.stem))
+        }
 
     def support_files(self, source: Path) -> list[Path]:
         """What every shard brings, relative to the root."""
@@ -157,6 +170,25 @@ SUITES = (
         environment={"PASSLIB_TEST_MODE": "default"},
         group_depth=3,
         shard_bytes=60_000,
+    ),
+    Suite(
+        name="matplotlib",
+        source="matplotlib",
+        root="lib",
+        tests=("matplotlib/tests", "mpl_toolkits/*/tests"),
+        support=(
+            "matplotlib/tests/*.[!p]*",
+            "matplotlib/tests/*.pfb",
+            "matplotlib/tests/baseline_images/dviread",
+            "matplotlib/tests/baseline_images/pngsuite",
+            # A folder of tests without any image refuses to be imported.
+            "mpl_toolkits/mplot3d/tests/baseline_images/test_legend3d",
+        ),
+        beside=("baseline_images/{stem}/*.png", "baseline_images/{stem}/*.tif"),
+        without={},
+        extend=("matplotlib", *(f"mpl_toolkits.{part}" for part in ("axes_grid1", "axisartist", "mplot3d"))),
+        group_depth=3,
+        shard_bytes=50_000,
     ),
 )
 BY_NAME = {suite.name: suite for suite in SUITES}
