@@ -70,6 +70,7 @@ def _fill() -> None:
 
 def _import(image: dict[str, Any]) -> None:
     """Import and exercise everything, our own modules last: they take part in every run."""
+    _import_ctypes()
     for name in image["preload"]:
         importlib.import_module(name)
     for path in sorted(WARMUP_FOLDER.glob("*.py")) if WARMUP_FOLDER.is_dir() else ():
@@ -93,6 +94,17 @@ def _import(image: dict[str, Any]) -> None:
     runner = make_runner()
     memory.move_code(memory.functions_called(runner.run_once))
     runner.run_often()
+
+
+def _import_ctypes() -> None:
+    """Import ctypes with the sizes of its stand-in: it takes types of one size for one type."""
+    struct: Any = importlib.import_module("struct")
+    calcsize = struct.calcsize
+    struct.calcsize = importlib.import_module("_ctypes").calcsize
+    try:
+        importlib.import_module("ctypes")
+    finally:
+        struct.calcsize = calcsize
 
 
 def _complete_socket() -> None:

@@ -163,6 +163,45 @@ return [{{
     assert row == {"size": [16, 8], "cut": cut, "array": [True, [2, 3], [12, 4]], "refused": refused}
 
 
+NUMBER_TYPES = (
+    "c_bool", "c_byte", "c_char", "c_double", "c_float", "c_int", "c_int16", "c_int32", "c_int64", "c_int8", "c_long",
+    "c_longdouble", "c_longlong", "c_short", "c_ubyte", "c_uint", "c_uint16", "c_uint32", "c_uint64", "c_uint8",
+    "c_ulong", "c_ulonglong", "c_ushort", "py_object",
+)  # fmt: skip
+TABLE_OF_TYPES = f"""
+import numpy as np
+def table(ctypes):
+    kinds = {{name: getattr(ctypes, name) for name in {NUMBER_TYPES}}}
+    class Packed(ctypes.Structure):
+        _pack_ = 1
+        _fields_ = [("a", ctypes.c_uint8), ("b", ctypes.c_uint32), ("c", ctypes.c_long)]
+    sizes = {{
+        name: [kind.__name__, kind._type_, str(np.dtype(kind)), ctypes.alignment(kind)] for name, kind in kinds.items()
+    }}
+    wide = [kind(1 << 40).value for kind in (ctypes.c_int, ctypes.c_long, ctypes.c_uint64)]
+    return {{"sizes": sizes, "packed": str(np.dtype(Packed)), "wide": wide}}
+"""
+
+
+def test_ctypes_numbers_have_the_names_codes_and_sizes_of_64_bit_linux(executor: wasmexec.Executor) -> None:
+    asked = f"import ctypes, json\n{TABLE_OF_TYPES}\nprint(json.dumps(table(ctypes)))"
+    done = subprocess.run([NATIVE_PYTHON, "-I", "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    native = json.loads(done.stdout)
+    del native["sizes"]["py_object"][3]
+    statement = f"""{SYS}{TABLE_OF_TYPES}
+ctypes = load("ctypes")
+row = table(ctypes)
+del row["sizes"]["py_object"][3]
+pointers = [ctypes.sizeof(ctypes.c_void_p), ctypes.sizeof(ctypes.c_size_t), np.dtype(np.intp).itemsize]
+return [{{**row, "pointers": pointers, "struct": load("struct").calcsize("l")}}]
+"""
+    result = executor.run(statement)
+    assert result.error is None
+    # What holds addresses has WebAssembly's 32 bits, and `struct` and `array` go by the C compiler's long.
+    assert result.rows == [{**native, "pointers": [4, 4, 4], "struct": 4}]
+    assert native["wide"] == [0, 1 << 40, 1 << 40]
+
+
 def test_addresses_convert_without_a_socket(executor: wasmexec.Executor) -> None:
     statement = f"""{SYS}
 socket = load("socket")

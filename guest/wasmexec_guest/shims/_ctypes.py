@@ -1,7 +1,7 @@
 """Stands in for CPython's `_ctypes`, which needs libffi: types have sizes, numbers can be held, nothing can be called.
 
 `ctypes`, numpy and pandas import it and build tables of types, and numpy wraps addresses and shapes (`array.ctypes`);
-that works. Structures, pointers, other memory, loading a library and calling a function raise NotImplementedError.
+that works. Numbers have 64-bit Linux's sizes, as numpy's have: `c_long` has 8 bytes. Structures, pointers, other memory, loading a library and calling a function raise NotImplementedError.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ CTYPES_MAX_ARGCOUNT = 1024
 
 _memmove_addr = _memset_addr = _string_at_addr = _wstring_at_addr = _cast_addr = 0
 
-_POINTER_BYTES = struct.calcsize("P")
-_SIZE_CODES = {"O": "P", "z": "P", "Z": "P", "u": "i", "g": "d", "v": "h", "X": "P"}
+_c_size = struct.calcsize
+_POINTER_BYTES = _c_size("P")
+_SIZE_CODES = {"O": "P", "z": "P", "Z": "P", "u": "i", "v": "h", "X": "P"}
+_OWN_SIZES = {"l": 8, "L": 8, "g": 16}
 
 
 class ArgumentError(Exception):
@@ -32,6 +34,11 @@ class ArgumentError(Exception):
 
 def _refuse(what: str) -> NoReturn:
     raise NotImplementedError(f"{what} is not possible: the guest has no foreign functions (ctypes)")
+
+
+def calcsize(code: str) -> int:
+    """Bytes of a type code; `ctypes` is imported with this in place of `struct.calcsize`, which tells C's sizes."""
+    return _OWN_SIZES.get(code) or _c_size(_SIZE_CODES.get(code, code))
 
 
 class _CDataType(type):
@@ -130,7 +137,7 @@ class _SimpleCData(metaclass=PyCSimpleType):
 
 def _fit(code: str, name: str, value: Any) -> Any:
     """The value that a variable of this type code has after being set to `value`."""
-    size = struct.calcsize(_SIZE_CODES.get(code, code))
+    size = calcsize(code)
     if code in "bBhHiIlLqQ":
         number = 0 if value is None else operator.index(value)
         return int.from_bytes((number & (1 << 8 * size) - 1).to_bytes(size, "little"), "little", signed=code.islower())
@@ -207,7 +214,7 @@ def sizeof(kind: Any) -> int:
     """Bytes of a C type."""
     if isinstance(kind, PyCSimpleType):
         code: str = kind._type_  # type: ignore[attr-defined]
-        return struct.calcsize(_SIZE_CODES.get(code, code))
+        return calcsize(code)
     if isinstance(kind, PyCArrayType):
         return kind._length_ * sizeof(kind._type_)  # type: ignore[attr-defined, no-any-return]
     if isinstance(kind, PyCPointerType | PyCFuncPtrType):
