@@ -52,8 +52,8 @@ class Plan:
             if name not in BY_NAME:
                 raise click.BadParameter(f"there is no suite {name!r}; there are {', '.join(BY_NAME)}")
             suite = BY_NAME[name]
-            self.sources.update(bundle.fetch([suite.source], cache))
-            found = [shard for shard in bundle.plan_shards(suite, self.sources[suite.source]) if part in shard.name]
+            self.sources[name] = bundle.fetch_suite(suite, cache)
+            found = [shard for shard in bundle.plan_shards(suite, self.sources[name]) if part in shard.name]
             if not found:
                 raise click.BadParameter(f"no shard of {name} has {part!r} in its name")
             self.shards += [shard for shard in found if shard not in self.shards]
@@ -89,7 +89,7 @@ async def run_all(plan: Plan, sides: Iterable[str], jobs: int, console: Console)
             while queue:
                 shard, side = queue.pop(0)
                 display.update(bar, description=f"{shard.name} ({side})"[-44:])
-                source = plan.sources[shard.suite.source]
+                source = plan.sources[shard.suite.name]
                 result = await runner.run_shard(shard, source, tools, runners[side], on_test)
                 plan.stores[side].save(shard, result)
                 display.update(bar, advance=1, tests=tests)

@@ -63,7 +63,7 @@ def fetch(keys: Iterable[str], cache: Cache) -> dict[str, Path]:
     found = {}
     for key in keys:
         source = pinned[key]
-        target = folder(cache) / "sources" / f"{key}-{source.sha256[:16]}"
+        target = _folder_of(key, folder(cache) / "sources")
         if not target.exists():
             Fetch(source, cache, Processes(), cache.logs / "conformance.log", lambda done, total: None).run()
             partial = target.with_suffix(".part")
@@ -73,6 +73,15 @@ def fetch(keys: Iterable[str], cache: Cache) -> dict[str, Path]:
             partial.rename(target)
         found[key] = target
     return found
+
+
+def fetch_suite(suite: Suite, cache: Cache) -> Path:
+    """Fetch what a suite is made of; returns its own unpacked source, beside which the others lie."""
+    return fetch([*suite.brings, suite.source], cache)[suite.source]
+
+
+def _folder_of(key: str, sources: Path) -> Path:
+    return sources / f"{key}-{_pinned()[key].sha256[:16]}"
 
 
 @functools.cache
@@ -113,8 +122,10 @@ def plan_shards(suite: Suite, source: Path) -> list[Shard]:
         digest = hashlib.sha256(driver)
         about = (suite.kind, suite.options, suite.environment, suite.paths, suite.extend, suite.support, tools)
         digest.update(repr(about).encode())
-        if suite.beside:
-            digest.update(repr(suite.beside).encode())
+        for more in filter(None, (suite.beside, suite.brings, suite.replaced)):
+            digest.update(repr(more).encode())
+        for ours in suite.replaced.values():
+            digest.update((HERE / ours).read_bytes())
         for file in files:
             digest.update(str(file).encode() + b"\0" + (source / suite.root / file).read_bytes())
         shards.append(Shard(suite, name, tuple(files), digest.hexdigest()))
@@ -149,12 +160,15 @@ def _target(suite: Suite, file: Path) -> str:
 def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, Any]:
     """What the driver is given; `tools` in base64."""
     suite = shard.suite
-    support = _support_archive(suite, source)
-    wanted = {*shard.files, *_imported(suite, source / suite.root, shard.files), *suite.files_beside(source, shard.files)}
+    wanted = {
+        *shard.files,
+        *_imported(suite, source / suite.root, shard.files),
+        *suite.files_beside(source, shard.files),
+    }
     return {
         "kind": suite.kind,
         "root": root,
-        "archives": [support, _pack(suite, source, wanted)],
+        "archives": [*_support_archives(suite, source), _packed(suite, source / suite.root, wanted, ())],
         "tools": tools,
         "paths": suite.paths,
         "extend": suite.extend,
@@ -166,31 +180,33 @@ def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, 
     }
 
 
-@functools.cache
-def _packed(suite_name: str, root: Path, files: tuple[Path, ...], stubs: tuple[str, ...]) -> str:
+def _packed(suite: Suite, root: Path, files: Iterable[Path], stubs: Iterable[str]) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-        for file in files:
-            _write(bundle, file.as_posix(), (root / file).read_bytes())
+        for file in sorted(file for file in files if (root / file).is_file()):
+            ours = suite.replaced.get(file.as_posix())
+            _write(bundle, file.as_posix(), ((root / file) if ours is None else (HERE / ours)).read_bytes())
         for stub in stubs:
             _write(bundle, stub, b"")
     return base64.b64encode(packed.getvalue()).decode()
 
 
-def _support_archive(suite: Suite, source: Path) -> str:
+@functools.cache
+def _support_archives(suite: Suite, source: Path) -> list[str]:
+    """What is the same in every shard of a suite."""
     root = source / suite.root
     stubs = tuple(f"{folder.as_posix()}/__init__.py" for folder in _extended(suite))
-    return _packed(suite.name, root, tuple(suite.support_files(source)), stubs)
+    brought = [_folder_of(key, source.parent) for key in suite.brings]
+    return [
+        *(_packed(suite, folder, [path.relative_to(folder) for path in folder.rglob("*")], ()) for folder in brought),
+        _packed(suite, root, suite.support_files(source), stubs),
+    ]
 
 
 def _extended(suite: Suite) -> list[Path]:
     """Folders of the packages that `extend` names, those around them first: each gets an empty __init__ file."""
     folders = (Path(*name.split(".")) for name in suite.extend)
     return sorted({one for folder in folders for one in (folder, *folder.parents) if one.parts})
-
-
-def _pack(suite: Suite, source: Path, files: set[Path]) -> str:
-    return _packed.__wrapped__(suite.name, source / suite.root, tuple(sorted(files)), ())
 
 
 def _imported(suite: Suite, root: Path, files: Iterable[Path]) -> set[Path]:

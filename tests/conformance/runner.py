@@ -1,6 +1,7 @@
 """Runs one shard, in the guest or on native CPython, and survives whatever its tests do to the process."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.conformance.bundle import DRIVER, ROOT_IN_GUEST, Shard, encode, make_job
+from tests.conformance.server import serving
 from tests.conformance.store import Outcome, ShardResult
 
 import wasmexec
@@ -19,6 +22,8 @@ import wasmexec
 TEST_SECONDS = 600.0
 """Longest time for one test, and for the time until the first one begins."""
 SHARD_SECONDS = 4 * 3600.0
+SERVER = "CONFORMANCE_SERVER"
+"""The environment variable with the server's address."""
 MOST_DEATHS = 30
 """A shard that kills more processes than this is given up."""
 _STATEMENT = """
@@ -29,6 +34,9 @@ space = {"__builtins__": builtins, "__name__": "conformance_driver"}
 job = INPUT_DATA[0]
 builtins.exec(builtins.compile(job["driver"], "driver.py", "exec"), space)
 space["run"](job, log.debug)
+conftest = sys.modules.get("tests.conftest")
+if builtins.hasattr(conftest, "run_later"):
+    await conftest.run_later(space["Reporter"](log.debug, job["done"]), space["message_of"])
 return [{"ended": True}]
 """
 _LIMITS = wasmexec.Limits(
@@ -78,8 +86,17 @@ async def run_shard(
     shard: Shard, source: Path, tools: str, side: "Guest | Native", on_test: Callable[[], None]
 ) -> ShardResult:
     """Run every test of a shard: where a process dies, a new one goes on behind the test that killed it."""
+    with serving() if shard.suite.server else contextlib.nullcontext() as server:
+        return await _run_shard(shard, source, tools, side, on_test, server)
+
+
+async def _run_shard(
+    shard: Shard, source: Path, tools: str, side: "Guest | Native", on_test: Callable[[], None], server: str | None
+) -> ShardResult:
     begun = time.monotonic()
     job = make_job(shard, source, tools, root=ROOT_IN_GUEST)
+    if server is not None:
+        job["environment"] = {**job["environment"], SERVER: server}
     progress = Progress(on_test)
     for _ in range(MOST_DEATHS):
         progress.begin()
@@ -107,11 +124,14 @@ class Guest:
 
     async def run_once(self, job: dict[str, Any], progress: Progress) -> tuple[str, str] | None:
         driver = DRIVER.read_text("utf-8")
+        server = job["environment"].get(SERVER)
+        reachable = [] if server is None else [wasmexec.HttpGrant.parse(urlsplit(server).netloc, allow_private=True)]
         task = asyncio.ensure_future(
             self.executor.run_async(
                 _STATEMENT,
                 input_data=encode({**job, "driver": driver}),
                 limits=_LIMITS,
+                grants=wasmexec.Grants(http=reachable),
                 on_log=lambda record: progress.line(record.message) if record.level == "debug" else None,
             )
         )

@@ -9,7 +9,7 @@ Kind = Literal["pytest", "unittest", "yaml"]
 _TEST_FILES = ("test_*.py",)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Suite:
     """Tests of one project.
 
@@ -19,6 +19,9 @@ class Suite:
     support: what every shard brings besides, as patterns below the root; a folder counts with all that is in it.
     without: what is not run, as patterns below the root, each with its reason.
     beside: what a shard brings for each of its test files, as patterns below the file's folder; {stem} is its name.
+    brings: more sources, whose files lie at the root of every shard.
+    replaced: files below the root that ours, in this folder, stand in for.
+    server: the tests talk to `server.py` on this machine; its address is in CONFORMANCE_SERVER.
     extend: installed packages that get the shard's folder of the same name as a second place for submodules.
     paths: more folders for sys.path, below the root.
     options: of pytest; of unittest: the resources that tests may use.
@@ -33,6 +36,9 @@ class Suite:
     tests: tuple[str, ...]
     support: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()
+    replaced: dict[str, str] = field(default_factory=dict)
+    server: bool = False
     without: dict[str, str] = field(default_factory=dict)
     extend: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -189,6 +195,18 @@ SUITES = (
         extend=("matplotlib", *(f"mpl_toolkits.{part}" for part in ("axes_grid1", "axisartist", "mplot3d"))),
         group_depth=3,
         shard_bytes=50_000,
+    ),
+    Suite(
+        name="httpx",
+        source="httpx-tests",
+        tests=("tests",),
+        support=("tests/**/[!t]*", "tests/**/.netrc*"),
+        brings=("chardet", "trustme"),
+        replaced={"tests/conftest.py": "httpx_conftest.py"},
+        server=True,
+        without={"tests/test_main.py": "the command line needs click and rich, and no statement can call it"},
+        group_depth=2,
+        shard_bytes=60_000,
     ),
 )
 BY_NAME = {suite.name: suite for suite in SUITES}

@@ -22,6 +22,8 @@ QUICK = (
     ("pandas", "pandas.tests.reductions.test_reductions", 500),
     ("python-jose", "tests.rfc.test_rfc7520", 3),
     ("deepdiff", "tests.test_diff_tree", 400),
+    ("httpx", "tests.client.test_async_client", 50),
+    ("matplotlib", "matplotlib.tests.test_offsetbox", 300),
 )
 
 
@@ -50,7 +52,7 @@ def test_what_passes_natively_passes_in_the_guest(
     sides: tuple[runner.Native, runner.Guest],
 ) -> None:
     suite = BY_NAME[suite_name]
-    source = bundle.fetch([suite.source], cache)[suite.source]
+    source = bundle.fetch_suite(suite, cache)
     shard = next(shard for shard in bundle.plan_shards(suite, source) if shard.name == shard_name)
     native, guest = (asyncio.run(runner.run_shard(shard, source, tools, side, lambda: None)) for side in sides)
     comparison = compare.Comparison(suite_name)

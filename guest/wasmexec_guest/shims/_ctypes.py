@@ -1,7 +1,8 @@
 """Stands in for CPython's `_ctypes`, which needs libffi: types have sizes, numbers can be held, nothing can be called.
 
 `ctypes`, numpy and pandas import it and build tables of types, and numpy wraps addresses and shapes (`array.ctypes`);
-that works. Numbers have 64-bit Linux's sizes, as numpy's have: `c_long` has 8 bytes. Structures, pointers, other memory, loading a library and calling a function raise NotImplementedError.
+that works. Numbers have the sizes of 64-bit Linux, as numpy's have: `c_long` has 8 bytes. Structures, pointers, other
+memory, loading a library and calling a function raise NotImplementedError.
 """
 
 from __future__ import annotations
