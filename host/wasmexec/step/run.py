@@ -103,6 +103,7 @@ class StepRun:
         self._checkpoint: object = None
         self._masker: Masker | None = None
         self._recorder: Recorder | None = None
+        self._is_ending = False
 
     def run(self) -> StepResult:
         """The result; only what is no outcome of a run is raised.
@@ -110,6 +111,7 @@ class StepRun:
         Raises:
             TypeError: an argument is not of the type that it must have.
             StoreError: the store failed; the run's record may be missing, but then the checkpoint is as it was.
+                RunLostError: it is out of reach; says what was lost.
         """
         started = time.monotonic()
         request, definition = self._request, self._definition
@@ -135,7 +137,7 @@ class StepRun:
             if request.output is not None:
                 request.output.discard()
             if feed is not None:
-                self._record_failure(feed, tally, failure)
+                self._leave(feed, tally, failure)
             raise
 
     def _execute(self, tally: Tally, handle: RunHandle | None) -> tuple[Status, WasmexecError | None]:
@@ -376,6 +378,7 @@ class StepRun:
         if store is not None and handle is not None:
             from ..store import Advance, CheckpointConflictError, StoreLimitError
 
+            self._is_ending = True
             try:
                 self._finish(
                     store,
@@ -421,17 +424,32 @@ class StepRun:
             local_variables=cast("dict[str, JsonValue]", result.local_variables),
         )  # fmt: skip
 
-    def _record_failure(self, feed: tuple[RunStore, RunHandle], tally: Tally, failure: BaseException) -> None:
-        """What is raised to the caller should also be found in the history; the store may be what failed."""
+    def _leave(self, feed: tuple[RunStore, RunHandle], tally: Tally, failure: BaseException) -> None:
+        """What is raised to the caller should also be found in the history; the store may be what failed.
+
+        Raises:
+            RunLostError: the store is out of reach; in place of the failure that said so.
+        """
+        from ..store import RunLostError, StoreError, StoreLostError
+
         store, handle = feed
-        interrupted = isinstance(failure, KeyboardInterrupt)
-        status = Status.CANCELLED if interrupted else Status.RUNTIME_FAILED
-        error = ExecutionCancelled() if interrupted else WasmexecError(f"internal error: {type(failure).__name__}")
+        status, error = Status.RUNTIME_FAILED, WasmexecError(f"internal error: {type(failure).__name__}")
+        if isinstance(failure, KeyboardInterrupt):
+            status, error = Status.CANCELLED, ExecutionCancelled()
+        elif isinstance(failure, StoreError):
+            error = failure
+        is_recorded = False
         with suppress(WasmexecError):
             store.finish(
                 handle, status=status, error=error, usage=tally.usage, rows_in=tally.rows_in,
                 rows_failed=tally.rows_failed, executions=tally.executions,
             )  # fmt: skip
+            is_recorded = True
+        if not is_recorded:
+            store.give_up(handle, error.message)
+        if isinstance(failure, StoreLostError):
+            may_be_stored = self._is_ending and not is_recorded
+            raise RunLostError(failure.message, run_id=handle.run_id, may_be_stored=may_be_stored) from failure
 
 
 def _has_known_suffix(value: Input) -> bool:
