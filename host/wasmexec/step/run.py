@@ -23,7 +23,7 @@ from .intake import checked_rows, checked_whole
 from .local import LocalBackend
 from .order import Order
 from .pool import PoolBackend
-from .result import Progress, StepLog, StepResult
+from .result import Progress, StepLog, StepResult, error_as_dict
 from .rowloop import RowLoop
 from .sources import BadRow, Input, Source
 from .tally import Output, Tally
@@ -43,6 +43,8 @@ class _Unset:
 UNSET: Final = _Unset()
 _NOT_THE_ROWS_FAULT = (Status.CONFIG_REFUSED, Status.CANCELLED)
 _MAX_PROCESSES = 64
+REFUSED = "refused"
+"""The part of a recording for a row that never reached the statement: its JSON, if it is JSON, and the error."""
 
 
 class Cancellation:
@@ -272,6 +274,8 @@ class StepRun:
                 status, error, result = Status.INPUT_REFUSED, outcome.error, None
                 if self._masker is not None:
                     self._masker.error(error)
+                if self._recorder is not None:
+                    self._recorder.add(REFUSED, outcome.text, execution=index, meta=error_as_dict(error))
             elif outcome.error is None:
                 tally.accept(outcome, index)
                 return True
