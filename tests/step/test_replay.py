@@ -13,7 +13,7 @@ from tests.step.test_step_cli import Cli
 import wasmexec
 from wasmexec import ConfigError
 from wasmexec.step import Step
-from wasmexec.store import RecordingNotFoundError, RunStore
+from wasmexec.store import RecordingNotFoundError, RunStore, StoreBounds
 
 STATEMENT = """
 import httpx, random, time
@@ -138,3 +138,22 @@ def test_the_command_shows_refused_rows_and_a_run_of_which_nothing_was_executed(
     nothing = cli("replay", "2")
     assert (nothing.code, nothing.out) == (2, "")
     assert "nothing of run 2 was executed, so nothing can be repeated; it ended with: in.csv: /1/id: " in nothing.err
+
+
+def test_a_recording_that_became_too_large_is_replayed_as_far_as_it_goes_and_never_identical(
+    tmp_path: Path, executor: wasmexec.Executor
+) -> None:
+    step = make_step(tmp_path, "return INPUT_DATA")
+    with RunStore.open(tmp_path / "runs.sqlite3", bounds=StoreBounds(recording_bytes=5000)) as store:
+        rows = [{"id": number} for number in range(40)]
+        run = step.run(rows, executor=executor, store=store, record=True)
+        assert (run.status, run.rows) == (200, rows)
+        assert [text for text in run.warnings if text.startswith("the recording is incomplete: ")]
+        replay = step.replay(run.run_id or 0, store, executor=executor)
+        assert 3 < len(replay.executions) < 40
+        assert all(item.is_identical for item in replay.executions)
+        assert (replay.is_identical, replay.incomplete) == (False, "it is larger than 5,000 bytes")
+    again = Cli(tmp_path)("replay", str(run.run_id))
+    assert again.code == 1
+    note = "note: the recording is incomplete, there were more executions: it is larger than 5,000 bytes\n"
+    assert again.err == f"{note}run 1: {len(replay.executions)} executions, all as recorded\n"

@@ -11,7 +11,7 @@ import click
 from ..errors import ConfigError
 from . import outputs
 from .step_support import STORE_HELP, open_store, short_json, store_option
-from .terminal import clean, say, style
+from .terminal import clean, note, say, style
 
 if TYPE_CHECKING:
     from ..step.replaying import RefusedRow, ReplayedExecution, StepReplay
@@ -28,7 +28,7 @@ Exit codes:
 
 \b
   0  the same requests, rows and log, byte for byte
-  1  something is different
+  1  something is different, or the recording is incomplete
   2  there is no such run or recording, or the step file is wrong
 """
     "\n" + STORE_HELP,
@@ -67,7 +67,9 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
     count = f"{len(replay.executions):,} execution{'' if len(replay.executions) == 1 else 's'}"
     if replay.refused:
         count += f" and {len(replay.refused):,} refused row{'' if len(replay.refused) == 1 else 's'}"
-    verdict = "all as recorded" if replay.is_identical else f"{different:,} different"
+    verdict = f"{different:,} different" if different else "all as recorded"
+    if replay.incomplete:
+        note(f"the recording is incomplete, there were more executions: {replay.incomplete}")
     say(style(f"run {run}: {count}, {verdict}", fg="green" if replay.is_identical else "red"))
     return 0 if replay.is_identical else _DIFFERENT
 
@@ -80,6 +82,7 @@ def _write_json(replay: StepReplay) -> None:
     refused = [{"row": item.row, "error": item.error, "error_now": item.error_now} for item in replay.refused]
     record = {
         "run_id": replay.run_id, "is_identical": replay.is_identical, "executions": items, "refused": refused,
+        "incomplete": replay.incomplete,
     }  # fmt: skip
     sys.stdout.write(outputs.to_json(record, indent=True) + "\n")
 

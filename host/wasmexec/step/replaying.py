@@ -60,15 +60,21 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True)
 class StepReplay:
-    """A run again, execution by execution, and the rows that the input schema refused."""
+    """A run again, execution by execution, and the rows that the input schema refused.
+
+    `incomplete` says why the recording has not all of them; empty if it has.
+    """
 
     run_id: int
     executions: list[ReplayedExecution]
     refused: list[RefusedRow]
+    incomplete: str = ""
 
     @property
     def is_identical(self) -> bool:
-        """Every execution and every refused row is."""
+        """Every execution and every refused row is, and none is missing."""
+        if self.incomplete:
+            return False
         return all(item.is_identical for item in self.executions) and all(item.is_identical for item in self.refused)
 
 
@@ -83,9 +89,9 @@ def replay_run(
 
     Raises:
         RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
-        ConfigError: the recording is damaged or incomplete, nothing was executed, or a secret has no value.
+        ConfigError: the recording is damaged, nothing was executed, or a secret has no value.
     """
-    store.recording(run_id)
+    recording = store.recording(run_id)
     given = secrets or {}
     values = {
         name: source.bind(given[name] if name in given else source.read(name))
@@ -98,7 +104,7 @@ def replay_run(
         reason = run.error.get("message") or run.error.get("type")
         raise ConfigError(f"nothing of run {run_id} was executed, so nothing can be repeated; it ended with: {reason}")
     executions = [_replay(definition, store, run_id, number, executor, values) for number in numbers]
-    return StepReplay(run_id, executions, refused)
+    return StepReplay(run_id, executions, refused, recording.incomplete_reason)
 
 
 def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
