@@ -125,11 +125,11 @@ class StepRun:
                 definition.name, definition=definition.text, processing=definition.processing, trigger=request.trigger,
                 attributes={"file": str(definition.path.absolute())},
             )  # fmt: skip
-            if request.record:
-                self._recorder = request.store.record(handle)
         feed = None if handle is None or request.store is None else (request.store, handle)
         tally = Tally(request.output, feed, request.on_log)
         try:
+            if request.record and feed is not None:
+                self._recorder = feed[0].record(feed[1])
             status, error = self._execute(tally, handle)
             status, error = self._settle(tally, status, error)
             tally.flush()
