@@ -5,7 +5,7 @@ RUN := $(BIN)/python -m wasmexec
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench conformance image verify native-env clean
+.PHONY: help demo test check bench million conformance image verify native-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -27,6 +27,9 @@ check: .venv/ready ## style, types
 
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
+
+million: image ## a million rows, row by row: constant memory, each wrong row on record, the others stored once (20 minutes)
+	$(BIN)/python -m tests.bench.million
 
 conformance: image native-env ## upstream's own tests in the guest beside native CPython (hours; goes on where it stopped)
 	$(BIN)/python -m tests.conformance $(CONFORMANCE)

@@ -13,7 +13,11 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 import yaml
+from sqlalchemy import create_engine, text
 from tests.step.helpers import write_step
+
+from wasmexec import Status
+from wasmexec.store import RunStateError, RunStore
 
 COMMAND = [sys.executable, "-m", "wasmexec", "step"]
 
@@ -229,8 +233,49 @@ def test_debug_overwrites_only_its_own_files(cli: Cli) -> None:
     assert (cli.folder / "step.debug.py").read_text() == "mine"
 
 
+def test_runs_that_nobody_will_finish_are_abandoned_by_hand(cli: Cli) -> None:
+    write_step(cli.folder, "return [{'id': 1}]", checkpoint_column="id")
+    store = cli.folder / "runs.sqlite3"
+    with RunStore.open(store) as opened:
+        living, elsewhere = opened.begin_run("step"), opened.begin_run("step")
+        opened.append_output(elsewhere, [{"id": 7}])
+        engine = create_engine(f"sqlite:///{store}")
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE wx_runs SET process_scope = 'another', process_host = 'db3' WHERE id = 2"))
+        engine.dispose()
+    # The next run leaves it: it may live, for all that can be seen from here.
+    assert cli("run", "step.step.yaml").code == 0
+    runs = json.loads(cli("history", "--format", "json").out)
+    assert [run["state"] for run in runs] == ["finished", "running", "running"]
+    assert cli("history").out.count(" running ") == 2
+    assert "db3:" in cli("show", str(elsewhere.run_id)).out
+    outcome = cli("abandon", str(elsewhere.run_id), "--reason", "db3 was scrapped")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err.startswith(f"abandoned: run {elsewhere.run_id} of step, started 20")
+    record = json.loads(cli("show", str(elsewhere.run_id), "--format", "json").out)
+    assert (record["state"], record["error"]["message"]) == (
+        "abandoned", "the run was abandoned: db3 was scrapped",
+    )  # fmt: skip
+    again = cli("abandon", str(elsewhere.run_id))
+    assert (again.code, "error: run 2 is abandoned, it must be running" in again.err) == (3, True)
+    # This process lives.
+    refused = cli("abandon", str(living.run_id))
+    assert (refused.code, "run 1 is under way in process" in refused.err) == (3, True)
+    assert cli("abandon", "--dead").err == "abandoned: none\n"
+    assert cli("abandon", str(living.run_id), "--force").code == 0
+    with RunStore.open(store) as opened:
+        assert [run.state for run in opened.runs("step").runs] == ["finished", "abandoned", "abandoned"]
+        with pytest.raises(RunStateError, match=r"^run 1 is abandoned"):
+            opened.finish(living, status=Status.FINISHED)
+        assert opened.get_run(elsewhere.run_id).output_rows == 0
+        assert opened.checkpoint("step").value == 1
+    assert cli("abandon").code == 2
+    assert cli("abandon", "1", "--dead").code == 2
+    assert "abandon 17 --reason" in cli("abandon", "--help").out
+
+
 def test_help_names_every_command(cli: Cli) -> None:
     out = cli("--help").out
-    for name in ("run", "check", "test", "history", "show", "checkpoint", "schema", "debug"):
+    for name in ("run", "check", "test", "history", "show", "checkpoint", "abandon", "replay", "schema", "debug"):
         assert f"\n  {name} " in out
         assert cli(name, "--help").code == 0

@@ -36,20 +36,50 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """A running server; `new_database` gives a URL with an empty schema of its own, which is far quicker to make."""
+    """A server that runs; `new_database` gives a URL with an empty schema of its own, which is far quicker to make."""
 
-    def __init__(self, sockets: Path) -> None:
-        self._sockets = sockets
+    def __init__(self, folder: Path, program: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+        # The machine never goes down in these tests, so nothing waits for the disk.
+        settings = ("listen_addresses=", "fsync=off", "max_connections=60", "jit=off")
+        options = [word for setting in settings for word in ("-c", setting)]
+        self._command: list[str | Path] = [program, "-D", folder / "data", "-k", folder, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = self._folder / "log"
+        with log.open("ab") as sink:
+            self._process = _start(self._command, self._folder, self._environment, sink)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.connect("postgres").close()
+                return
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"PostgreSQL did not start: {tail_of(log)}") from error
+                time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: SIGQUIT as if it had crashed, SIGINT in order, both without waiting for anybody."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(20)
+            self._process.kill()
+            self._process.wait()
 
     def new_database(self) -> str:
         schema = f"test{next(_numbers)}"
         with self.connect("postgres") as connection:
             connection.execute(f"CREATE SCHEMA {schema}".encode())
-        return f"postgresql+psycopg://{_USER}@/postgres?host={self._sockets}&options=-csearch_path%3D{schema}"
+        return f"postgresql+psycopg://{_USER}@/postgres?host={self._folder}&options=-csearch_path%3D{schema}"
 
     def connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         """A plain connection in autocommit mode."""
-        return psycopg.connect(host=str(self._sockets), user=_USER, dbname=database, autocommit=True)
+        return psycopg.connect(host=str(self._folder), user=_USER, dbname=database, autocommit=True)
 
 
 @contextlib.contextmanager
@@ -61,7 +91,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """
     # Not below pytest's folder: a socket's path is short, and another account must get there.
     folder = Path(tempfile.mkdtemp(prefix="wx-pg-"))
-    server: subprocess.Popen[bytes] | None = None
+    server: PostgresServer | None = None
     try:
         program = _installed() or _unpacked(folder / "package")
         environment = _environment(folder / "package")
@@ -71,20 +101,12 @@ def postgres_server() -> Iterator[PostgresServer]:
             initdb = [program.with_name("initdb"), *options, "--no-sync", "--no-instructions"]
             if _start(initdb, folder, environment, sink).wait(120):
                 raise RuntimeError(f"initdb failed: {tail_of(log)}")
-            # The machine never goes down in these tests, so nothing waits for the disk.
-            settings = ("listen_addresses=", "fsync=off", "max_connections=60", "jit=off")
-            options = [word for setting in settings for word in ("-c", setting)]
-            server = _start([program, "-D", folder / "data", "-k", folder, *options], folder, environment, sink)
-        found = PostgresServer(folder)
-        _wait(found, server, log)
-        yield found
+        server = PostgresServer(folder, program, environment)
+        server.start()
+        yield server
     finally:
         if server is not None:
-            server.send_signal(signal.SIGQUIT)  # at once: the data goes anyway
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(20)
-            server.kill()
-            server.wait()
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -101,18 +123,6 @@ def _start(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
         user=user, group=group, extra_groups=extra_groups,
     )  # fmt: skip
-
-
-def _wait(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            server.connect("postgres").close()
-            return
-        except psycopg.OperationalError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"PostgreSQL did not start: {tail_of(log)}") from error
-            time.sleep(0.05)
 
 
 def _environment(package: Path) -> dict[str, str]:

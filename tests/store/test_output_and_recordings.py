@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 import wasmexec
 from wasmexec import ConfigError, ForExecution, Status
@@ -26,6 +28,7 @@ from wasmexec.store import (
     StoreBounds,
     StoreError,
     StoreLimitError,
+    StoreLostError,
 )
 from wasmexec.store._database import resolve_url
 
@@ -178,6 +181,26 @@ def test_the_recording_of_a_loser_is_kept(store: RunStore) -> None:
     assert store.recording(second.run_id).is_complete
     with pytest.raises(RunStateError, match=rf"^run {second.run_id} is ended, it must be running$"):
         recorder.add("input", b"late")
+
+
+def test_a_recording_whose_store_was_out_of_reach_for_a_moment_is_incomplete(store: RunStore) -> None:
+    run = store.begin_run("s")
+    recorder = store.record(run)
+    write = recorder._write
+
+    @contextlib.contextmanager
+    def broken() -> Iterator[Connection]:
+        raise StoreLostError("gone")
+        yield  # type: ignore[unreachable]
+
+    recorder._write = broken
+    taken = [recorder.add("input", b"x") for _ in range(300)]
+    recorder._write = write
+    assert taken == [True] * 255 + [False] * 45
+    store.finish(run, status=Status.FINISHED)
+    recording = store.recording(run.run_id)
+    assert (recording.is_complete, recording.incomplete_reason, recording.parts) == (False, "after part 256: gone", 256)
+    assert len(list(store.recorded_parts(run.run_id))) == 256
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""Recorded HTTP answers: what a step's test case says a server would answer, given instead of any connection."""
+"""Recorded HTTP answers: what a step's test case says a server would answer, given instead of any connection.
+
+They stand below the http capability, in place of its connections: grants, limits and the filling in of secrets are
+what a case tests, too. People write them, so a request fits by what it means (query in any order, JSON as values,
+headers if they are given). A recording (`replay`) stands in place of the capability itself, and fits byte for byte.
+"""
 
 from __future__ import annotations
 

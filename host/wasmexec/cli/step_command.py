@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-_COMMANDS = ("run", "check", "test", "history", "show", "checkpoint", "replay", "schema", "debug")
+_COMMANDS = ("run", "check", "test", "history", "show", "checkpoint", "abandon", "replay", "schema", "debug")
 
 
 class _LazyGroup(click.Group):

@@ -11,10 +11,10 @@ import click
 from ..errors import ConfigError
 from . import outputs
 from .step_support import STORE_HELP, open_store, short_json, store_option
-from .terminal import clean, say, style
+from .terminal import clean, note, say, style
 
 if TYPE_CHECKING:
-    from ..step.replaying import ReplayedExecution, StepReplay
+    from ..step.replaying import RefusedRow, ReplayedExecution, StepReplay
 
 _DIFFERENT = 1
 _SHOWN = 20
@@ -28,7 +28,7 @@ Exit codes:
 
 \b
   0  the same requests, rows and log, byte for byte
-  1  something is different
+  1  something is different, or the recording is incomplete
   2  there is no such run or recording, or the step file is wrong
 """
     "\n" + STORE_HELP,
@@ -42,6 +42,7 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
     """Repeat the run RUN, recorded by `step run --record`, with its input, checkpoint, clock, randomness and answers.
 
     The statement is the one that the step file has now: after an edit, what changed in requests and rows is shown.
+    Rows that the input schema refused are checked by the schema that the file has now.
     """
     from ..executor import Executor
     from ..step import Step
@@ -62,8 +63,13 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
     else:
         _write_text(replay)
     different = sum(not item.is_identical for item in replay.executions)
+    different += sum(not item.is_identical for item in replay.refused)
     count = f"{len(replay.executions):,} execution{'' if len(replay.executions) == 1 else 's'}"
-    verdict = "all as recorded" if replay.is_identical else f"{different:,} different"
+    if replay.refused:
+        count += f" and {len(replay.refused):,} refused row{'' if len(replay.refused) == 1 else 's'}"
+    verdict = f"{different:,} different" if different else "all as recorded"
+    if replay.incomplete:
+        note(f"the recording is incomplete, there were more executions: {replay.incomplete}")
     say(style(f"run {run}: {count}, {verdict}", fg="green" if replay.is_identical else "red"))
     return 0 if replay.is_identical else _DIFFERENT
 
@@ -73,7 +79,11 @@ def _write_json(replay: StepReplay) -> None:
         {"execution": item.execution, "report": None if item.report is None else item.report.as_dict()}
         for item in replay.executions
     ]
-    record = {"run_id": replay.run_id, "is_identical": replay.is_identical, "executions": items}
+    refused = [{"row": item.row, "error": item.error, "error_now": item.error_now} for item in replay.refused]
+    record = {
+        "run_id": replay.run_id, "is_identical": replay.is_identical, "executions": items, "refused": refused,
+        "incomplete": replay.incomplete,
+    }  # fmt: skip
     sys.stdout.write(outputs.to_json(record, indent=True) + "\n")
 
 
@@ -83,6 +93,18 @@ def _write_text(replay: StepReplay) -> None:
         sys.stdout.write(clean("\n".join(_lines(item))) + "\n")
     if len(different) > _SHOWN:
         say(f"{len(different) - _SHOWN:,} more executions are different")
+    changed = [item for item in replay.refused if not item.is_identical]
+    for refused in changed[:_SHOWN]:
+        sys.stdout.write(clean("\n".join(_refused_lines(refused))) + "\n")
+    if len(changed) > _SHOWN:
+        say(f"{len(changed) - _SHOWN:,} more refused rows are different")
+
+
+def _refused_lines(item: RefusedRow) -> list[str]:
+    was = f"input row {item.row} was refused: {item.error['message']}"
+    if item.error_now is None:
+        return [was, "  the input takes it now; what the statement makes of it only a new run can tell"]
+    return [was, f"  now: {item.error_now['message']}"]
 
 
 def _lines(item: ReplayedExecution) -> list[str]:

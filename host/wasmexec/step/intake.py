@@ -32,10 +32,20 @@ def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | B
             try:
                 accepted = schema.prepared.validate([value]).rows
             except OutputError as error:
-                yield BadRow(_refused(error, source.name, index))
+                yield BadRow(_refused(error, source.name, index), encode(value) if kinds else row)
             else:
                 # The very row, if nothing had to be filled in.
                 yield b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
+
+
+def row_error(text: bytes, schema: RowSchema | None, name: str, index: int) -> InputSchemaError | None:
+    """What is wrong with a row on record, None if the schema takes it."""
+    try:
+        if schema is not None:
+            schema.prepared.validate([decode(text)])
+    except OutputError as error:
+        return _refused(error, name, index)
+    return None
 
 
 def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> tuple[bytes | None, int]:

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigError
 from ..executor import Executor
 from ..recording import Recording
 from ..replay import ReplayReport
 from ..result import Result
 from ..secret import Secret
 from .definition import StepDefinition
+from .intake import row_error
 from .jsontext import decode
+from .result import error_as_dict
+from .run import REFUSED
 
 if TYPE_CHECKING:
-    from ..store import RunStore
+    from ..store import RecordedPart, RunStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,41 @@ class ReplayedExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class StepReplay:
-    """A run again, execution by execution."""
+class RefusedRow:
+    """An input row that never reached the statement: `error` was the reason, `error_now` is what the schema says now.
 
-    run_id: int
-    executions: list[ReplayedExecution]
+    A row that is not even JSON is refused by every schema: then they are the same.
+    """
+
+    row: int
+    error: Mapping[str, object]
+    error_now: Mapping[str, object] | None
 
     @property
     def is_identical(self) -> bool:
-        """Every execution is."""
-        return all(item.is_identical for item in self.executions)
+        """It is refused for the same reason."""
+        now = self.error_now
+        return now is not None and all(now.get(name) == self.error.get(name) for name in ("type", "pointer", "rule"))
+
+
+@dataclass(frozen=True, slots=True)
+class StepReplay:
+    """A run again, execution by execution, and the rows that the input schema refused.
+
+    `incomplete` says why the recording has not all of them; empty if it has.
+    """
+
+    run_id: int
+    executions: list[ReplayedExecution]
+    refused: list[RefusedRow]
+    incomplete: str = ""
+
+    @property
+    def is_identical(self) -> bool:
+        """Every execution and every refused row is, and none is missing."""
+        if self.incomplete:
+            return False
+        return all(item.is_identical for item in self.executions) and all(item.is_identical for item in self.refused)
 
 
 def replay_run(
@@ -60,16 +89,30 @@ def replay_run(
 
     Raises:
         RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
-        ConfigError: the recording is damaged or incomplete, or a secret has no value.
+        ConfigError: the recording is damaged, nothing was executed, or a secret has no value.
     """
-    store.recording(run_id)
+    recording = store.recording(run_id)
     given = secrets or {}
     values = {
         name: source.bind(given[name] if name in given else source.read(name))
         for name, source in definition.secrets.items()
     }
     numbers = sorted(part.execution for part in store.recorded_parts(run_id, kinds=("clock",)))
-    return StepReplay(run_id, [_replay(definition, store, run_id, number, executor, values) for number in numbers])
+    refused = [_check(definition, part) for part in store.recorded_parts(run_id, kinds=(REFUSED,))]
+    run = store.get_run(run_id)
+    if not numbers and not refused and run.error is not None:
+        reason = run.error.get("message") or run.error.get("type")
+        raise ConfigError(f"nothing of run {run_id} was executed, so nothing can be repeated; it ended with: {reason}")
+    executions = [_replay(definition, store, run_id, number, executor, values) for number in numbers]
+    return StepReplay(run_id, executions, refused, recording.incomplete_reason)
+
+
+def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
+    error_now: Mapping[str, object] | None = part.meta
+    if part.payload:
+        error = row_error(part.payload, definition.input_schema(0), "INPUT_DATA", part.execution)
+        error_now = None if error is None else error_as_dict(error)
+    return RefusedRow(part.execution, part.meta, error_now)
 
 
 def _replay(

@@ -23,7 +23,7 @@ from .intake import checked_rows, checked_whole
 from .local import LocalBackend
 from .order import Order
 from .pool import PoolBackend
-from .result import Progress, StepLog, StepResult
+from .result import Progress, StepLog, StepResult, error_as_dict
 from .rowloop import RowLoop
 from .sources import BadRow, Input, Source
 from .tally import Output, Tally
@@ -43,6 +43,8 @@ class _Unset:
 UNSET: Final = _Unset()
 _NOT_THE_ROWS_FAULT = (Status.CONFIG_REFUSED, Status.CANCELLED)
 _MAX_PROCESSES = 64
+REFUSED = "refused"
+"""The part of a recording for a row that never reached the statement: its JSON, if it is JSON, and the error."""
 
 
 class Cancellation:
@@ -103,6 +105,7 @@ class StepRun:
         self._checkpoint: object = None
         self._masker: Masker | None = None
         self._recorder: Recorder | None = None
+        self._is_ending = False
 
     def run(self) -> StepResult:
         """The result; only what is no outcome of a run is raised.
@@ -110,6 +113,7 @@ class StepRun:
         Raises:
             TypeError: an argument is not of the type that it must have.
             StoreError: the store failed; the run's record may be missing, but then the checkpoint is as it was.
+                RunLostError: it is out of reach; says what was lost.
         """
         started = time.monotonic()
         request, definition = self._request, self._definition
@@ -121,11 +125,11 @@ class StepRun:
                 definition.name, definition=definition.text, processing=definition.processing, trigger=request.trigger,
                 attributes={"file": str(definition.path.absolute())},
             )  # fmt: skip
-            if request.record:
-                self._recorder = request.store.record(handle)
         feed = None if handle is None or request.store is None else (request.store, handle)
         tally = Tally(request.output, feed, request.on_log)
         try:
+            if request.record and feed is not None:
+                self._recorder = feed[0].record(feed[1])
             status, error = self._execute(tally, handle)
             status, error = self._settle(tally, status, error)
             tally.flush()
@@ -135,7 +139,7 @@ class StepRun:
             if request.output is not None:
                 request.output.discard()
             if feed is not None:
-                self._record_failure(feed, tally, failure)
+                self._leave(feed, tally, failure)
             raise
 
     def _execute(self, tally: Tally, handle: RunHandle | None) -> tuple[Status, WasmexecError | None]:
@@ -270,6 +274,8 @@ class StepRun:
                 status, error, result = Status.INPUT_REFUSED, outcome.error, None
                 if self._masker is not None:
                     self._masker.error(error)
+                if self._recorder is not None:
+                    self._recorder.add(REFUSED, outcome.text, execution=index, meta=error_as_dict(error))
             elif outcome.error is None:
                 tally.accept(outcome, index)
                 return True
@@ -376,6 +382,7 @@ class StepRun:
         if store is not None and handle is not None:
             from ..store import Advance, CheckpointConflictError, StoreLimitError
 
+            self._is_ending = True
             try:
                 self._finish(
                     store,
@@ -421,17 +428,32 @@ class StepRun:
             local_variables=cast("dict[str, JsonValue]", result.local_variables),
         )  # fmt: skip
 
-    def _record_failure(self, feed: tuple[RunStore, RunHandle], tally: Tally, failure: BaseException) -> None:
-        """What is raised to the caller should also be found in the history; the store may be what failed."""
+    def _leave(self, feed: tuple[RunStore, RunHandle], tally: Tally, failure: BaseException) -> None:
+        """What is raised to the caller should also be found in the history; the store may be what failed.
+
+        Raises:
+            RunLostError: the store is out of reach; in place of the failure that said so.
+        """
+        from ..store import RunLostError, StoreError, StoreLostError
+
         store, handle = feed
-        interrupted = isinstance(failure, KeyboardInterrupt)
-        status = Status.CANCELLED if interrupted else Status.RUNTIME_FAILED
-        error = ExecutionCancelled() if interrupted else WasmexecError(f"internal error: {type(failure).__name__}")
+        status, error = Status.RUNTIME_FAILED, WasmexecError(f"internal error: {type(failure).__name__}")
+        if isinstance(failure, KeyboardInterrupt):
+            status, error = Status.CANCELLED, ExecutionCancelled()
+        elif isinstance(failure, StoreError):
+            error = failure
+        is_recorded = False
         with suppress(WasmexecError):
             store.finish(
                 handle, status=status, error=error, usage=tally.usage, rows_in=tally.rows_in,
                 rows_failed=tally.rows_failed, executions=tally.executions,
             )  # fmt: skip
+            is_recorded = True
+        if not is_recorded:
+            store.give_up(handle, error.message)
+        if isinstance(failure, StoreLostError):
+            may_be_stored = self._is_ending and not is_recorded
+            raise RunLostError(failure.message, run_id=handle.run_id, may_be_stored=may_be_stored) from failure
 
 
 def _has_known_suffix(value: Input) -> bool:

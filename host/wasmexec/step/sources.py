@@ -28,9 +28,10 @@ Input: TypeAlias = "Path | bytes | Iterable[Any] | dict[str, Any] | None"
 
 
 class BadRow(NamedTuple):
-    """A row of the input that cannot be given to the statement."""
+    """A row of the input that cannot be given to the statement; `text` is its JSON, if a schema refuses it."""
 
     error: InputError
+    text: bytes = b""
 
 
 class Source:

@@ -123,7 +123,7 @@ class Step:
 
         Raises:
             RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
-            ConfigError: the recording is damaged or incomplete, or a secret has no value.
+            ConfigError: the recording is damaged, nothing was executed, or a secret has no value.
         """
         from .replaying import replay_run
 

@@ -10,6 +10,7 @@ from .bounds import StoreBounds
 from .errors import (
     CheckpointConflictError,
     RecordingNotFoundError,
+    RunLostError,
     RunNotFoundError,
     RunStateError,
     StepNotFoundError,
@@ -61,6 +62,7 @@ __all__ = [
     "RowError",
     "RowErrorPage",
     "RunHandle",
+    "RunLostError",
     "RunNotFoundError",
     "RunPage",
     "RunRecord",

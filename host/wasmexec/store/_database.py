@@ -12,7 +12,7 @@ from typing import Any
 import platformdirs
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import ConfigError
@@ -23,6 +23,8 @@ _WRITES = "wasmexec_writes"
 _SQLITE_BUSY = {5, 6}
 _SQLITE_NO_DATABASE = {11, 26}
 _POSTGRES_BUSY = {"55P03", "40P01", "40001"}
+_POSTGRES_GONE = ("08", "57P")
+"""Connections that broke, and a server that goes down or comes up. Those that never came about have no code."""
 _IDLE_MILLISECONDS = 120_000
 _inherited: list[object] = []
 
@@ -105,13 +107,15 @@ def translated(error: SQLAlchemyError | sqlite3.Error) -> StoreError:
     if isinstance(original, SQLAlchemyError):
         return StoreError(f"run store: {type(error).__name__}: {error}")
     text = str(original).strip().partition("\n")[0]
-    code = getattr(original, "sqlite_errorcode", None)
-    if (code is not None and code & 0xFF in _SQLITE_BUSY) or getattr(original, "sqlstate", None) in _POSTGRES_BUSY:
+    code, state = getattr(original, "sqlite_errorcode", None), getattr(original, "sqlstate", None)
+    if (code is not None and code & 0xFF in _SQLITE_BUSY) or state in _POSTGRES_BUSY:
         return StoreBusyError(f"others hold the run store: {text}")
     if code is not None and code & 0xFF in _SQLITE_NO_DATABASE:
         return StoreOpenError(f"not a run store, or damaged: {text}")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return StoreLostError(f"the connection to the run store broke: {text}")
+    if code is None and isinstance(error, OperationalError) and (state is None or state.startswith(_POSTGRES_GONE)):
+        return StoreLostError(f"the run store cannot be reached: {text}")
     return StoreError(f"run store: {text}")
 
 

@@ -16,7 +16,7 @@ from ._codec import from_json, pack, sha256, to_json, unpack
 from ._runs import lock_running
 from ._tables import recorded_parts, recordings
 from .bounds import StoreBounds
-from .errors import RecordingNotFoundError, RunStateError, StoreError, StoreLimitError
+from .errors import RecordingNotFoundError, RunStateError, StoreBusyError, StoreError, StoreLimitError, StoreLostError
 from .records import RecordedPart, Recording
 
 _KIND = re.compile(r"[a-z0-9_]{1,40}")
@@ -52,7 +52,7 @@ class Recorder:
         self._is_closed = False
 
     def add(self, kind: str, payload: bytes, *, execution: int = 0, meta: Mapping[str, Any] | None = None) -> bool:
-        """Append one part; False once the recording is incomplete, because a bound of the store was reached.
+        """Append one part; False once the recording is incomplete: a bound was reached, the store out of reach.
 
         Raises:
             ConfigError: the kind is not [a-z0-9_]{1,40}, or `meta` is not JSON.
@@ -77,7 +77,11 @@ class Recorder:
                 return self._give_up(f"it is larger than {self._bounds.recording_bytes:,} bytes")
             self._append(kind, payload, execution, text)
             if self._pending_bytes >= _BUFFERED_BYTES or len(self._pending) >= _BUFFERED_PARTS:
-                self.flush()
+                try:
+                    self.flush()
+                except (StoreBusyError, StoreLostError) as error:
+                    # Whoever gives the parts of an execution gives no more of them then: it would lack its end.
+                    return self._give_up(f"after part {self._parts}: {error.message}")
             return True
 
     def add_exchange(self, exchange: HttpExchange) -> bool:

@@ -86,6 +86,12 @@ def abandon_dead(connection: Connection, step_id: int | None, now: datetime) -> 
     return dead
 
 
+def is_alive_here(row: Any) -> bool:
+    """Whether the process of a run is one of this machine, and lives."""
+    scope = this_process().scope
+    return bool(scope) and row.process_scope == scope and not is_dead(row.process_id, row.process_start)
+
+
 def abandon(connection: Connection, run_id: int, reason: str, now: datetime) -> None:
     """End a locked run that nobody will finish."""
     message = f"the run was abandoned: {reason}" if reason else "the run was abandoned"

@@ -11,7 +11,7 @@ from ._database import Database
 from ._reading import StoredRuns
 from ._tables import NAME_CHARACTERS
 from .bounds import StoreBounds
-from .errors import StepNotFoundError
+from .errors import RunStateError, StepNotFoundError
 from .records import Checkpoint, JsonValue, RunRecord
 
 
@@ -52,14 +52,17 @@ class StoreUpkeep(StoredRuns):
                 if expect_version is not None:
                     raise _checkpoints.conflict(connection, step_id, expect_version, None)
 
-    def abandon(self, run_id: int, reason: str = "") -> RunRecord:
+    def abandon(self, run_id: int, reason: str = "", *, even_if_alive: bool = True) -> RunRecord:
         """End a run by hand that nobody will finish, such as one of a machine that is gone.
 
         Raises:
-            RunNotFoundError, RunStateError
+            RunNotFoundError, RunStateError: also, without `even_if_alive`, if its process lives on this machine.
         """
         with self._database.write() as connection:
-            _runs.lock_running(connection, run_id)
+            row = _runs.lock_running(connection, run_id)
+            if not even_if_alive and _runs.is_alive_here(row):
+                alive = f"under way in process {row.process_id} of this machine"
+                raise RunStateError(run_id, alive, "one whose process is gone")
             _runs.abandon(connection, run_id, _codec.clean(reason, 1000), utc_now())
             return _runs.get(connection, run_id)
 

@@ -7,6 +7,7 @@
         StoreOpenError              unreachable, not a run store, driver missing
           StoreVersionError         written by a newer wasmexec
         StoreLostError              the connection broke in the middle
+          RunLostError              ... of a run of a step
         StoreBusyError              locked by others for too long
         StoreLimitError             a value that must be kept whole is too large
         CheckpointConflictError     the checkpoint changed since the run began
@@ -40,7 +41,31 @@ class StoreVersionError(StoreOpenError):
 
 
 class StoreLostError(StoreError):
-    """The connection to the database broke; whether the last call was stored is not known."""
+    """The database is out of reach, or the connection broke: then whether the last call was stored is not known."""
+
+
+class RunLostError(StoreLostError):
+    """The connection broke while run `run_id` was under way; its rows were not delivered.
+
+    `may_be_stored` is true if it broke when the run was ended: then the record says which it is.
+    """
+
+    def __init__(self, reason: str, *, run_id: int, may_be_stored: bool) -> None:
+        if may_be_stored:
+            lost = (
+                f"whether run {run_id} was stored is not known. Once the run store is back, `wasmexec step show "
+                f"{run_id}` tells: if it has finished, its rows (--rows) and its checkpoint are there; if not, nothing "
+                "is, and the step can be run again"
+            )
+        else:
+            lost = (
+                f"run {run_id} is lost: none of its rows were delivered and the checkpoint is as it was. Run the step "
+                "again once the run store is back"
+            )
+        super().__init__(f"{reason}; {lost}")
+        self.reason = reason
+        self.run_id = run_id
+        self.may_be_stored = may_be_stored
 
 
 class StoreBusyError(StoreError):

@@ -20,6 +20,7 @@ from ._upkeep import StoreUpkeep, check_name, utc_now
 from .bounds import StoreBounds
 from .errors import (
     CheckpointConflictError,
+    RunNotFoundError,
     RunStateError,
     StoreError,
     StoreLimitError,
@@ -44,6 +45,7 @@ class RunStore(StoreUpkeep):
     def __init__(self, database: Database, bounds: StoreBounds) -> None:
         super().__init__(database, bounds)
         self._recorders: dict[int, Recorder] = {}
+        self._given_up: dict[int, str] = {}
 
     @classmethod
     def open(
@@ -129,7 +131,20 @@ class RunStore(StoreUpkeep):
         with self._database.write() as connection:
             if definition is not None:
                 values["definition_sha256"] = _runs.store_definition(connection, definition)
-            return _runs.begin(connection, step, values, utc_now())
+            given_up = dict(self._given_up)
+            for run_id, reason in given_up.items():
+                with contextlib.suppress(RunStateError, RunNotFoundError):
+                    _runs.lock_running(connection, run_id)
+                    _runs.abandon(connection, run_id, reason, utc_now())
+            handle = _runs.begin(connection, step, values, utc_now())
+        for run_id in given_up:
+            self._given_up.pop(run_id, None)
+        return handle
+
+    def give_up(self, run: RunHandle, reason: str) -> None:
+        """Have the next `begin_run` abandon a run that this process cannot end now, because the store is gone."""
+        self._recorders.pop(run.run_id, None)
+        self._given_up[run.run_id] = reason
 
     def append_logs(
         self,
