@@ -32,6 +32,10 @@ sys = warnings.sys
 builtins = sys.modules["builtins"]
 space = {"__builtins__": builtins, "__name__": "conformance_driver"}
 job = INPUT_DATA[0]
+if "numpy" in job["extend"]:
+    # Its tests leave out what WebAssembly alone cannot do, floating-point errors above all; the guest can.
+    testing = builtins.__import__("numpy.testing").testing
+    testing.IS_WASM = testing._private.utils.IS_WASM = False
 builtins.exec(builtins.compile(job["driver"], "driver.py", "exec"), space)
 space["run"](job, log.debug)
 conftest = sys.modules.get("tests.conftest")

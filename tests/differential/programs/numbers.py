@@ -63,3 +63,101 @@ x = np.linspace(-3, 3, 13)
 return [{"exp": np.exp(x).tolist(), "tanh": np.tanh(x).tolist(), "log": np.log(np.abs(x) + 1).tolist(), "sinc": np.sinc(x).tolist(), "erf_like": (x / np.sqrt(1 + x * x)).tolist(), "arctan2": np.arctan2(x, 1.5).tolist()}]
 # === floor division, divmod and bit operations
 return [{"a": a, "b": b, "floor": a // b, "mod": a % b, "and": a & b, "xor": a ^ b, "shift": a >> 2, "round": round(a / b, 3)} for a, b in [(7, 3), (-7, 3), (7, -3), (2**40 + 1, 2**20), (-(2**70), 12345)]]
+# === numpy's floating-point warnings: functions of arrays, scalars, in place
+import itertools
+import warnings
+import numpy as np
+values = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e300, -1e300, 1e-300, np.inf, -np.inf, np.nan]
+unary = ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "reciprocal", "sin", "cos", "tan",
+         "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "cbrt", "rint", "floor",
+         "ceil", "trunc", "negative", "absolute", "fabs", "sign", "isnan", "isfinite", "signbit", "deg2rad"]
+binary = ["add", "subtract", "multiply", "divide", "floor_divide", "remainder", "fmod", "power", "maximum", "minimum",
+          "fmax", "fmin", "copysign", "hypot", "arctan2", "greater", "equal"]
+def told(work):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        work()
+    return sorted({str(w.message) for w in caught})
+rows = []
+for name, kind in itertools.product(unary, ("f8", "f4", "c16")):
+    function = getattr(np, name)
+    # Whether complex NaN is invalid is up to the C library.
+    for value in values[: -1 if kind == "c16" else None]:
+        with np.errstate(all="ignore"):
+            x = np.array([2.0, value, 2.0]).astype(kind)
+        try:
+            rows.append({"what": f"{name} {kind} {value}", "told": told(lambda: function(x))})
+            if kind == "f8":
+                rows.append({"what": f"{name} in place {value}", "told": told(lambda: function(x, out=x, casting="unsafe"))})
+        except TypeError:
+            pass
+for name, kind in itertools.product(binary, ("f8", "f4")):
+    function = getattr(np, name)
+    for a, b in itertools.product(values, values):
+        # An overflow, and invalid besides where the compiler fuses multiplication and addition.
+        if name == "floor_divide" and abs(b) == 1e-300 and a:
+            continue
+        with np.errstate(all="ignore"):
+            x, y = np.array([2.0, a, 2.0]).astype(kind), np.array([2.0, b, 2.0]).astype(kind)
+        rows.append({"what": f"{name} {kind} {a} {b}", "told": told(lambda: function(x, y))})
+        if kind == "f8" and function(x, y).dtype == x.dtype:
+            rows.append({"what": f"{name} in place {a} {b}", "told": told(lambda: function(x.copy(), y, out=x))})
+            copy = x.copy()
+            rows.append({"what": f"{name} onto itself {a} {b}", "told": told(lambda: function(copy, y, out=copy))})
+return [row for row in rows if row["told"]] + [{"what": "all", "told": [str(len(rows))]}]
+# === numpy's floating-point warnings: scalars, reductions, casts
+import itertools
+import warnings
+import numpy as np
+values = [0.0, 1.0, -1.0, 2.5, 1e300, 1e-300, 3e9, -3e9, 300.0, 1e20, np.inf, -np.inf, np.nan]
+def told(work):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            work()
+        except (ValueError, OverflowError) as error:
+            return [f"{type(error).__name__}: {error}"]
+    return sorted({str(w.message) for w in caught})
+rows = []
+operators = {"add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y, "truediv": lambda x, y: x / y,
+             "floordiv": lambda x, y: x // y, "mod": lambda x, y: x % y, "pow": lambda x, y: x ** y}
+for (name, function), kind in itertools.product(operators.items(), ("f8", "f4", "f2", "c16")):
+    if (kind == "c16" and name not in ("add", "sub")) or (kind == "f2" and name == "mod"):
+        continue
+    for a, b in itertools.product(values, values):
+        if name == "floordiv" and b == 1e-300 and a:
+            continue
+        with np.errstate(all="ignore"):
+            x, y = np.array([a, b]).astype(kind)
+        try:
+            rows.append({"what": f"scalar {name} {kind} {a} {b}", "told": told(lambda: function(x, y))})
+        except TypeError:
+            pass
+for a, b in itertools.product((0, 1, -1, 7), (0, 1, -1)):
+    for name in ("truediv", "floordiv", "mod"):
+        rows.append({"what": f"int {name} {a} {b}", "told": told(lambda: operators[name](np.int64(a), np.int64(b)))})
+        rows.append({"what": f"ints {name} {a} {b}", "told": told(lambda: operators[name](np.array([1, a]), np.array([1, b])))})
+for a, b in itertools.product(values, values):
+    x = np.array([1.0, a, b, 1.0])
+    for name in ("sum", "prod", "max", "mean", "cumsum", "cumprod"):
+        rows.append({"what": f"{name} {a} {b}", "told": told(getattr(x, name))})
+for target in ("i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "c8", "?"):
+    for source, value in itertools.product(("f8", "f4"), values):
+        with np.errstate(all="ignore"):
+            x = np.full(3, value).astype(source)
+        rows.append({"what": f"{source} {value} to {target}", "told": told(lambda: x.astype(target))})
+rows.append({"what": "an empty mean", "told": told(lambda: np.mean([]))})
+rows.append({"what": "variance of one", "told": told(lambda: np.var([1.0], ddof=1))})
+rows.append({"what": "many", "told": told(lambda: np.arange(-5000.0, 5000.0) / np.arange(-5000.0, 5000.0))})
+rows.append({"what": "log of many", "told": told(lambda: np.log(np.arange(10_000.0)[::-1]))})
+big = np.arange(10_000.0)
+rows.append({"what": "in place, many", "told": told(lambda: np.divide(big, np.roll(big, 7000), out=big)), "kept": [repr(x) for x in big[::500]]})
+def raising(**settings):
+    try:
+        with np.errstate(**settings):
+            np.array([1.0, 0.0]) / np.array([0.0, 0.0])
+    except FloatingPointError as error:
+        return [str(error)]
+    return []
+rows.append({"what": "raise", "told": raising(divide="raise", invalid="ignore") + raising(invalid="raise", divide="ignore") + raising(all="ignore")})
+return [row for row in rows if row["told"]] + [{"what": "all", "told": [str(len(rows))]}]

@@ -97,7 +97,7 @@ def _core_flags(core: Path, generated: Path) -> tuple[str, ...]:
 def _core_extensions(package: Path, flags: tuple[str, ...]) -> list[Extension]:
     source = package / "core" / "src"
     npymath = [source / "npymath" / name for name in NPYMATH]
-    umath = [
+    umath = [RECIPE / "float_flags.c"] + [
         file
         for folder in UMATH_FOLDERS
         for file in sorted((source / folder).iterdir())

@@ -87,6 +87,19 @@ def check_errors():
         raises(FloatingPointError, np.floor_divide, np.array([1]), 0)
     with np.errstate(all="ignore"):
         assert (np.array([1.0, -1.0, 0.0]) / 0).tolist()[:2] == [np.inf, -np.inf]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.array([1.0, 0.0]) / 0
+        np.log(np.array([0.0, 1.0]))
+        np.float64(1e300) * np.float64(1e300)
+        np.array([np.nan]).astype(int)
+        np.array([np.nan, np.inf]) + 1
+    found = ["divide by zero encountered in divide", "invalid value encountered in divide",
+             "divide by zero encountered in log", "overflow encountered in scalar multiply",
+             "invalid value encountered in cast"]
+    assert [str(w.message) for w in caught] == found, caught
+    with np.errstate(divide="raise"):
+        raises(FloatingPointError, np.divide, np.ones(1000), np.arange(1000.0))
 
 
 def check_linalg():
