@@ -94,9 +94,13 @@ def check_errors():
         np.float64(1e300) * np.float64(1e300)
         np.array([np.nan]).astype(int)
         np.array([np.nan, np.inf]) + 1
-    found = ["divide by zero encountered in divide", "invalid value encountered in divide",
-             "divide by zero encountered in log", "overflow encountered in scalar multiply",
-             "invalid value encountered in cast"]
+    found = [
+        "divide by zero encountered in divide",
+        "invalid value encountered in divide",
+        "divide by zero encountered in log",
+        "overflow encountered in scalar multiply",
+        "invalid value encountered in cast",
+    ]
     assert [str(w.message) for w in caught] == found, caught
     with np.errstate(divide="raise"):
         raises(FloatingPointError, np.divide, np.ones(1000), np.arange(1000.0))
