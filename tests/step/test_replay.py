@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from tests.servers import WebServer
 from tests.step.helpers import make_step, write_step
 from tests.step.test_step_cli import Cli
@@ -157,3 +158,17 @@ def test_a_recording_that_became_too_large_is_replayed_as_far_as_it_goes_and_nev
     assert again.code == 1
     note = "note: the recording is incomplete, there were more executions: it is larger than 5,000 bytes\n"
     assert again.err == f"{note}run 1: {len(replay.executions)} executions, all as recorded\n"
+
+
+def test_a_long_recording_is_read_once(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    step = make_step(tmp_path, "return INPUT_DATA")
+    with RunStore.open(tmp_path / "runs.sqlite3") as store:
+        rows = [{"id": number} for number in range(150)]
+        run = step.run(rows, executor=executor, store=store, record=True)
+        began: list[object] = []
+        event.listen(store._database.engine, "begin", began.append)
+        replay = step.replay(run.run_id or 0, store, executor=executor)
+        assert replay.is_identical
+        assert [row for item in replay.executions for row in item.result.rows] == rows
+        # 64 parts a time, and each execution has at least seven.
+        assert len(began) < len(rows) / 4

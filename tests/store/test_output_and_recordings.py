@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, event, text
 
 import wasmexec
 from wasmexec import ConfigError, ForExecution, Status
@@ -181,6 +181,22 @@ def test_the_recording_of_a_loser_is_kept(store: RunStore) -> None:
     assert store.recording(second.run_id).is_complete
     with pytest.raises(RunStateError, match=rf"^run {second.run_id} is ended, it must be running$"):
         recorder.add("input", b"late")
+
+
+def test_small_parts_are_read_many_at_a_time_and_large_ones_alone(store: RunStore) -> None:
+    run = store.begin_run("s")
+    recorder = store.record(run)
+    payloads = [b"%d" % number for number in range(300)] + [b"x" * 900_000, b"y" * 900_000, b"z" * 3_000_000, b"end"]
+    for number, payload in enumerate(payloads):
+        assert recorder.add("input", payload, execution=number % 7)
+    store.finish(run, status=Status.FINISHED)
+    began: list[object] = []
+    event.listen(store._database.engine, "begin", began.append)
+    assert [part.payload for part in store.recorded_parts(run.run_id)] == payloads
+    # What is known of the recording; 300 small ones with the first large one; "y", "z" and "end" alone; the end.
+    assert len(began) == 1 + 5 + 3 + 1
+    third = [part.payload for part in store.recorded_parts(run.run_id, execution=3)]
+    assert third == payloads[3::7]
 
 
 def test_a_recording_whose_store_was_out_of_reach_for_a_moment_is_incomplete(store: RunStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,14 +97,30 @@ def replay_run(
         name: source.bind(given[name] if name in given else source.read(name))
         for name, source in definition.secrets.items()
     }
-    numbers = sorted(part.execution for part in store.recorded_parts(run_id, kinds=("clock",)))
-    refused = [_check(definition, part) for part in store.recorded_parts(run_id, kinds=(REFUSED,))]
+    executions: list[ReplayedExecution] = []
+    refused: list[RefusedRow] = []
+    for number, parts in _recorded(store, run_id):
+        if parts[0].kind == REFUSED:
+            refused.append(_check(definition, parts[0]))
+        elif any(part.kind == "clock" for part in parts):
+            executions.append(_replay(definition, number, parts, executor, values))
     run = store.get_run(run_id)
-    if not numbers and not refused and run.error is not None:
+    if not executions and not refused and run.error is not None:
         reason = run.error.get("message") or run.error.get("type")
         raise ConfigError(f"nothing of run {run_id} was executed, so nothing can be repeated; it ended with: {reason}")
-    executions = [_replay(definition, store, run_id, number, executor, values) for number in numbers]
+    executions.sort(key=lambda item: item.execution)
     return StepReplay(run_id, executions, refused, recording.incomplete_reason)
+
+
+def _recorded(store: RunStore, run_id: int) -> Iterator[tuple[int, list[RecordedPart]]]:
+    """The parts of each execution, as the executions ended; read once, so that a long recording takes no longer."""
+    under_way: dict[int, list[RecordedPart]] = {}
+    for part in store.recorded_parts(run_id):
+        under_way.setdefault(part.execution, []).append(part)
+        if part.kind in ("result", REFUSED):
+            yield part.execution, under_way.pop(part.execution)
+    # Where the recording broke off.
+    yield from under_way.items()
 
 
 def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
@@ -117,14 +133,13 @@ def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
 
 def _replay(
     definition: StepDefinition,
-    store: RunStore,
-    run_id: int,
     number: int,
+    parts: list[RecordedPart],
     executor: Executor,
     secrets: Mapping[str, str | Secret],
 ) -> ReplayedExecution:
     recording = Recording.from_parts(
-        store.recorded_parts(run_id, execution=number), store.recorded_exchanges(run_id, execution=number)
+        [part for part in parts if part.kind != "http"], [part.as_exchange() for part in parts if part.kind == "http"]
     )
     result = executor.run(
         definition.statement.text,

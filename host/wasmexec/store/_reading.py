@@ -141,7 +141,7 @@ class StoredRuns:
     def recorded_parts(
         self, run_id: int, *, kinds: Collection[str] = (), execution: int | None = None
     ) -> Iterator[RecordedPart]:
-        """The parts in the order they were recorded, one at a time in memory. Raises: RecordingNotFoundError."""
+        """The parts in the order they were recorded, few at a time in memory. Raises: RecordingNotFoundError."""
         recording = self.recording(run_id)
         expected = recording.parts if recording.is_complete and not kinds and execution is None else 0
         return self._parts(run_id, kinds, execution, expected)
@@ -152,18 +152,17 @@ class StoredRuns:
         after = 0
         while True:
             with self._database.read() as connection:
-                part = _recordings.next_part(connection, run_id, after, kinds, execution)
-            if part is None:
+                parts = _recordings.next_parts(connection, run_id, after, kinds, execution)
+            if not parts:
                 if after < expected:
                     raise StoreError(f"the recording of run {run_id} ends after part {after} of {expected}")
                 return
-            after = part.seq
-            yield part
+            after = parts[-1].seq
+            yield from parts
 
     def recorded_exchanges(self, run_id: int, *, execution: int | None = None) -> Iterator[HttpExchange]:
         """The recorded HTTP exchanges, in order. Raises: RecordingNotFoundError."""
-        parts = self.recorded_parts(run_id, kinds=("http",), execution=execution)
-        return map(_recordings.exchange_of, parts)
+        return (part.as_exchange() for part in self.recorded_parts(run_id, kinds=("http",), execution=execution))
 
 
 def _check_limit(limit: int) -> None:

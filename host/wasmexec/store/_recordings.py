@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -22,6 +23,7 @@ from .records import RecordedPart, Recording
 _KIND = re.compile(r"[a-z0-9_]{1,40}")
 _BUFFERED_BYTES = 1024 * 1024
 _BUFFERED_PARTS = 256
+_READ_PARTS = 64
 _META_BYTES = 16 * 1024 * 1024
 _EXCHANGE = "http"
 _EXCHANGE_META = (
@@ -174,35 +176,33 @@ def get(connection: Connection, run_id: int) -> Recording:
     )
 
 
-def next_part(
+def next_parts(
     connection: Connection, run_id: int, after: int, kinds: Collection[str], execution: int | None
-) -> RecordedPart | None:
-    """The part after number `after` that matches; None at the end.
+) -> list[RecordedPart]:
+    """Parts behind number `after` that match, as many as are small together, at least one; none at the end.
 
     Raises:
         StoreError: damaged.
     """
-    query = select(recorded_parts).where(recorded_parts.c.run_id == run_id, recorded_parts.c.seq > after)
+    query = select(recorded_parts.c.seq, recorded_parts.c.payload_bytes).where(
+        recorded_parts.c.run_id == run_id, recorded_parts.c.seq > after
+    )
     if kinds:
         query = query.where(recorded_parts.c.kind.in_(list(kinds)))
     if execution is not None:
         query = query.where(recorded_parts.c.execution == execution)
-    row = connection.execute(query.order_by(recorded_parts.c.seq).limit(1)).one_or_none()
-    if row is None:
-        return None
-    what = f"part {row.seq} of the recording of run {run_id}"
+    found = connection.execute(query.order_by(recorded_parts.c.seq).limit(_READ_PARTS)).all()
+    sizes = accumulate(row.payload_bytes for row in found)
+    wanted = [row.seq for row, size in zip(found, sizes, strict=True) if size <= _BUFFERED_BYTES] or [
+        row.seq for row in found[:1]
+    ]
+    whole = select(recorded_parts).where(recorded_parts.c.run_id == run_id, recorded_parts.c.seq.in_(wanted))
+    return [_part(row) for row in connection.execute(whole.order_by(recorded_parts.c.seq))] if wanted else []
+
+
+def _part(row: Any) -> RecordedPart:
+    what = f"part {row.seq} of the recording of run {row.run_id}"
     payload = unpack(row.data, row.payload_bytes, what)
     if sha256(payload) != row.sha256:
         raise StoreError(f"{what} is damaged: its content has another hash")
     return RecordedPart(seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json(row.meta), payload=payload)
-
-
-def exchange_of(part: RecordedPart) -> HttpExchange:
-    """Reads what `add_exchange` wrote."""
-    meta = dict(part.meta)
-    split = meta.pop("request_bytes")
-    for name in ("request_headers", "response_headers"):
-        meta[name] = tuple((header, value) for header, value in meta[name])
-    meta["response_chunks"] = tuple(meta["response_chunks"])
-    body, response = part.payload[:split], part.payload[split:]
-    return HttpExchange(**meta, request_body=body, response_body=response, execution=part.execution)

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal, TypeAlias
 
+from ..recording import HttpExchange
 from ..result import Usage
 from ..status import Status
 
@@ -209,3 +210,13 @@ class RecordedPart(Record):
     execution: int
     meta: dict[str, Any]
     payload: bytes
+
+    def as_exchange(self) -> HttpExchange:
+        """What `Recorder.add_exchange` was given, if the kind is "http"."""
+        meta = dict(self.meta)
+        split = meta.pop("request_bytes")
+        for name in ("request_headers", "response_headers"):
+            meta[name] = tuple((header, value) for header, value in meta[name])
+        meta["response_chunks"] = tuple(meta["response_chunks"])
+        body, response = self.payload[:split], self.payload[split:]
+        return HttpExchange(**meta, request_body=body, response_body=response, execution=self.execution)
