@@ -29,7 +29,7 @@ ROOT_IN_GUEST = "/tmp/conformance"
 TOOLS = ("pytest", "pluggy", "iniconfig", "packaging", "hypothesis", "attrs", "sortedcontainers", "typing_extensions")
 _SOURCES = (HERE.parents[1] / "wasm-build" / "sources.toml", HERE / "sources.toml")
 _BESIDE = ("__init__.py", "conftest.py")
-_IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)(?: import \(?([\w, \n]+))?", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)(?: import (?:\(([\w,\s]+)|([\w, ]+)))?", re.MULTILINE)
 _STRING = re.compile(r"""["']([\w./-]+)["']""")
 _UNCHECKED = (0b01).to_bytes(4, "little")
 
@@ -233,13 +233,13 @@ def _imported(suite: Suite, root: Path, files: Iterable[Path]) -> set[Path]:
             if parent not in stubs:
                 found.update(parent / name for name in _BESIDE if (root / parent / name).is_file())
         text = (root / file).read_text("utf-8", "replace")
-        for name, items in _IMPORT.findall(text):
+        for name, *items in _IMPORT.findall(text):
             plain = name.lstrip(".")
             around = file.parts[: -(len(name) - len(plain))] if plain != name else ()
             parts = (*around, *filter(None, plain.split(".")))
             if not parts or parts[0] not in packages:
                 continue
-            names = re.findall(r"\w+", items)
+            names = re.findall(r"\w+", " ".join(items))
             for other in (Path(*parts), *(Path(*parts, item) for item in names)):
                 module = other.with_suffix(".py")
                 is_test = not {"test", "tests"}.isdisjoint(module.parts)
