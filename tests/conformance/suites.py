@@ -226,5 +226,32 @@ SUITES = (
         group_depth=4,
         shard_bytes=60_000,
     ),
+    Suite(
+        name="h11",
+        source="h11-tests",
+        tests=("h11/tests",),
+        support=("h11/tests/helpers.py", "h11/tests/data"),
+        without={"h11/tests/test_against_stdlib_http.py": "a server in a thread"},
+        extend=("h11",),
+        group_depth=3,
+    ),
+    Suite(
+        name="yarl",
+        source="yarl-tests",
+        tests=("tests",),
+        without={"tests/test_quoting.py": "compares with yarl's quoting in C; the image has that in Python alone"},
+        group_depth=2,
+    ),
+    Suite(name="idna", source="idna-tests", tests=("tests",), support=("tests/IdnaTestV2.txt",), group_depth=2),
+    Suite(
+        name="dateutil",
+        source="dateutil-tests",
+        tests=("dateutil/test",),
+        support=("dateutil/test/_common.py",),
+        brings=("freezegun",),
+        extend=("dateutil",),
+        needs_hypothesis=True,
+        group_depth=3,
+    ),
 )
 BY_NAME = {suite.name: suite for suite in SUITES}
