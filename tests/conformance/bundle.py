@@ -29,7 +29,8 @@ ROOT_IN_GUEST = "/tmp/conformance"
 TOOLS = ("pytest", "pluggy", "iniconfig", "packaging", "hypothesis", "attrs", "sortedcontainers", "typing_extensions")
 _SOURCES = (HERE.parents[1] / "wasm-build" / "sources.toml", HERE / "sources.toml")
 _BESIDE = ("__init__.py", "conftest.py")
-_IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)(?: import \(?([\w, \n]+))?", re.MULTILINE)
+_IMPORT = re.compile(r"^\s*(?:from|import) ([\w.]+)(?: import (?:\(([\w,\s]+)|([\w, ]+)))?", re.MULTILINE)
+_STRING = re.compile(r"""["']([\w./-]+)["']""")
 _UNCHECKED = (0b01).to_bytes(4, "little")
 
 
@@ -77,7 +78,7 @@ def fetch(keys: Iterable[str], cache: Cache) -> dict[str, Path]:
 
 def fetch_suite(suite: Suite, cache: Cache) -> Path:
     """Fetch what a suite is made of; returns its own unpacked source, beside which the others lie."""
-    return fetch([*suite.brings, suite.source], cache)[suite.source]
+    return fetch([*suite.brings, *suite.named, suite.source], cache)[suite.source]
 
 
 def _folder_of(key: str, sources: Path) -> Path:
@@ -122,7 +123,7 @@ def plan_shards(suite: Suite, source: Path) -> list[Shard]:
         digest = hashlib.sha256(driver)
         about = (suite.kind, suite.options, suite.environment, suite.paths, suite.extend, suite.support, tools)
         digest.update(repr(about).encode())
-        for more in filter(None, (suite.beside, suite.brings, suite.replaced)):
+        for more in filter(None, (suite.beside, suite.brings, suite.named, suite.replaced)):
             digest.update(repr(more).encode())
         for ours in suite.replaced.values():
             digest.update((HERE / ours).read_bytes())
@@ -160,15 +161,15 @@ def _target(suite: Suite, file: Path) -> str:
 def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, Any]:
     """What the driver is given; `tools` in base64."""
     suite = shard.suite
-    wanted = {
-        *shard.files,
-        *_imported(suite, source / suite.root, shard.files),
-        *suite.files_beside(source, shard.files),
-    }
+    imported = _imported(suite, source / suite.root, shard.files)
+    wanted = {*shard.files, *imported, *suite.files_beside(source, shard.files)}
+    texts = [(source / suite.root / file).read_text("utf-8") for file in {*shard.files, *imported} if suite.named]
+    words = {word for text in texts for path in _STRING.findall(text) for word in path.split("/")}
+    named = [_packed(suite, folder, _named(folder, words)) for folder in _folders(suite.named, source)]
     return {
         "kind": suite.kind,
         "root": root,
-        "archives": [*_support_archives(suite, source), _packed(suite, source / suite.root, wanted, ())],
+        "archives": [*_support_archives(suite, source), *named, _packed(suite, source / suite.root, wanted)],
         "tools": tools,
         "paths": suite.paths,
         "extend": suite.extend,
@@ -180,7 +181,7 @@ def make_job(shard: Shard, source: Path, tools: str, *, root: str) -> dict[str, 
     }
 
 
-def _packed(suite: Suite, root: Path, files: Iterable[Path], stubs: Iterable[str]) -> str:
+def _packed(suite: Suite, root: Path, files: Iterable[Path], stubs: Iterable[str] = ()) -> str:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
         for file in sorted(file for file in files if (root / file).is_file()):
@@ -196,11 +197,22 @@ def _support_archives(suite: Suite, source: Path) -> list[str]:
     """What is the same in every shard of a suite."""
     root = source / suite.root
     stubs = tuple(f"{folder.as_posix()}/__init__.py" for folder in _extended(suite))
-    brought = [_folder_of(key, source.parent) for key in suite.brings]
-    return [
-        *(_packed(suite, folder, [path.relative_to(folder) for path in folder.rglob("*")], ()) for folder in brought),
-        _packed(suite, root, suite.support_files(source), stubs),
-    ]
+    brought = [_packed(suite, folder, _below(folder)) for folder in _folders(suite.brings, source)]
+    return [*brought, _packed(suite, root, suite.support_files(source), stubs)]
+
+
+def _folders(keys: Iterable[str], source: Path) -> list[Path]:
+    """Where other sources than a suite's own are unpacked."""
+    return [_folder_of(key, source.parent) for key in keys]
+
+
+def _below(folder: Path) -> list[Path]:
+    return [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+
+
+def _named(folder: Path, words: set[str]) -> list[Path]:
+    """The package in a source's folder, and of what lies deeper the folders whose names are all among the words."""
+    return [file for file in _below(folder) if set(file.parent.parts[1:3]) <= words]
 
 
 def _extended(suite: Suite) -> list[Path]:
@@ -221,11 +233,13 @@ def _imported(suite: Suite, root: Path, files: Iterable[Path]) -> set[Path]:
             if parent not in stubs:
                 found.update(parent / name for name in _BESIDE if (root / parent / name).is_file())
         text = (root / file).read_text("utf-8", "replace")
-        for name, items in _IMPORT.findall(text):
-            parts = name.split(".")
-            if parts[0] not in packages:
+        for name, *items in _IMPORT.findall(text):
+            plain = name.lstrip(".")
+            around = file.parts[: -(len(name) - len(plain))] if plain != name else ()
+            parts = (*around, *filter(None, plain.split(".")))
+            if not parts or parts[0] not in packages:
                 continue
-            names = re.findall(r"\w+", items)
+            names = re.findall(r"\w+", " ".join(items))
             for other in (Path(*parts), *(Path(*parts, item) for item in names)):
                 module = other.with_suffix(".py")
                 is_test = not {"test", "tests"}.isdisjoint(module.parts)

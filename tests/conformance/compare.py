@@ -11,6 +11,11 @@ from tests.conformance.store import Outcome, ShardResult
 from tests.conformance.suites import Suite
 
 EXPECTED_FILE = Path(__file__).parent / "expected.toml"
+LETTERS_FILE = Path(__file__).parent / "letters.toml"
+_LETTERS = "letters of another version of FreeType (letters.toml)"
+_RMS = re.compile(r"ImageComparisonFailure: images not close \(RMS ([0-9.]+)\)")
+_RMS_SLACK = 0.002
+"""For the rounding of the figure in the message: the guest's arithmetic is the same everywhere."""
 GOOD = ("passed", "xpassed")
 NOT_RUN = ("skipped", "xfailed")
 
@@ -35,6 +40,27 @@ class Expectation:
             and any(pattern.fullmatch(name) for pattern in self.tests)
             and (self.error is None or self.error.search(message) is not None)
         )
+
+
+@dataclass
+class Letters(Expectation):
+    """The entries of letters.toml; `most` is the largest distance of each test's image."""
+
+    most: dict[str, float] = field(default_factory=dict)
+
+    def covers(self, suite: str, name: str, message: str) -> bool:
+        found = _RMS.search(message)
+        bound = self.most.get(name)
+        if suite != self.suite or found is None or bound is None:
+            return False
+        return float(found[1]) <= bound + _RMS_SLACK
+
+
+def load_letters(file: Path = LETTERS_FILE) -> Letters:
+    """Read letters.toml."""
+    tables = tomllib.loads(file.read_text("utf-8"))
+    most = {f"{test_file}::{name}": float(rms) for test_file, table in tables.items() for name, rms in table.items()}
+    return Letters("matplotlib", (), None, _LETTERS, most=most)
 
 
 def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:

@@ -20,6 +20,7 @@ class Suite:
     without: what is not run, as patterns below the root, each with its reason.
     beside: what a shard brings for each of its test files, as patterns below the file's folder; {stem} is its name.
     brings: more sources, whose files lie at the root of every shard.
+    named: more sources, of whose folders a shard brings those that its tests name in strings.
     replaced: files below the root that ours, in this folder, stand in for.
     server: the tests talk to `server.py` on this machine; its address is in CONFORMANCE_SERVER.
     extend: installed packages that get the shard's folder of the same name as a second place for submodules.
@@ -37,6 +38,7 @@ class Suite:
     support: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     brings: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     replaced: dict[str, str] = field(default_factory=dict)
     server: bool = False
     without: dict[str, str] = field(default_factory=dict)
@@ -207,6 +209,49 @@ SUITES = (
         without={"tests/test_main.py": "the command line needs click and rich, and no statement can call it"},
         group_depth=2,
         shard_bytes=60_000,
+    ),
+    Suite(
+        name="cryptography",
+        source="cryptography",
+        tests=("tests",),
+        support=("tests/**/[!t]*.py",),
+        brings=("iso8601", "pretend", "pytest-subtests"),
+        named=("cryptography-vectors",),
+        without={
+            "tests/wycheproof": "needs the files of another project",
+            "tests/hazmat/backends/test_openssl_memleak.py": "starts other programs",
+        },
+        options=("-p", "pytest_subtests"),
+        needs_hypothesis=True,
+        group_depth=4,
+        shard_bytes=60_000,
+    ),
+    Suite(
+        name="h11",
+        source="h11-tests",
+        tests=("h11/tests",),
+        support=("h11/tests/helpers.py", "h11/tests/data"),
+        without={"h11/tests/test_against_stdlib_http.py": "a server in a thread"},
+        extend=("h11",),
+        group_depth=3,
+    ),
+    Suite(
+        name="yarl",
+        source="yarl-tests",
+        tests=("tests",),
+        without={"tests/test_quoting.py": "compares with yarl's quoting in C; the image has that in Python alone"},
+        group_depth=2,
+    ),
+    Suite(name="idna", source="idna-tests", tests=("tests",), support=("tests/IdnaTestV2.txt",), group_depth=2),
+    Suite(
+        name="dateutil",
+        source="dateutil-tests",
+        tests=("dateutil/test",),
+        support=("dateutil/test/_common.py",),
+        brings=("freezegun",),
+        extend=("dateutil",),
+        needs_hypothesis=True,
+        group_depth=3,
     ),
 )
 BY_NAME = {suite.name: suite for suite in SUITES}

@@ -56,7 +56,7 @@ def test_what_passes_natively_passes_in_the_guest(
     shard = next(shard for shard in bundle.plan_shards(suite, source) if shard.name == shard_name)
     native, guest = (asyncio.run(runner.run_shard(shard, source, tools, side, lambda: None)) for side in sides)
     comparison = compare.Comparison(suite_name)
-    compare.compare_shard(suite, native, guest, compare.load_expectations(), comparison)
+    compare.compare_shard(suite, native, guest, [*compare.load_expectations(), compare.load_letters()], comparison)
     assert comparison.unlisted == []
     assert comparison.total.passed >= at_least
 
@@ -140,6 +140,16 @@ def test_parameters_named_after_the_platform_are_paired_in_order() -> None:
         "f[int64]": "failed",
         "f[x]": "passed",
     }
+
+
+def test_an_image_may_differ_by_its_letters_and_no_more() -> None:
+    letters = compare.load_letters()
+    name, most = next(iter(letters.most.items()))
+    message = "ImageComparisonFailure: images not close (RMS {:.3f}): actual.png expected.png"
+    assert letters.covers("matplotlib", name, message.format(most))
+    assert not letters.covers("matplotlib", name, message.format(most + 0.01))
+    assert not letters.covers("matplotlib", f"{name}x", message.format(most))
+    assert not letters.covers("matplotlib", name, "ImageComparisonFailure: Image sizes do not match")
 
 
 @pytest.mark.parametrize(
