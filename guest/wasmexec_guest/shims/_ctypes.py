@@ -109,8 +109,20 @@ class PyCFuncPtrType(_CDataType):
 
 
 class _CData:
-    def __new__(cls, *values: object, **fields: object) -> NoReturn:
-        _refuse(f"making a {cls.__name__}")
+    """Something that can be made empty, which numpy does to learn its type, and not be filled, read or pointed to."""
+
+    def __new__(cls, *values: object, **fields: object) -> Any:
+        if values or fields:
+            _refuse(f"making a {cls.__name__}")
+        return object.__new__(cls)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        _refuse(f"setting {name!r} of a {type(self).__name__}")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in (field[0] for field in getattr(type(self), "_fields_", ())) or name == "contents":
+            _refuse(f"reading {name!r} of a {type(self).__name__}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 class _SimpleCData(metaclass=PyCSimpleType):
@@ -159,7 +171,7 @@ class Array(metaclass=PyCArrayType):
     _length_: int
 
     def __init__(self, *values: object) -> None:
-        if not isinstance(self._type_, PyCSimpleType):
+        if values and not isinstance(self._type_, PyCSimpleType):
             _refuse(f"making a {type(self).__name__}")
         if len(values) > self._length_:
             raise IndexError("invalid index")

@@ -102,3 +102,17 @@ return d.explode("tags").to_dict("records") + pd.wide_to_long(w, "x", i="id", j=
 import pandas as pd
 d = pd.DataFrame({"d": pd.date_range("2024-01-01", periods=2), "n": [1, 2]})
 return [{"list": d.to_dict("list"), "index": {str(k): v for k, v in d.to_dict("index").items()}}]
+# === merging by keys with more combinations than 32 bits
+import numpy as np
+import pandas as pd
+random = np.random.default_rng(5)
+left = pd.DataFrame({name: random.integers(0, 3000, 20_000) for name in "abcd"}).assign(x=np.arange(20_000))
+right = left.sample(frac=0.5, random_state=1).assign(y=np.arange(10_000)).drop(columns="x")
+right.loc[::3, "c"] += 1
+rows = []
+for how in ("inner", "left", "outer"):
+    merged = left.merge(right, on=list("abcd"), how=how, sort=True)
+    keys = merged[list("abcd")].to_numpy()
+    in_order = bool((merged.sort_values(list("abcd"), kind="stable")[list("abcd")].to_numpy() == keys).all())
+    rows.append({"how": how, "rows": len(merged), "x": float(merged.x.sum()), "y": float(merged.y.sum()), "in order": in_order, "head": merged.head(50).fillna(-1).astype(int).to_numpy().tolist()})
+return rows

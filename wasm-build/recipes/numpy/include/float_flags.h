@@ -41,7 +41,7 @@ enum wx_rule {
 /* The errors that somebody asks for, as numpy's error mask; set when a ufunc reads its settings. */
 extern int wx_float_errors_wanted;
 
-/* The rule of a ufunc, by its name. */
+/* The rule of one of numpy's own ufuncs, by its name; of others nothing is known. */
 NPY_NO_EXPORT enum wx_rule wx_rule_of_ufunc(const char *name);
 
 /* Whether a loop over these types can be watched: it has a floating result and few operands. */
