@@ -15,6 +15,7 @@ from . import _request
 from ._engine import acquire_guest, release_guest
 from ._execution import Execution, Order, Services
 from ._image import Image, find_image
+from ._interruptible import acquire
 from ._placeholders import GrantsWithSecrets, make_placeholders
 from ._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from .errors import ConfigError, ExecutorClosedError, InputError, StatementSyntaxError
@@ -123,10 +124,10 @@ class Executor:
             return execution
         self._shared.start(execution)
         try:
-            finished.acquire()
+            acquire(finished)
         except BaseException:
             execution.cancel()
-            finished.acquire()
+            acquire(finished)
             raise
         return _result(execution)
 
@@ -200,7 +201,7 @@ class Executor:
         finished.acquire()
         execution = self._shared.create(Order(request, CHECK_LIMITS, NO_GRANTS), finished.release)
         self._shared.start(execution)
-        finished.acquire()
+        acquire(finished)
         _result(execution).raise_for_status()
         return execution.problems
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .._interruptible import wait
 from .._masking import Masker
 from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ..executor import Executor
@@ -250,10 +251,10 @@ class StepRun:
         del data
         self._cancellation.listen(cancel)
         try:
-            ended.wait()
+            wait(ended)
         except BaseException:
             cancel()
-            ended.wait()
+            wait(ended)
             raise
         outcome = outcomes[0]
         if isinstance(outcome, BaseException):
