@@ -39,6 +39,8 @@ MAX_WIDE_KEPT = 4
 """How many of them may be wide."""
 WIDE_PAGES = 2048
 """A memory with more pages of its own is wide."""
+WIDELY_PAGES = WIDE_PAGES // 2
+"""A program that adds more of them to a memory, and so makes it wide, writes widely."""
 MAX_OWN_PAGES = 8192
 """A waiting memory holds at most so many pages; one that was written to more widely is unmapped."""
 MAX_REMEMBERED = 1024
@@ -75,6 +77,7 @@ class Memory:
         limit: bytes that it may have in this execution.
         was_refused: whether the guest asked for more than that.
         program: what runs in it, see `MemoryPool.take`.
+        first_pages: how many pages were its own when it was taken.
 
     Raises: OSError: the system has no room.
     """
@@ -86,6 +89,7 @@ class Memory:
         self.limit = RESERVED_BYTES
         self.was_refused = False
         self.program = 0
+        self.first_pages = 0
         self.own_pages: list[int] = []
         self.vectors: list[Vectors] = []
         try:
@@ -116,10 +120,15 @@ class Memory:
             self.size = size
 
     @property
-    def is_wide(self) -> bool:
-        """Whether it had many pages of its own when it was last put back."""
+    def pages(self) -> int:
+        """How many pages were its own when it was last put back."""
         ranges = self.own_pages
-        return sum(ranges[1::2]) - sum(ranges[0::2]) > WIDE_PAGES * PAGE_BYTES
+        return (sum(ranges[1::2]) - sum(ranges[0::2])) // PAGE_BYTES
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether these are many."""
+        return self.pages > WIDE_PAGES
 
     def unmap(self) -> None:
         """Give it back to the system; the last thing to call."""
@@ -164,7 +173,8 @@ class MemoryPool:
         except BaseException:
             self._left()
             raise
-        memory.limit, memory.was_refused, memory.program = min(limit, RESERVED_BYTES), False, program
+        memory.limit, memory.was_refused = min(limit, RESERVED_BYTES), False
+        memory.program, memory.first_pages = program, memory.pages
         return memory
 
     def _find(self, *, is_wide: bool) -> Memory | None:
@@ -193,14 +203,23 @@ class MemoryPool:
             if self._is_closed or len(self._waiting) >= MAX_KEPT:
                 return False
             if memory.is_wide:
-                self._wide_programs[memory.program] = None
-                self._wide_programs.move_to_end(memory.program)
-                if len(self._wide_programs) > MAX_REMEMBERED:
-                    self._wide_programs.popitem(last=False)
+                self._remember(memory)
+                # Memories of programs that write little add up too: such a one has had its time.
+                if memory.program not in self._wide_programs:
+                    return False
                 if sum(other.is_wide for other in self._waiting) >= MAX_WIDE_KEPT:
                     return False
             self._waiting.append(memory)
             return True
+
+    def _remember(self, memory: Memory) -> None:
+        """Note whether the program that ran in a wide memory made it so."""
+        if memory.pages - memory.first_pages > WIDELY_PAGES:
+            self._wide_programs[memory.program] = None
+        if memory.program in self._wide_programs:
+            self._wide_programs.move_to_end(memory.program)
+        if len(self._wide_programs) > MAX_REMEMBERED:
+            self._wide_programs.popitem(last=False)
 
     def close(self) -> None:
         """Unmap what waits; what is still in use goes when it is given back. Idempotent."""

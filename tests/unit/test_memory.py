@@ -147,6 +147,20 @@ def test_only_some_wide_ones_are_kept(pool: MemoryPool) -> None:
     assert pool._waiting == memories[:MAX_WIDE_KEPT]
 
 
+def test_programs_that_write_little_do_not_count_as_wide_when_their_pages_add_up(pool: MemoryPool) -> None:
+    part = WIDE_PAGES // 4
+    for program in range(4):
+        memory = pool.take(program=program)
+        ctypes.memset(memory.base + program * part * PAGE_BYTES, 1, part * PAGE_BYTES)
+        pool.give_back(memory)
+        assert pool._waiting == [memory]
+    memory = pool.take(program=4)
+    ctypes.memset(memory.base + 4 * part * PAGE_BYTES, 1, PAGE_BYTES)
+    pool.give_back(memory)
+    assert not pool._wide_programs
+    assert pool._waiting == []
+
+
 def test_programs_that_write_widely_are_forgotten_in_the_end(pool: MemoryPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_module, "MAX_REMEMBERED", 2)
     for program in (1, 2, 1, 3):
