@@ -160,6 +160,80 @@ return rows
     ]
 
 
+# What pyplot draws once more after saving, the canvas must hold afterwards, whether or not it was drawn again.
+SAVED_HOW = (
+    "format='png'", "format='png', dpi=50", "format='png', transparent=True", "format='png', facecolor='red'",
+    "format='png', bbox_inches='tight'", "format='jpg'", "format='svg'", "format='pdf'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SAVED_HOW)
+def test_after_savefig_the_canvas_holds_the_figure(executor: wasmexec.Executor, how: str) -> None:
+    statement = f"""
+import io
+import matplotlib.pyplot as plt
+import numpy as np
+figure, axes = plt.subplots()
+axes.plot([1, 4, 9], label="squares")
+axes.set(title="title", xlabel="x")
+axes.legend()
+def seen():
+    return np.array(figure.canvas.buffer_rgba()), [text.get_window_extent().bounds for text in axes.get_xticklabels()]
+plt.savefig(io.BytesIO(), {how})
+stale = figure.stale
+pixels, places = seen()
+figure.canvas.draw_idle()
+again, there = seen()
+return [{{"same": np.array_equal(pixels, again), "places": places == there, "stale": stale, "drawn": pixels.std() > 5}}]
+"""
+    assert rows_of(executor, statement) == [{"same": True, "places": True, "stale": False, "drawn": True}]
+
+
+def test_savefig_lays_out_once_more_what_moves_with_every_draw(executor: wasmexec.Executor) -> None:
+    statement = """
+import io
+import matplotlib.pyplot as plt
+def place(save):
+    figure, axes = plt.subplots(2, 2, layout="constrained")
+    axes[0, 0].boxplot([[1, 2, 3], [4, 5, 9]])
+    axes[0, 0].set_title("title")
+    save(figure)
+    return [part.get_position().bounds for part in axes.flat]
+def once(figure):
+    figure.savefig(io.BytesIO())
+def twice(figure):
+    once(figure)
+    figure.canvas.draw()
+def by_pyplot(figure):
+    plt.savefig(io.BytesIO())
+return [{"moves": place(once) != place(twice), "same": place(twice) == place(by_pyplot)}]
+"""
+    assert rows_of(executor, statement) == [{"moves": True, "same": True}]
+
+
+def test_who_waits_for_draw_events_sees_both_draws_of_savefig(executor: wasmexec.Executor) -> None:
+    statement = """
+import io
+import matplotlib.pyplot as plt
+events = []
+plt.plot([1, 2])
+plt.gcf().canvas.mpl_connect("draw_event", events.append)
+plt.savefig(io.BytesIO())
+return [{"events": len(events)}]
+"""
+    assert rows_of(executor, statement) == [{"events": 2}]
+
+
+def test_the_sample_data_of_the_documentation_is_there(executor: wasmexec.Executor) -> None:
+    statement = """
+import numpy as np
+from matplotlib import cbook
+with cbook.get_sample_data("data_x_x2_x3.csv") as file:
+    return [{"last": np.loadtxt(file)[-1].tolist()}]
+"""
+    assert rows_of(executor, statement) == [{"last": [10, 100, 1000]}]
+
+
 def test_show_says_that_there_is_no_display_and_what_to_do(executor: wasmexec.Executor) -> None:
     result = executor.run("import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\nreturn [{'a': 1}]")
     assert result.rows == [{"a": 1}]

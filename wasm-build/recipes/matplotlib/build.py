@@ -13,7 +13,7 @@ AGG = (
 TTCONV = ("pprdrv_tt", "pprdrv_tt2", "ttutil")
 
 # Windows of desktop tool kits and pages of a web server, which nothing in the guest can show; Sphinx is not there.
-NOT_IN_GUEST = ("tests", "web_backend", "qt_editor", "sphinxext", "sample_data", "plot_directive")
+NOT_IN_GUEST = ("tests", "web_backend", "qt_editor", "sphinxext", "plot_directive")
 
 
 def build(context: BuildContext) -> None:
