@@ -1,8 +1,9 @@
 """Stands in for CPython's `_ctypes`, which needs libffi: types have sizes, numbers can be held, nothing can be called.
 
 `ctypes`, numpy and pandas import it and build tables of types, and numpy wraps addresses and shapes (`array.ctypes`);
-that works. Numbers have the sizes of 64-bit Linux, as numpy's have: `c_long` has 8 bytes. Structures, pointers, other
-memory, loading a library and calling a function raise NotImplementedError.
+that works. Numbers have the sizes of 64-bit Linux, as numpy's have: `c_long` has 8 bytes. Arrays of numbers
+can be read and written; structures and unions can be described and made empty, so that a description can be tried out.
+Their fields, pointers, other memory, loading a library and calling a function raise NotImplementedError.
 """
 
 from __future__ import annotations
