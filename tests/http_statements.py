@@ -39,3 +39,11 @@ def raised(result: Result) -> tuple[str, str]:
     assert result.status == Status.STATEMENT_RAISED
     assert isinstance(result.error, StatementRaised)
     return result.error.type_name, result.error.exception_message
+
+
+def assert_three_parts_came_apart(parts: list[dict[str, Any]]) -> None:
+    """That a statement saw each part of /chunks?count=3&size=2&pause=0.3 when it came, `at` so many seconds."""
+    first, second, third = parts
+    assert [part["data"] for part in parts] == ["00", "11", "22"]
+    assert second["at"] - first["at"] > 0.1
+    assert third["at"] - second["at"] > 0.1

@@ -6,6 +6,7 @@ import base64
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 import wasmexec
@@ -77,7 +78,7 @@ def test_an_example_is_free_of_mistakes(executor: wasmexec.Executor, folder: Pat
 
 
 def test_the_page_names_every_key_command_and_column_type() -> None:
-    from wasmexec.cli.step_command import _COMMANDS
+    from wasmexec.cli.step_command import command as step
     from wasmexec.schema.columns import COLUMN_TYPES
     from wasmexec.step.cases_file import CASE_KEYS, EXPECT_KEYS
     from wasmexec.step.reading import KEYS
@@ -85,7 +86,7 @@ def test_the_page_names_every_key_command_and_column_type() -> None:
     text = PAGE.read_text("utf-8")
     for word in (*KEYS, *CASE_KEYS, *EXPECT_KEYS):
         assert f"`{word}`" in text or f"`{word}:" in text
-    for command in _COMMANDS:
+    for command in step.list_commands(click.Context(step)):
         assert f"step {command}" in text
     for word in COLUMN_TYPES:
         assert word in text

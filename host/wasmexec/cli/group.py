@@ -1,33 +1,19 @@
-"""The command group: commands are imported when they are used, failures become messages and exit codes."""
+"""The command group: failures become messages and exit codes."""
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import cast
 
 import click
 
 from ..errors import ConfigError, ImageError, WasmexecError
 from ..status import Status
 from . import exit_codes
+from .lazy_group import LazyGroup
 from .terminal import fail
-
-_COMMANDS = ("run", "check", "step", "image")
-
-
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"{__package__}.{cmd_name}_command")
-        return cast("click.Command", module.command)
 
 
 def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -41,7 +27,9 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    names=("run", "check", "step", "image"),
+    module="{}_command",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\
 Examples:

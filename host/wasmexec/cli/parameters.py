@@ -65,7 +65,7 @@ class PairType(click.ParamType["tuple[str, str]"]):
         return name, text
 
 
-def json_value(text: str, option: str) -> object:
+def json_value(text: str, option: str) -> Any:
     """The value of an option written as JSON.
 
     Raises:

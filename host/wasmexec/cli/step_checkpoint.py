@@ -60,7 +60,7 @@ def set_value(step: str, value: str, store_url: str | None) -> int:
     """Store a checkpoint, written as JSON: 17, '"2026-11-01"', null."""
     content = parameters.json_value(value, "JSON")
     with open_store(store_url) as store:
-        say(_described(store.set_checkpoint(step_name(step), content)))  # type: ignore[arg-type]
+        say(_described(store.set_checkpoint(step_name(step), content)))
     return 0
 
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import cast
-
 import click
 
-_COMMANDS = ("run", "check", "test", "history", "show", "checkpoint", "abandon", "replay", "schema", "debug")
-
-
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"{__package__}.step_{cmd_name}")
-        return cast("click.Command", module.command)
+from .lazy_group import LazyGroup
 
 
 @click.group(
     "step",
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    names=("run", "check", "test", "history", "show", "checkpoint", "abandon", "replay", "schema", "debug"),
+    module="step_{}",
     short_help="Run a step: schemas, checkpoint, several inputs, history.",
     epilog="""\
 Examples:

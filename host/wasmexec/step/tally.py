@@ -121,8 +121,10 @@ class Tally:
     @property
     def usage(self) -> Usage:
         """The sum over all executions; of the memory the most that one had."""
-        whole = {name: value if name.endswith("_seconds") else int(value) for name, value in self._usage.items()}
-        return Usage(**whole)  # type: ignore[arg-type]
+        whole: dict[str, Any] = {
+            name: value if name.endswith("_seconds") else int(value) for name, value in self._usage.items()
+        }
+        return Usage(**whole)
 
     @property
     def warnings(self) -> list[str]:

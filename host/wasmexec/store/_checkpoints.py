@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 
 from ._codec import from_json
+from ._database import insert_or_ignore
 from ._tables import checkpoints, runs, steps
 from .errors import CheckpointConflictError
 from .records import Checkpoint, CheckpointCause, CheckpointPage, StepRecord
@@ -31,12 +32,7 @@ def ensure_step(connection: Connection, name: str, now: datetime) -> int:
     found = find_step(connection, name)
     if found is not None:
         return found
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_or_ignore
-    else:
-        from sqlalchemy.dialects.sqlite import insert as insert_or_ignore  # type: ignore[assignment]
-    values = {"name": name, "created_at": now, "checkpoint_version": 0}
-    connection.execute(insert_or_ignore(steps).values(values).on_conflict_do_nothing())
+    insert_or_ignore(connection, steps, {"name": name, "created_at": now, "checkpoint_version": 0})
     return int(connection.execute(select(steps.c.id).where(steps.c.name == name)).scalar_one())
 
 

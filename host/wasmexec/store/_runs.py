@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from ..result import Usage
 from ..status import Status
 from . import _checkpoints, _codec
+from ._database import insert_or_ignore
 from ._process import is_dead, this_process
 from ._tables import definitions, output, recordings, runs, steps
 from .errors import RunNotFoundError, RunStateError, StoreError
@@ -161,16 +162,12 @@ def store_definition(connection: Connection, text: str) -> str:
     """Keep a text once per content; returns its hash."""
     data = text.encode("utf-8", "surrogatepass")
     digest = _codec.sha256(data)
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_or_ignore
-    else:
-        from sqlalchemy.dialects.sqlite import insert as insert_or_ignore  # type: ignore[assignment]
     known = connection.execute(
         select(definitions.c.sha256).where(definitions.c.sha256 == digest).with_for_update(read=True)
     ).scalar()
     if known is None:
         row = {"sha256": digest, "text_bytes": len(data), "data": _codec.pack(data)}
-        connection.execute(insert_or_ignore(definitions).values(row).on_conflict_do_nothing())
+        insert_or_ignore(connection, definitions, row)
     return digest
 
 

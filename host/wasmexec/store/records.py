@@ -19,14 +19,13 @@ CheckpointCause: TypeAlias = Literal["never", "run", "set", "reset"]
 STATES: tuple[RunState, ...] = ("running", "finished", "conflict", "abandoned")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """Base of the records: `as_dict` gives JSON-able values."""
 
-    __slots__ = ()
-
     def as_dict(self) -> dict[str, Any]:
         """The fields by name; times in ISO 8601, a status as its number, bytes in Base64."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}  # type: ignore[arg-type]
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
 
 
 def _plain(value: Any) -> Any:
