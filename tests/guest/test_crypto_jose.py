@@ -215,6 +215,29 @@ return []
     assert message in str(result.error)
 
 
+def test_a_ps256_token_can_be_made_with_what_jose_hands_out(executor: wasmexec.Executor) -> None:
+    """python-jose 3.3.0 does not know the name; the padding and the hash are in its backend."""
+    statement = """
+from jose import backends, jwk, utils
+crypto = backends.cryptography_backend
+pss = crypto.padding.PSS(mgf=crypto.padding.MGF1(crypto.hashes.SHA256()), salt_length=32)
+def encoded(value):
+    return utils.base64url_encode(value.encode())
+key = jwk.construct(INPUT_DATA[0]["keys"]["rsa"], "RS256")
+token = encoded('{"alg":"PS256","typ":"JWT"}') + b"." + encoded('{"sub":"me"}')
+signature = key.prepared_key.sign(token, pss, crypto.hashes.SHA256())
+public = jwk.construct(INPUT_DATA[0]["keys"]["rsa.public"], "RS256").prepared_key
+def holds(content):
+    try:
+        public.verify(signature, content, pss, crypto.hashes.SHA256())
+    except crypto.InvalidSignature:
+        return False
+    return True
+return [{"bytes": len(signature), "right": holds(token), "wrong": holds(token + b"x")}]
+"""
+    assert rows(executor, statement) == [{"bytes": 256, "right": True, "wrong": False}]
+
+
 def test_reading_an_rsa_key_costs_about_as_much_as_a_signature(executor: wasmexec.Executor) -> None:
     """With OpenSSL's own 64 rounds for each prime it costs fifty signatures."""
     statement = """
