@@ -77,7 +77,8 @@ class Memory:
         limit: bytes that it may have in this execution.
         was_refused: whether the guest asked for more than that.
         program: what runs in it, see `MemoryPool.take`.
-        first_pages: how many pages were its own when it was taken.
+        pages: how many were its own when it was last put back.
+        first_pages: how many they were when it was taken.
 
     Raises: OSError: the system has no room.
     """
@@ -89,6 +90,7 @@ class Memory:
         self.limit = RESERVED_BYTES
         self.was_refused = False
         self.program = 0
+        self.pages = 0
         self.first_pages = 0
         self.own_pages: list[int] = []
         self.vectors: list[Vectors] = []
@@ -120,14 +122,8 @@ class Memory:
             self.size = size
 
     @property
-    def pages(self) -> int:
-        """How many pages were its own when it was last put back."""
-        ranges = self.own_pages
-        return (sum(ranges[1::2]) - sum(ranges[0::2])) // PAGE_BYTES
-
-    @property
     def is_wide(self) -> bool:
-        """Whether these are many."""
+        """Whether it had many pages of its own when it was last put back."""
         return self.pages > WIDE_PAGES
 
     def unmap(self) -> None:
@@ -286,6 +282,7 @@ class _SharedCopy:
             # Most executions write to the same pages, and lists that are equal are compared faster than made.
             if own_pages != memory.own_pages:
                 memory.own_pages = own_pages
+                memory.pages = (sum(own_pages[1::2]) - sum(own_pages[0::2])) // PAGE_BYTES
                 memory.vectors = vectors(own_pages, self._base - memory.base)
             copy(memory.vectors)
         except OSError:
