@@ -163,7 +163,7 @@ def main(suites: tuple[str, ...], jobs: int, image: str | None, side: str | None
                 plan.stores[name].forget(shard)
     if not report:
         asyncio.run(run_all(plan, sides, jobs, console))
-    expectations = [*compare.load_expectations(), compare.load_letters()]
+    expectations = compare.load_expectations()
     comparisons, absent = compare_all(plan, expectations)
     failures = [failure for comparison in comparisons for failure in comparison.unlisted]
     for comparison in comparisons:

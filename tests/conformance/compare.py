@@ -3,16 +3,15 @@
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.conformance.store import Outcome, ShardResult
 from tests.conformance.suites import Suite
 
 EXPECTED_FILE = Path(__file__).parent / "expected.toml"
-LETTERS_FILE = Path(__file__).parent / "letters.toml"
-_LETTERS = "letters of another version of FreeType (letters.toml)"
 _RMS = re.compile(r"ImageComparisonFailure: images not close \(RMS ([0-9.]+)\)")
 _RMS_SLACK = 0.002
 """For the rounding of the figure in the message: the guest's arithmetic is the same everywhere."""
@@ -44,7 +43,7 @@ class Expectation:
 
 @dataclass
 class Letters(Expectation):
-    """The entries of letters.toml; `most` is the largest distance of each test's image."""
+    """The images whose letters differ (the end of expected.toml); `most` is the largest distance of each image."""
 
     most: dict[str, float] = field(default_factory=dict)
 
@@ -56,27 +55,28 @@ class Letters(Expectation):
         return float(found[1]) <= bound + _RMS_SLACK
 
 
-def load_letters(file: Path = LETTERS_FILE) -> Letters:
-    """Read letters.toml."""
-    tables = tomllib.loads(file.read_text("utf-8"))
-    most = {f"{test_file}::{name}": float(rms) for test_file, table in tables.items() for name, rms in table.items()}
-    return Letters("matplotlib", (), None, _LETTERS, most=most)
-
-
 def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:
     """Read expected.toml.
 
     Raises: ValueError: an entry has no reason, no tests, or a key that does not exist.
     """
-    found = []
-    for table in tomllib.loads(file.read_text("utf-8")).get("expected", []):
+    whole = tomllib.loads(file.read_text("utf-8"))
+    found: list[Expectation] = []
+    for table in whole.get("expected", []):
         unknown = table.keys() - {"suite", "tests", "error", "reason"}
         if unknown or not table.get("tests") or not table.get("reason", "").strip() or "suite" not in table:
             raise ValueError(f"{file.name}: every entry has suite, tests, reason and perhaps error: {table}")
         patterns = tuple(re.compile(re.escape(name).replace(r"\*", ".*"), re.DOTALL) for name in table["tests"])
         error = re.compile(table["error"], re.DOTALL) if "error" in table else None
         found.append(Expectation(table["suite"], patterns, error, table["reason"]))
+    if letters := whole.get("letters"):
+        found.append(_letters(letters))
     return found
+
+
+def _letters(table: Mapping[str, Any]) -> Letters:
+    most = {f"{file}::{name}": float(rms) for file, images in table["most"].items() for name, rms in images.items()}
+    return Letters(table["suite"], (), None, table["reason"], most=most)
 
 
 @dataclass(frozen=True)
