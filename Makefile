@@ -31,7 +31,7 @@ bench: image native-env ## measured numbers, native CPython beside the guest
 million: image ## a million rows, row by row: constant memory, each wrong row on record, the others stored once (20 minutes)
 	$(BIN)/python -m tests.bench.million
 
-conformance: image native-env ## upstream's own tests in the guest beside native CPython (hours; goes on where it stopped)
+conformance: image native-env ## upstream's own tests in the guest beside native CPython (an hour or two; goes on where it stopped)
 	$(BIN)/python -m tests.conformance $(CONFORMANCE)
 
 image: .venv/ready ## the full image, if anything changed

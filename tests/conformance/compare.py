@@ -58,7 +58,7 @@ class Letters(Expectation):
 def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:
     """Read expected.toml.
 
-    Raises: ValueError: an entry has no reason, no tests, or a key that does not exist.
+    Raises: ValueError: an entry has no reason, no tests, or a key that does not exist; the letters likewise.
     """
     whole = tomllib.loads(file.read_text("utf-8"))
     found: list[Expectation] = []
@@ -70,6 +70,8 @@ def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:
         error = re.compile(table["error"], re.DOTALL) if "error" in table else None
         found.append(Expectation(table["suite"], patterns, error, table["reason"]))
     if letters := whole.get("letters"):
+        if letters.keys() != {"suite", "reason", "most"} or not letters["reason"].strip():
+            raise ValueError(f"{file.name}: the letters have suite, reason and most, not {', '.join(letters)}")
         found.append(_letters(letters))
     return found
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 from tests.step.helpers import make_step, write_step
 from tests.store.postgres import PostgresServer, postgres_server
 
 import wasmexec
 from wasmexec import Status
 from wasmexec.step import Spool
-from wasmexec.store import RunLostError, RunStore, StoreLostError, StoreOpenError
+from wasmexec.store import RunLostError, RunRecord, RunStore, StoreLostError, StoreOpenError
 
 COMMAND = [sys.executable, "-m", "wasmexec", "step"]
 NEXT = "return [{'id': (DATA_CHECKPOINT or 0) + 1}]"
@@ -101,7 +102,7 @@ class GoesAtTheEnd(RunStore):
     after_commit = False
     is_armed = False
 
-    def _end(self, *arguments):  # type: ignore[no-untyped-def]
+    def _end(self, *arguments: Any) -> RunRecord:
         record = super()._end(*arguments)
         if self.is_armed and self.after_commit:
             self.is_armed = False
@@ -109,7 +110,7 @@ class GoesAtTheEnd(RunStore):
             raise StoreLostError("the connection to the run store broke: as its answer was on the way")
         return record
 
-    def _advance(self, connection, run, value):  # type: ignore[no-untyped-def]
+    def _advance(self, connection: Connection, run: Any, value: str) -> dict[str, Any]:
         changes = super()._advance(connection, run, value)
         if self.is_armed and not self.after_commit:
             self.is_armed = False
