@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests import reference
 from tests.bench import cases, packages, step_cases
 from tests.bench.context import Context
 from tests.bench.measure import Line, NativeWorker
@@ -62,6 +63,7 @@ def machine(executor: wasmexec.Executor) -> dict[str, str]:
     return {
         "machine": f"{processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
+        "native": reference.description(),
         "image": f"{image.name} {image.stamp}, wasmtime {image.wasmtime}",
     }
 

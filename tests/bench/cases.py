@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from tests import reference
 from tests.bench import kernels
 from tests.bench.context import Context, kernel
 from tests.bench.measure import (
-    NATIVE_PYTHON,
     ROOT,
     Line,
     geometric_mean,
@@ -33,11 +33,11 @@ CALL_MICROSECONDS = 60
 
 def fresh_trivial(context: Context) -> Iterator[Line]:
     """A fresh instance, pandas imported, against the subprocess that buys the same isolation."""
-    native = [str(NATIVE_PYTHON), "-I", "-c", "import pandas"]
+    command, environment = [str(reference.python()), "-I", "-c", "import pandas"], reference.environment()
     samples = in_turns(
         context.rounds(8),
         lambda: timed(lambda: context.run(TRIVIAL, output_schema=TRIVIAL_SCHEMA), 250),
-        lambda: timed(lambda: subprocess.run(native, check=True), 2),
+        lambda: timed(lambda: subprocess.run(command, check=True, env=environment), 2),
     )
     middle, slow, subprocess_seconds = median(samples.guest), percentile(samples.guest, 99), median(samples.native)
     yield Line(
@@ -128,13 +128,13 @@ def process_start(context: Context) -> Iterator[Line]:
         script = (
             "import wasmexec\nwith wasmexec.Executor() as e: assert e.run('import pandas\\nreturn []').status == 201"
         )
-        native = [str(NATIVE_PYTHON), "-c", "import httpx, jsonschema, wasmtime"]
+        native = [reference.python(), "-c", "import httpx, jsonschema, wasmtime"]
         for name, argv in (("python -m wasmexec run", command), ("Executor().run", [sys.executable, "-c", script])):
             start = partial(subprocess.run, argv, check=True, capture_output=True)
             samples = in_turns(
                 context.rounds(10),
                 partial(timed, start, 2),
-                partial(timed, partial(subprocess.run, native, check=True), 2),
+                partial(timed, partial(subprocess.run, native, check=True, env=reference.environment()), 2),
             )
             guest, imports = median(samples.guest), median(samples.native)
             yield Line(

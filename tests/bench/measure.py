@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median
 from types import TracebackType
 
+from tests import reference
+
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE_PYTHON = ROOT / ".venv-native" / "bin" / "python"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +110,12 @@ class NativeWorker:
     """A native CPython with the guest's package versions that times Python code in its own process."""
 
     def __init__(self) -> None:
-        if not NATIVE_PYTHON.exists():
-            raise SystemExit(f"{NATIVE_PYTHON} is missing: make native-env")
         self._process = subprocess.Popen(
-            [NATIVE_PYTHON, "-I", Path(__file__).with_name("native_worker.py")],
+            [reference.python(), "-I", Path(__file__).with_name("native_worker.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=reference.environment(),
         )
 
     def time(self, source: str, expression: str, times: int = 1) -> list[float]:

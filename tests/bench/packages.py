@@ -6,13 +6,13 @@ process after its imports. The rest is timed inside, warm on both sides.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from functools import partial
 from statistics import median
 
+from tests import reference
 from tests.bench.context import Context, kernel
-from tests.bench.measure import NATIVE_PYTHON, ROOT, Line, in_turns, line, percentile, timed
+from tests.bench.measure import ROOT, Line, in_turns, line, percentile, timed
 
 _LINE_PLOT = """
 import io
@@ -86,9 +86,8 @@ def first_plots(context: Context) -> Iterator[Line]:
     for name, source, limit in plots:
         statement = f"{source}\nreturn [{{'bytes': work()}}]\n"
         program = f"{source}\nimport time\nstarted = time.perf_counter()\nwork()\nprint(time.perf_counter() - started)"
-        native = ["env", "MPLBACKEND=agg", str(NATIVE_PYTHON), "-I", "-c", program]
         samples = in_turns(
-            context.rounds(8), partial(timed, partial(context.run, statement), 4), partial(_printed_seconds, native)
+            context.rounds(8), partial(timed, partial(context.run, statement), 4), partial(_printed_seconds, program)
         )
         middle = median(samples.guest) * 1e3
         yield Line(
@@ -99,8 +98,10 @@ def first_plots(context: Context) -> Iterator[Line]:
         )  # fmt: skip
 
 
-def _printed_seconds(argv: list[str]) -> list[float]:
-    return [float(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)]
+def _printed_seconds(program: str) -> list[float]:
+    done = reference.run("-I", "-c", program)
+    done.check_returncode()
+    return [float(done.stdout)]
 
 
 def cryptography(context: Context) -> Iterator[Line]:

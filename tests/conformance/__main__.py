@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from tests import reference
 from tests.conformance import bundle, compare, runner
 from tests.conformance.bundle import Shard
 from tests.conformance.store import ShardResult, Store
@@ -38,12 +39,11 @@ class Plan:
     def __init__(self, chosen: Iterable[str], image: str | None, cache: Cache) -> None:
         self.cache = cache
         self.image = find_image(image)
-        self.python = runner.native_python(CHECKOUT)
         requirements = file_hash(CHECKOUT / "tests" / "requirements-native.txt")
         results = bundle.folder(cache) / "results"
         self.stores = {
             "guest": Store(results / f"guest-{self.image.stamp[:16]}"),
-            "native": Store(results / f"native-{sys.version.split()[0]}-{requirements[:16]}"),
+            "native": Store(results / f"native-{sys.version.split()[0]}-{requirements[:16]}-{reference.stamp()}"),
         }
         self.sources: dict[str, Path] = {}
         self.shards: list[Shard] = []
@@ -75,7 +75,7 @@ async def run_all(plan: Plan, sides: Iterable[str], jobs: int, console: Console)
         bar = display.add_task("conformance", total=len(queue), tests=0)
         runners: dict[str, runner.Guest | runner.Native] = {
             "guest": runner.Guest(executor),
-            "native": runner.Native(plan.python),
+            "native": runner.Native(),
         }
         tests = 0
 

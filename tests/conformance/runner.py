@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import reference
 from tests.conformance.bundle import DRIVER, ROOT_IN_GUEST, Shard, encode, make_job
 from tests.conformance.server import serving
 from tests.conformance.store import Outcome, ShardResult
@@ -155,8 +155,6 @@ class Guest:
 class Native:
     """Runs jobs in processes of native CPython."""
 
-    python: Path
-
     async def run_once(self, job: dict[str, Any], progress: Progress) -> tuple[str, str] | None:
         scratch = Path(tempfile.mkdtemp(prefix="conformance-"))
         try:
@@ -165,12 +163,11 @@ class Native:
             shutil.rmtree(scratch, ignore_errors=True)
 
     async def _run(self, job: dict[str, Any], progress: Progress, scratch: Path) -> tuple[str, str] | None:
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(scratch), "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}
-        environment["PYTHONHASHSEED"] = "0"
         errors = scratch / "stderr"
         with errors.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
-                self.python, "-s", DRIVER, cwd=scratch, env=environment, limit=1 << 24, start_new_session=True,
+                reference.python(), "-s", DRIVER, cwd=scratch, env=reference.environment(scratch), limit=1 << 24,
+                start_new_session=True,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=sink,
             )  # fmt: skip
         assert process.stdin is not None
@@ -194,11 +191,3 @@ class Native:
         if code == 0:
             return None
         return "crashed", f"exit status {code}: {errors.read_text('utf-8', 'replace')[-300:]}"
-
-
-def native_python(checkout: Path) -> Path:
-    """The interpreter of `make native-env`."""
-    python = checkout / ".venv-native" / "bin" / "python"
-    if not python.exists():
-        sys.exit("the native environment is missing: run `make native-env`")
-    return python

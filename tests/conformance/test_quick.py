@@ -39,7 +39,7 @@ def tools(cache: Cache) -> str:
 
 @pytest.fixture(scope="module")
 def sides(executor: wasmexec.Executor) -> tuple[runner.Native, runner.Guest]:
-    return runner.Native(runner.native_python(CHECKOUT)), runner.Guest(executor)
+    return runner.Native(), runner.Guest(executor)
 
 
 @pytest.mark.parametrize(("suite_name", "shard_name", "at_least"), QUICK)

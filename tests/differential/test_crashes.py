@@ -1,16 +1,14 @@
 """What the sweep of `image verify` leaves out ends native CPython, too: every listed target is tried there."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests import reference
 
 from wasmbuild.verify import known_crashes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NATIVE = ROOT / ".venv-native" / "bin" / "python"
 GUESTSIDE = ROOT / "wasm-build" / "wasmbuild" / "guestside"
 
 # One process imports all once and forks for each target, which is swept with nothing else of its module; the first
@@ -49,15 +47,11 @@ GARBAGE = {"PYTHONMALLOC": "debug", "MALLOC_PERTURB_": "165"}
 
 @pytest.mark.parametrize(("group", "crashes"), known_crashes().items(), ids=list(known_crashes()))
 def test_what_the_sweep_leaves_out_ends_native_cpython(group: str, crashes: list[str], tmp_path: Path) -> None:
-    assert NATIVE.exists(), "make native-env builds it"
-    command = [str(NATIVE), "-W", "ignore", "-c", RUNNER, str(GUESTSIDE), group, json.dumps(crashes)]
-    environment = {**os.environ, **GARBAGE}
+    command = ["-W", "ignore", "-c", RUNNER, str(GUESTSIDE), group, json.dumps(crashes)]
     survivors = set(crashes)
     # Where memory lies differs from process to process: a target must end one of three.
     for _ in range(3):
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path, env=environment
-        )
+        answer = reference.run(*command, folder=tmp_path, more=GARBAGE)
         assert answer.returncode == 0, answer.stderr
         wrong = set(json.loads(answer.stdout))
         assert "the rest" not in wrong

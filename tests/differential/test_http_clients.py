@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests import reference
 from tests.api_server import KEY, ApiServer
-from tests.differential.test_same_rows import HERE, NATIVE_PYTHON, difference
+from tests.differential.test_same_rows import HERE, difference
 from tests.http_caller import private_grant
 
 import wasmexec
@@ -210,15 +210,8 @@ def full(statement: str, api: ApiServer) -> str:
 @pytest.fixture(scope="module")
 def native_results(api: ApiServer) -> dict[str, dict[str, Any]]:
     """What native CPython returned for every program, from one process."""
-    assert NATIVE_PYTHON.exists(), "the native environment is missing: run `make native-env`"
-    done = subprocess.run(
-        [NATIVE_PYTHON, "-I", HERE / "native_runner.py"],
-        input=json.dumps([full(statement, api) for statement in PROGRAMS.values()]),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    statements = [full(statement, api) for statement in PROGRAMS.values()]
+    done = reference.run("-I", HERE / "native_runner.py", standard_input=json.dumps(statements), seconds=120)
     assert done.returncode == 0, done.stderr
     return dict(zip(PROGRAMS, json.loads(done.stdout), strict=True))
 

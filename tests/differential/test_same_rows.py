@@ -3,18 +3,17 @@
 import json
 import math
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import reference
 
 import wasmexec
 
 HERE = Path(__file__).parent
-NATIVE_PYTHON = HERE.parents[1] / ".venv-native" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,8 @@ PROGRAMS = list(load_programs())
 @pytest.fixture(scope="module")
 def native_results() -> dict[str, dict[str, Any]]:
     """What native CPython returned for every program, from one process."""
-    assert NATIVE_PYTHON.exists(), "the native environment is missing: run `make native-env`"
-    done = subprocess.run(
-        [NATIVE_PYTHON, "-I", HERE / "native_runner.py"],
-        input=json.dumps([program.statement for program in PROGRAMS]),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    statements = [program.statement for program in PROGRAMS]
+    done = reference.run("-I", HERE / "native_runner.py", standard_input=json.dumps(statements))
     assert done.returncode == 0, done.stderr
     return dict(zip([program.name for program in PROGRAMS], json.loads(done.stdout), strict=True))
 

@@ -7,19 +7,17 @@ letters differently. Without letters the pictures are therefore compared again, 
 
 import base64
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import reference
 
 import wasmexec
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-NATIVE_PYTHON = ROOT / ".venv-native" / "bin" / "python"
 SAVED = ROOT / "build" / "gallery"
 
 HIDE_TEXT = """
@@ -58,39 +56,29 @@ JOBS = {
 }
 
 
-def _native_rows(folder: Path) -> list[dict[str, Any]]:
-    assert NATIVE_PYTHON.exists(), "make native-env builds it"
+def _native_rows() -> list[dict[str, Any]]:
     runner = ROOT / "tests" / "differential" / "native_runner.py"
-    environment = {**os.environ, "MPLBACKEND": "agg", "MPLCONFIGDIR": str(folder)}
-    answer = subprocess.run(
-        [NATIVE_PYTHON, "-I", runner],
-        input=json.dumps(list(JOBS.values())),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-        env=environment,
-    )
+    answer = reference.run("-I", runner, standard_input=json.dumps(list(JOBS.values())))
+    assert answer.returncode == 0, answer.stderr
     rows: list[dict[str, Any]] = json.loads(answer.stdout)
     return rows
 
 
 @pytest.fixture(scope="module")
-def compared(executor: wasmexec.Executor, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def compared(executor: wasmexec.Executor) -> dict[str, dict[str, Any]]:
     """How far guest and native pictures lie apart, by job (see compare.py)."""
     folders = [SAVED / name for name in ("guest", "native", "difference")]
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    for (name, statement), native in zip(JOBS.items(), _native_rows(tmp_path_factory.mktemp("mpl")), strict=True):
-        assert "rows" in native, (name, native)
+    for (name, statement), drawn in zip(JOBS.items(), _native_rows(), strict=True):
+        assert "rows" in drawn, (name, drawn)
         result = executor.run(statement)
         assert result.error is None, (name, result.error)
-        for folder, rows in zip(folders, (result.rows, native["rows"]), strict=False):
+        for folder, rows in zip(folders, (result.rows, drawn["rows"]), strict=False):
             (folder / f"{name}.png").write_bytes(base64.b64decode(rows[0]["png"]))
-    answer = subprocess.run(
-        [NATIVE_PYTHON, "-I", HERE / "compare.py", *folders], capture_output=True, text=True, check=True, timeout=300
-    )
+    answer = reference.run("-I", HERE / "compare.py", *folders)
+    assert answer.returncode == 0, answer.stderr
     found: dict[str, dict[str, Any]] = json.loads(answer.stdout)
     return found
 

@@ -1,13 +1,12 @@
 """The standard library's C modules, ctypes as far as it goes, time zones with their data, libyaml and a YAML bomb."""
 
 import json
-import subprocess
-from pathlib import Path
+
+from tests import reference
 
 import wasmexec
 from wasmexec import Limits, Status
 
-NATIVE_PYTHON = Path(__file__).parents[2] / ".venv-native" / "bin" / "python"
 # `sys` is not listed; the gate binds names, not objects.
 SYS = "import warnings\nsys = warnings.sys\nload = sys.modules['builtins'].__import__\n"
 
@@ -118,15 +117,15 @@ def test_every_c_module_of_native_cpython_is_there_or_left_out_for_a_reason(exec
         "names = {file.name.partition('.')[0] for file in files}\n"
         "print(json.dumps(sorted(names | set(sys.builtin_module_names))))"
     )
-    done = subprocess.run([NATIVE_PYTHON, "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True)
-    native = set(json.loads(done.stdout))
+    done = reference.run("-I", "-c", ask)
+    modules = set(json.loads(done.stdout))
     statement = f"{SYS}found = [{{'name': name}} for name in sys.builtin_module_names if '.' not in name]\n"
     statement += "for row in found: load(row['name'])\nreturn found"
     result = executor.run(statement)
     assert result.error is None
     guest = {row["name"] for row in result.rows}
-    assert len(native) > 90
-    assert native - guest - NOT_IN_GUEST == set()
+    assert len(modules) > 90
+    assert modules - guest - NOT_IN_GUEST == set()
     assert guest & NOT_IN_GUEST == set()
 
 
@@ -185,9 +184,9 @@ def table(ctypes):
 
 def test_ctypes_numbers_have_the_names_codes_and_sizes_of_64_bit_linux(executor: wasmexec.Executor) -> None:
     asked = f"import ctypes, json\n{TABLE_OF_TYPES}\nprint(json.dumps(table(ctypes)))"
-    done = subprocess.run([NATIVE_PYTHON, "-I", "-c", asked], capture_output=True, text=True, timeout=60, check=True)
-    native = json.loads(done.stdout)
-    del native["sizes"]["py_object"][3]
+    done = reference.run("-I", "-c", asked)
+    numbers = json.loads(done.stdout)
+    del numbers["sizes"]["py_object"][3]
     statement = f"""{SYS}{TABLE_OF_TYPES}
 ctypes = load("ctypes")
 row = table(ctypes)
@@ -198,8 +197,8 @@ return [{{**row, "pointers": pointers, "struct": load("struct").calcsize("l")}}]
     result = executor.run(statement)
     assert result.error is None
     # What holds addresses has WebAssembly's 32 bits, and `struct` and `array` go by the C compiler's long.
-    assert result.rows == [{**native, "pointers": [4, 4, 4], "struct": 4}]
-    assert native["wide"] == [0, 1 << 40, 1 << 40]
+    assert result.rows == [{**numbers, "pointers": [4, 4, 4], "struct": 4}]
+    assert numbers["wide"] == [0, 1 << 40, 1 << 40]
 
 
 def test_addresses_convert_without_a_socket(executor: wasmexec.Executor) -> None:
