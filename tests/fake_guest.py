@@ -21,6 +21,7 @@ WHERE = 2048
 INBOX = 0x10000
 OUTBOX = 0x20000
 SCRATCH = 0x30000
+COMPILED_AT = 0x8000
 BOX_BYTES = 0x10000
 PAGES = 8
 READY, RUNNING, WAITING, DONE, EXITED, FATAL = range(6)
@@ -44,6 +45,11 @@ def frame(head: object, blob: bytes = b"") -> bytes:
 def done(rows: bytes = b"[]", **more: object) -> bytes:
     """A done frame with rows."""
     return frame({"kind": "done", "outcome": "rows", "rows": [0, len(rows)], "count": 0, **more}, rows)
+
+
+def compiled(code: bytes) -> bytes:
+    """What a guest answers when it is asked to compile."""
+    return frame({"kind": "done", "outcome": "compiled", "code": [0, len(code)]}, code)
 
 
 def failed(error: object) -> bytes:
@@ -85,7 +91,8 @@ class FakeGuest:
     """One module; the default is honest and returns `[]`.
 
     `step` is the body of wx_step, run before `outbox` is announced; the state it leaves in `$state` (DONE unless it
-    sets another) is written to the header and returned. `header` overrides words of the header by index, `data` puts
+    sets another) is written to the header and returned. What the host asks it to compile it compiles to `compiled`, and
+    does nothing else. `header` overrides words of the header by index, `data` puts
     bytes at addresses.
     """
 
@@ -94,6 +101,7 @@ class FakeGuest:
     state: int = DONE
     header: dict[int, int] = field(default_factory=dict)
     data: dict[int, bytes] = field(default_factory=dict)
+    compiled: bytes = field(default_factory=lambda: compiled(b"code"))
     reserve: str = "(i32.const 0)"
     where: bytes = b"[]"
     where_step: str = ""
@@ -110,6 +118,9 @@ class FakeGuest:
             "wx_reserve": f'(func (export "wx_reserve") (param $size i32) (result i32) {self.reserve})',
             "wx_where": f'(func (export "wx_where") (result i32) {self.where_step} (i32.const {len(self.where)}))',
             "wx_step": f"""(func (export "wx_step") (result i32) (local $state i32) (local $i i32) (local $j i64)
+              (if (i32.eq (i32.load (i32.const {INBOX + 13})) (i32.const {int.from_bytes(b"comp", "little")}))
+                (then {set_word(6, COMPILED_AT)} {set_word(7, len(self.compiled))} {set_word(2, DONE)}
+                  (return (i32.const {DONE}))))
               (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
               (local.set $state (i32.const {self.state}))
               {self.step}
@@ -130,7 +141,13 @@ class FakeGuest:
         ]  # fmt: skip
         for index, value in self.header.items():
             words[index] = value
-        data = {HEADER: struct.pack("<16I", *words), WHERE: self.where, OUTBOX: self.outbox, **self.data}
+        data = {
+            HEADER: struct.pack("<16I", *words),
+            WHERE: self.where,
+            OUTBOX: self.outbox,
+            COMPILED_AT: self.compiled,
+            **self.data,
+        }
         memory = bytearray(self.pages * 65536)
         for at, content in data.items():
             memory[at : at + len(content)] = content

@@ -14,7 +14,7 @@ import _wasmexec
 
 from . import api, errors, hostcall, logs, reseed, rows
 from .loop import GuestLoop
-from .statement import MISSING_RETURN, StatementRefused, compile_statement
+from .statement import MISSING_RETURN, StatementRefused, compile_statement, load_compiled
 
 WAITING, DONE = 2, 3
 
@@ -82,8 +82,14 @@ class Execution:
         reseed.reseed()
         self._max_bytes = frame["max_output_bytes"]
         text: str = frame["statement"]
+        place: list[int] | None = frame.get("code")
         try:
-            code = compile_statement(text)
+            if place is None:
+                code = compile_statement(text)
+            else:
+                code, records = load_compiled(blob[place[0] : place[0] + place[1]], text)
+                for level, message in records:
+                    logs.emit(level, message)
             inputs = decode_inputs(frame["inputs"], blob)
         except StatementRefused as refused:
             return self._failed(refused.as_error())

@@ -6,10 +6,11 @@ libraries print, coroutines never awaited, exceptions that nobody could catch.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import _wasmexec
@@ -71,6 +72,23 @@ def reset(send: Callable[[int, str], bool] = _wasmexec.log) -> None:
     _is_full = False
     _pending = ""
     _dropped[:] = (0, 0, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def diverted(records: list[tuple[int, str]]) -> Iterator[None]:
+    """Collect what goes to the log, in levels and messages, instead of sending it."""
+    global _send
+
+    def collect(level: int, message: str) -> bool:
+        records.append((level, message))
+        return True
+
+    send, _send = _send, collect
+    try:
+        yield
+    finally:
+        flush_all()
+        _send = send
 
 
 class LogStream(io.TextIOBase):

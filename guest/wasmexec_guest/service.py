@@ -12,6 +12,7 @@ import _wasmexec
 from . import hostcall
 from .check import check
 from .execution import DONE, Execution, Frame
+from .statement import StatementRefused, compile_to_bytes
 
 _execution: Execution | None = None
 _not_in_image: Mapping[str, str] = {}
@@ -31,12 +32,23 @@ def serve(frame: Mapping[str, Any], blob: memoryview, running: Execution) -> Fra
         return running.start(frame, blob)
     if kind == "resume":
         return running.resume(frame, blob)
+    if kind == "compile":
+        return compiled(frame["statement"])
     if kind == "check":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             problems = check(frame["statement"], _not_in_image)
         return DONE, {"kind": "done", "outcome": "checked", "problems": problems}, b""
     raise ValueError(f"unknown kind of frame: {kind!r}")
+
+
+def compiled(text: str) -> Frame:
+    """A statement's code for the host to keep, or why there is none; nothing of the statement runs."""
+    try:
+        code = compile_to_bytes(text)
+    except StatementRefused as refused:
+        return DONE, {"kind": "done", "outcome": "failed", "error": refused.as_error()}, b""
+    return DONE, {"kind": "done", "outcome": "compiled", "code": (0, len(code))}, code
 
 
 def step() -> int:

@@ -8,13 +8,14 @@ level.
 from __future__ import annotations
 
 import ast
+import marshal
 import traceback
 import types
 from collections.abc import Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-from . import errors
+from . import errors, logs
 from .errors import FILENAME
 
 MAX_TEXT_CHARS = 500
@@ -251,3 +252,27 @@ def compile_statement(text: str) -> types.CodeType:
     if hints:
         raise StatementRefused(hints)
     return build(source, tree)
+
+
+class Compiled(NamedTuple):
+    """A statement's code, and the records that compiling it wrote to the log (levels and messages): warnings."""
+
+    code: types.CodeType
+    records: list[tuple[int, str]]
+
+
+def compile_to_bytes(text: str) -> bytes:
+    """What `load_compiled` makes a statement's code of in another instance of the same image.
+
+    Raises: StatementRefused: as `compile_statement`.
+    """
+    records: list[tuple[int, str]] = []
+    with logs.diverted(records):
+        code = compile_statement(text)
+    return marshal.dumps((code, records))
+
+
+def load_compiled(data: bytes | memoryview, text: str) -> Compiled:
+    """The code of the statement `text`, from what `compile_to_bytes` gave."""
+    errors.remember_source(Source(text).lines)
+    return Compiled(*marshal.loads(data))

@@ -99,26 +99,31 @@ class Runner:
         self._answer = answer
 
     def run_once(self) -> list[Mapping[str, Any]]:
-        """Run every statement once; the heads of their done frames."""
-        return [self._run(statement) for statement in self._statements]
+        """Run every statement once, from its code if it has any; the heads of their done frames."""
+        return [self._run(statement, from_code=True) for statement in self._statements]
 
     def run_often(self) -> None:
         """Run every statement until its code is specialised; afterwards the log is empty."""
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             for statement in self._statements:
-                self._run(statement)
+                self._run(statement, from_code=number % 2 == 0)
         for statement in self._statements:
             execution = self._make()
             self._serve({"kind": "check", "statement": statement}, memoryview(b""), execution)
             execution.close()
         logs.reset()
 
-    def _run(self, statement: str) -> Mapping[str, Any]:
+    def _run(self, statement: str, *, from_code: bool) -> Mapping[str, Any]:
         """The head of the done frame of one execution; its host calls are answered at once."""
         logs.reset(lambda level, message: True)
         execution = self._make()
-        head = hostcall.from_frame(hostcall.to_frame(_run_frame(statement)).decode())
-        state, fields, blob = self._serve(head, memoryview(_INPUT), execution)
+        frame, data = _run_frame(statement), _INPUT
+        if from_code:
+            _, fields, code = self._serve({"kind": "compile", "statement": statement}, memoryview(b""), execution)
+            if "code" in fields:
+                frame["code"], data = [len(_INPUT), len(code)], _INPUT + bytes(code)
+        head = hostcall.from_frame(hostcall.to_frame(frame).decode())
+        state, fields, blob = self._serve(head, memoryview(data), execution)
         while state == WAITING:
             hostcall.to_frame(fields)
             resume, replies = self._replies(fields, bytes(blob))

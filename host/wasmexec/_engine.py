@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import wasmtime
 from wasmtime import _bindings as bindings
 
+from ._codes import CodeCache
 from ._imports import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions, link_virtual_world
 from ._memory import GUARD_BYTES, RESERVED_BYTES, WASM_PAGE_BYTES, MemoryPool, provide_memories
 from .errors import ImageError
@@ -123,6 +124,7 @@ class GuestModule:
             reason = str(error).split("\n", 1)[0]
             raise ImageError(f"the image does not fit the host functions: {reason}") from None
         self.memories = MemoryPool(image.memory.path)
+        self.codes = CodeCache()
 
     @property
     def virtual_pre(self) -> wasmtime.InstancePre:

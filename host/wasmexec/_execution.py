@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _ending, _outcome
 from ._channel import BadFrame, Frame, InboxRefused, State
+from ._codes import Known, Refused, Text
 from ._ending import NOWHERE, Facts, Place, Stop
 from ._hostcalls.log import LogCapability
 from ._instance import Instance, StopGuest
+from ._request import compile_request
 from ._traps import GuestTrap
 from .errors import OutputError, WasmexecError
 from .result import LogRecord, Problem, Result, Usage, UsageCounter
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from ._hostcalls.table import CallTable
     from ._masking import Masker
     from ._request import Request
+    from ._virtual import Virtual
     from ._workers import LoopThread, WorkerPool
     from .grants import Grants
     from .limits import Limits
@@ -166,10 +169,13 @@ class Execution:
                 if course is not None:
                     course.begin()
                 request = self._order.request
-                self._instance = Instance(
-                    self._services.guest, self, self._limits.memory_bytes, None if course is None else course.virtual,
-                    request.program,
-                )  # fmt: skip
+                if request.kind == "run":
+                    code = self._code()
+                    if isinstance(code, Refused):
+                        return self._failed(*_outcome.read_error(code.record, self._facts()))
+                    if isinstance(code, bytes):
+                        request = request.with_code(code)
+                self._instance = self._make_instance(None if course is None else course.virtual)
                 frame = self._exchange(request.head, request.blobs)
             else:
                 while self._is_too_early():
@@ -192,6 +198,33 @@ class Execution:
         except InboxRefused:
             text = "the inputs do not fit into the memory of the guest"
             return self._failed(*_ending.out_of_memory(text, self._facts()))
+
+    def _make_instance(self, virtual: Virtual | None) -> Instance:
+        guest, program = self._services.guest, self._order.request.program
+        return Instance(guest, self, self._limits.memory_bytes, virtual, program)
+
+    def _code(self) -> Known:
+        """The code of the statement; compiled here if it is worth it."""
+        statement, codes = self._order.request.statement, self._services.guest.codes
+        # Where an object lies in memory shows in its repr: what is to be repeated must not depend on who ran before.
+        known = codes.find(statement, at_once=self._course is not None)
+        if known is not None:
+            return known
+        try:
+            known = self._compile(statement)
+        finally:
+            codes.keep(statement, known)
+        return Text.SEND if known is None else known
+
+    def _compile(self, statement: str) -> Known | None:
+        """Have the statement compiled in an instance in which nothing else happens."""
+        self._instance = instance = self._make_instance(None)
+        known = _outcome.read_code(self._exchange(compile_request(statement).head, ()))
+        # With more memory it might compile: that is no property of the text.
+        is_certain = not (isinstance(known, Refused) and instance.was_refused_memory)
+        self._instance = None
+        instance.close()
+        return known if is_certain else None
 
     def _exchange(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""
@@ -265,7 +298,7 @@ class Execution:
         dropped = self._log.dropped(_outcome.read_drop_counts(frame))
         outcome = frame.head.get("outcome")
         if outcome == "failed":
-            return self._failed(*_outcome.read_error(frame, self._facts()), dropped=dropped)
+            return self._failed(*_outcome.read_error(frame.head.get("error"), self._facts()), dropped=dropped)
         if outcome == "checked" and self._order.request.kind == "check":
             self.problems = _outcome.read_problems(frame)
             return self._finished(Status.FINISHED, dropped=dropped)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import orjson
 
 from ._channel import BadFrame, Frame, blob_part
+from ._codes import MAX_CODE_BYTES, Known, Refused, Text
 from ._ending import NOWHERE, Facts, Place, out_of_memory
 from .errors import (
     InputError,
@@ -43,6 +44,21 @@ def read_rows(frame: Frame) -> tuple[Any, int]:
         raise BadFrame("the rows are not JSON") from None
 
 
+def read_code(frame: Frame) -> Known:
+    """What a compile request gave.
+
+    Raises:
+        BadFrame: neither, or not where the head says.
+    """
+    match frame.head.get("outcome"):
+        case "compiled":
+            code = blob_part(frame, frame.head.get("code"))
+            return bytes(code) if len(code) <= MAX_CODE_BYTES else Text.SEND
+        case "failed":
+            return Refused(_object(frame.head.get("error")))
+    raise BadFrame("a done frame without the outcome that was asked for")
+
+
 def read_problems(frame: Frame) -> list[Problem]:
     """Raises: BadFrame: not a list of findings."""
     found = frame.head.get("problems")
@@ -62,8 +78,8 @@ def read_problems(frame: Frame) -> list[Problem]:
     ]
 
 
-def read_error(frame: Frame, facts: Facts) -> tuple[Status, WasmexecError]:
-    """Status and error of a failed execution.
+def read_error(error: object, facts: Facts) -> tuple[Status, WasmexecError]:
+    """Status and error of a failed execution from the record in its done frame.
 
     A MemoryError that the statement did not catch is the limit's doing if the limit refused memory; it is the
     statement's own if no limit would help ("x" * 10**10, or `raise MemoryError`).
@@ -71,7 +87,7 @@ def read_error(frame: Frame, facts: Facts) -> tuple[Status, WasmexecError]:
     Raises:
         BadFrame: no error, or a kind that does not exist.
     """
-    error = _object(frame.head.get("error"))
+    error = _object(error)
     match _text(error, "kind"):
         case "syntax":
             return Status.CONFIG_REFUSED, StatementSyntaxError(

@@ -14,20 +14,35 @@ PRIMITIVES = (str, bool, int, float, type(None))
 
 
 class Request(NamedTuple):
-    """A frame to send: `kind` is what the guest is asked to do, "run" or "check".
+    """A frame to send: `kind` is what the guest is asked to do, "run", "check" or "compile".
 
     program: a number that requests with the same statement share.
     """
 
     kind: str
+    statement: str
     head: bytes
-    blobs: tuple[bytes, ...]
-    program: int
+    blobs: tuple[bytes, ...] = ()
+
+    @property
+    def program(self) -> int:
+        """A number that requests with the same statement share."""
+        return hash(self.statement)
+
+    def with_code(self, code: bytes) -> Request:
+        """The same run with the statement's code, so that the guest need not compile it."""
+        place = b',"code":[%d,%d]}' % (sum(map(len, self.blobs)), len(code))
+        return self._replace(head=self.head[:-1] + place, blobs=(*self.blobs, code))
 
 
 def check_request(statement: str) -> Request:
     """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
-    return Request("check", b'{"kind":"check","statement":%b}' % _statement(statement), (), hash(statement))
+    return Request("check", statement, b'{"kind":"check","statement":%b}' % _statement(statement))
+
+
+def compile_request(statement: str) -> Request:
+    """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
+    return Request("compile", statement, b'{"kind":"compile","statement":%b}' % _statement(statement))
 
 
 def run_request(
@@ -73,7 +88,7 @@ def run_request(
         _locals(local_variables, secrets),
         limits.output_bytes,
     )
-    return Request("run", head, tuple(blobs), hash(statement))
+    return Request("run", statement, head, tuple(blobs))
 
 
 def _statement(statement: str) -> bytes:
