@@ -46,7 +46,10 @@ class Limits:
     log_bytes: int = MIB
     """All log messages together, as UTF-8."""
     log_records: int = 10_000
-    """Number of log records; what is cut is counted in `Result.log_dropped`."""
+    """Number of log records; what is cut is counted in `Result.log_dropped`.
+
+    Beyond both limits 100 more warnings are kept and 200 more errors, each up to 4 KiB: no flood hides an error.
+    """
     http_requests: int = 100
     """HTTP requests, each redirect hop counted."""
     http_concurrent: int = 16
