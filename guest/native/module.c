@@ -117,7 +117,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("call(head, blob=b'') -> (str, bytes)\nOne host call, answered before this returns.\n\n"
                "Raises OSError: ECANCELED when the execution is ending, EINVAL for a malformed request.")},
     {"log", (PyCFunction)(void (*)(void))module_log, METH_FASTCALL,
-     PyDoc_STR("log(level, message) -> bool\nFalse when the log is full. During boot nothing is logged.")},
+     PyDoc_STR("log(level, message) -> bool\nFalse when the log has no more room for the level. During boot nothing is logged.")},
     {"encode_rows", (PyCFunction)(void (*)(void))wx_encode_rows, METH_FASTCALL,
      PyDoc_STR("encode_rows(rows, convert, max_bytes) -> (memoryview, bool)\nThe rows as JSON, and whether an integer beyond 64 bits "
                "is among them.\n\nRaises EncodeError (pointer, rule, value) and OutputTooLarge (used).")},

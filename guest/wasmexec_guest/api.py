@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, SupportsFloat
 
 from . import importgate, logs
+from .logger import Log
 
 _EXTRA_INPUT = re.compile(r"INPUT_DATA(?:[2-9]|[1-9][0-9]+)\b")
 _NOT_BUILT_IN = ("exit", "quit", "help", "copyright", "credits", "license")
@@ -23,35 +24,6 @@ async def sleep(seconds: float) -> None:
     if math.isnan(delay):
         raise ValueError("sleep() takes seconds as a number, not nan")
     await asyncio.sleep(delay)
-
-
-class Log:
-    """The connector's logger: five levels, one text each; anything that is not a str goes through `str()`."""
-
-    __slots__ = ()
-
-    def trace(self, message: object) -> None:
-        """Write one record at trace."""
-        logs.emit(logs.TRACE, message if type(message) is str else str(message))
-
-    def debug(self, message: object) -> None:
-        """Write one record at debug."""
-        logs.emit(logs.DEBUG, message if type(message) is str else str(message))
-
-    def info(self, message: object) -> None:
-        """Write one record at info."""
-        logs.emit(logs.INFO, message if type(message) is str else str(message))
-
-    def warn(self, message: object) -> None:
-        """Write one record at warn."""
-        logs.emit(logs.WARN, message if type(message) is str else str(message))
-
-    def error(self, message: object) -> None:
-        """Write one record at error: the execution counts as finished with errors."""
-        logs.emit(logs.ERROR, message if type(message) is str else str(message))
-
-    def __repr__(self) -> str:
-        return "<log: trace, debug, info, warn, error>"
 
 
 class LocalVariables:
@@ -92,6 +64,12 @@ def print_to_log(
 ) -> None:
     """`print`, whose text becomes one record of the log at info; with `file` it is the ordinary one."""
     if file is not None:
+        if not hasattr(file, "write"):
+            raise AttributeError(
+                f"{type(file).__name__!r} object has no attribute 'write': print(..., file=...) takes an open file, "
+                "such as io.StringIO() or open('/tmp/text', 'w'); without it the text goes to the log at info, and "
+                "log.warn(message) writes at warn"
+            )
         builtins.print(*values, sep=sep, end=end, file=file, flush=flush)
         return
     for name, option in (("sep", sep), ("end", end)):

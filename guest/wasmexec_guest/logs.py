@@ -1,5 +1,7 @@
 """The log of the running statement: every record goes to the host at once; what the host refuses is counted.
 
+The host says of each level when there is no more room for it: warnings and errors have a reserve.
+
 Besides `log.*` and `print`, whatever Python itself would say on its standard streams ends up here: warnings, text that
 libraries print, coroutines never awaited, exceptions that nobody could catch.
 """
@@ -21,20 +23,19 @@ TRACE, DEBUG, INFO, WARN, ERROR = range(5)
 
 _send: Callable[[int, str], bool] = _wasmexec.log
 _dropped = [0, 0, 0, 0, 0]
-_is_full = False
+_is_full = [False, False, False, False, False]
 _pending = ""
 """Text printed without an end of line yet."""
 
 
 def emit(level: int, message: str) -> None:
     """Send one record; a line begun by `print(..., end="")` goes first."""
-    global _is_full
     if _pending:
         flush()
-    if _is_full:
+    if _is_full[level]:
         _dropped[level] += 1
     elif not _send(level, message):
-        _is_full = True
+        _is_full[level] = True
         _dropped[level] += 1
 
 
@@ -67,9 +68,9 @@ def dropped() -> list[int]:
 
 def reset(send: Callable[[int, str], bool] = _wasmexec.log) -> None:
     """Forget everything about the log; records go to `send` from now on."""
-    global _send, _is_full, _pending
+    global _send, _pending
     _send = send
-    _is_full = False
+    _is_full[:] = (False, False, False, False, False)
     _pending = ""
     _dropped[:] = (0, 0, 0, 0, 0)
 

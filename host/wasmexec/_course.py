@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._ending import Stop
 from ._hostcalls.asked import masked_bytes
@@ -89,6 +90,40 @@ def plan_key(options: RunOptions) -> bytes:
     return secrets.token_bytes(KEY_BYTES) if settings is None else settings.key
 
 
+_RECORDED = ("input_data", "extra_inputs", "checkpoint", "local_variables")
+"""What a replay takes from its recording unless it is given."""
+
+
+def complete(options: RunOptions) -> RunOptions:
+    """The options of a run; of a replay with what its recording has and they do not say.
+
+    Raises:
+        ConfigError: the recording is damaged.
+    """
+    recording = options.get("replay")
+    if recording is None:
+        return options
+    whole = options.copy()
+    if "input_data" not in options:
+        whole["input_data"] = recording.inputs[0] if recording.inputs else None
+    if "extra_inputs" not in options:
+        whole["extra_inputs"] = recording.inputs[1:]
+    if "checkpoint" not in options:
+        whole["checkpoint"] = _json_of("checkpoint", recording.checkpoint)
+    if "local_variables" not in options:
+        whole["local_variables"] = variables = _json_of("local_variables", recording.local_variables)
+        if not isinstance(variables, dict):
+            raise ConfigError("the recording is damaged: its local_variables are no object")
+    return whole
+
+
+def _json_of(name: str, text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the recording is damaged: its {name} is not JSON: {error}") from None
+
+
 def plan_course(
     statement: str,
     *,
@@ -113,7 +148,8 @@ def plan_course(
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
         text = statement if masker is None else masker(statement)
-        return ReplayCourse(recording, limits, text, image, masker)
+        taken = tuple(name for name in _RECORDED if name not in options)
+        return ReplayCourse(recording, limits, text, image, masker, taken)
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
@@ -227,7 +263,10 @@ class ReplayCourse:
 
     skips_sleeps = True
 
-    def __init__(self, recording: Recording, limits: Limits, statement: str, image: str, masker: Masker | None) -> None:
+    def __init__(
+        self, recording: Recording, limits: Limits, statement: str, image: str, masker: Masker | None,
+        taken: tuple[str, ...],
+    ) -> None:  # fmt: skip
         self.usage = UsageCounter()
         clock = VirtualClock(recording.clock_start, recording.clock_step)
         self.virtual = Virtual(recording.key, clock)
@@ -237,6 +276,7 @@ class ReplayCourse:
         self._script = Script(recording, masker, self.usage, limits.http_bytes)
         self._statement = statement
         self._image = image
+        self._taken = taken
         self._cancelled_at = recording.ended if recording.ending == "cancelled" else None
 
     def begin(self) -> None:
@@ -271,7 +311,7 @@ class ReplayCourse:
 
     def ended(self, result: Result) -> Result:
         """The result with the report."""
-        report = make_report(self._recording, result, self._script, self._statement, self._image)
+        report = make_report(self._recording, result, self._script, self._statement, self._image, self._taken)
         return dataclasses.replace(result, replay=report)
 
     def _check(self, moment: int) -> None:

@@ -110,6 +110,8 @@ class Executor:
             recorder: takes a recording of the execution when it has ended; without `determinism` its seed is random
                 and its clock starts at the real time.
             replay: a recording to repeat, without network and without waiting; `Result.replay` says what was different.
+                Of `input_data`, `extra_inputs`, `checkpoint` and `local_variables`, each that is not given is the
+                recorded one.
 
         A statement, input or schema that is refused gives a `Result` with status 400 or 307, like any other failure.
 
@@ -226,18 +228,20 @@ class Executor:
         on_log = options.get("on_log")
         if on_log is not None and not callable(on_log):
             raise TypeError(f"on_log must be callable, not {type(on_log).__name__}")
-        extra_inputs = options.get("extra_inputs", ())
-        if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
-            raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
-        inputs = (options.get("input_data"), *extra_inputs)
         secrets = options.get("secrets") or {}
-        key = masker = course = None
+        given, key, masker, course = options, None, None, None
         if any(options.get(name) is not None for name in _COURSES):
-            from ._course import plan_course, plan_key
+            from ._course import complete, plan_course, plan_key
 
             key = plan_key(options)
         placeholders = make_placeholders(secrets, key)
         try:
+            if key is not None:
+                options = complete(given)
+            extra_inputs = options.get("extra_inputs", ())
+            if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
+                raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
+            inputs = (options.get("input_data"), *extra_inputs)
             image = self._image
             if limits.memory_bytes < image.memory_bytes:
                 raise ConfigError(
@@ -259,7 +263,7 @@ class Executor:
                 masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
             if key is not None:
                 course = plan_course(
-                    statement, key=key, options=options, request=request, inputs=inputs, limits=limits, masker=masker,
+                    statement, key=key, options=given, request=request, inputs=inputs, limits=limits, masker=masker,
                     image=image.stamp,
                 )  # fmt: skip
         except (ConfigError, StatementSyntaxError) as error:

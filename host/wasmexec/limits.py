@@ -46,13 +46,20 @@ class Limits:
     log_bytes: int = MIB
     """All log messages together, as UTF-8."""
     log_records: int = 10_000
-    """Number of log records; what is cut is counted in `Result.log_dropped`."""
+    """Number of log records; what is cut is counted in `Result.log_dropped`.
+
+    Beyond both limits 100 more warnings are kept and 200 more errors, each up to 4 KiB: no flood hides an error.
+    """
     http_requests: int = 100
     """HTTP requests, each redirect hop counted."""
     http_concurrent: int = 16
     """HTTP requests in flight at the same time."""
     http_bytes: int = 64 * MIB
     """Body and header bytes over all requests, counted for each direction by itself."""
+    http_headers: int = 256
+    """Headers of one request."""
+    http_header_bytes: int = 64 * KIB
+    """Names and values of the headers of one request, and of one response (of which 100 KiB are read at most)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -80,4 +87,6 @@ LIMIT_RANGES: dict[str, tuple[float, float]] = {
     "http_requests": (0, 1_000_000),
     "http_concurrent": (1, 1_000),
     "http_bytes": (0, 16 * GIB),
+    "http_headers": (0, 10_000),
+    "http_header_bytes": (0, MIB),
 }

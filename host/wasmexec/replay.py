@@ -73,7 +73,9 @@ class ReplayReport:
     """How a replay went. What the recording does not say (one written by hand) is not compared and None.
 
     `are_rows_identical` compares the rows as JSON byte for byte, `is_log_identical` levels, texts and times. At most
-    1,000 rows are listed; `row_difference_count` counts them all.
+    1,000 rows are listed; `row_difference_count` counts them all. `from_recording` names what the statement was given
+    from the recording: those of "input_data", "extra_inputs", "checkpoint" and "local_variables" that the caller left
+    out.
     """
 
     requests: tuple[RequestDifference, ...] = ()
@@ -87,6 +89,7 @@ class ReplayReport:
     is_statement_changed: bool = False
     is_image_changed: bool = False
     incomplete: str = ""
+    from_recording: tuple[str, ...] = ()
 
     @property
     def is_identical(self) -> bool:
@@ -124,7 +127,9 @@ def log_sha256(records: Sequence[LogRecord]) -> str:
     return digest.hexdigest()
 
 
-def make_report(recording: Recording, result: Result, script: Script, statement: str, image: str) -> ReplayReport:
+def make_report(
+    recording: Recording, result: Result, script: Script, statement: str, image: str, from_recording: tuple[str, ...]
+) -> ReplayReport:
     """Compare a replay with its recording."""
     are_identical = None
     rows: list[RowDifference] = []
@@ -144,6 +149,7 @@ def make_report(recording: Recording, result: Result, script: Script, statement:
         is_statement_changed=bool(recording.statement) and recording.statement != statement,
         is_image_changed=bool(recording.image) and recording.image != image,
         incomplete=recording.incomplete,
+        from_recording=from_recording,
     )
 
 

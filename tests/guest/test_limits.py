@@ -211,10 +211,41 @@ def test_fifty_megabytes_of_log_are_cut_and_counted(executor: wasmexec.Executor)
     assert logged(result)[-1].endswith(" … [cut: the message has 50,000 bytes]")
 
 
-def test_errors_that_no_longer_fit_into_the_log_still_count(executor: wasmexec.Executor) -> None:
-    statement = "log.info('a')\nlog.info('b')\nlog.error('c')\nlog.error('d')\nreturn [{'a': 1}]"
-    result = executor.run(statement, limits=Limits(log_records=1))
-    assert (logged(result), result.log_dropped, result.status) == (["a"], 3, Status.FINISHED_WITH_ERRORS)
+@pytest.mark.parametrize("limits", [Limits(log_records=1), Limits(log_bytes=1)])
+def test_warnings_and_errors_are_kept_after_the_limits_of_the_log(executor: wasmexec.Executor, limits: Limits) -> None:
+    statement = "for text in 'abc': log.info(text)\nlog.warn('w')\nlog.error('e')\nlog.debug('d')\nreturn [{'a': 1}]"
+    result = executor.run(statement, limits=limits)
+    assert (logged(result), result.log_dropped, result.status) == (["a", "w", "e"], 3, Status.FINISHED_WITH_ERRORS)
+
+
+def test_no_flood_hides_an_error(executor: wasmexec.Executor) -> None:
+    flood = """
+import warnings
+for number in range(20_000):
+    print(number)
+    log.warn(number)
+    warnings.sys.stderr.write("noise\\n")
+print("x" * 3_000_000)
+log.warn("y" * 3_000_000)
+log.error("z" * 3_000_000)
+log.error("the disk is full")
+return []
+"""
+    result = executor.run(flood)
+    assert result.status == Status.FINISHED_WITH_ERRORS
+    assert logged(result)[-1] == "the disk is full"
+    assert logged(result)[-2] == "z" * 4_096 + " … [cut: the message has 3,000,000 bytes]"
+    assert len(result.logs) == 10_000 + 100 + 2
+    assert result.log_dropped == 60_000 - 10_100 + 2 + 1
+
+
+def test_errors_beyond_the_reserve_are_counted_to_the_last(executor: wasmexec.Executor) -> None:
+    statement = "for n in range(LocalVariable.N): log.error(n)\nreturn []"
+    limits = Limits(log_records=10)
+    under = executor.run(statement, local_variables={"N": 210}, limits=limits)
+    assert (len(under.logs), under.log_dropped, under.status) == (210, 0, Status.FINISHED_WITH_ERRORS)
+    over = executor.run(statement, local_variables={"N": 50_000}, limits=limits)
+    assert (len(over.logs), over.log_dropped, over.status) == (210, 49_790, Status.FINISHED_WITH_ERRORS)
 
 
 def test_leaving_the_interpreter_through_an_allowed_module_is_a_lost_guest(executor: wasmexec.Executor) -> None:

@@ -125,8 +125,8 @@ def test_a_value_that_makes_the_headers_too_long_is_refused(server: WebServer) -
     async def script(call: Caller) -> None:
         headers = [[f"X-{number}", "t" * 8] for number in range(20)]
         assert await failure(call.open(server.url("/echo"), headers=headers)) == (
-            "bad_request",
-            "the request has more than 65,536 bytes of headers",
+            "limit",
+            "the request has more than 65,536 bytes of headers (limit http_header_bytes)",
         )
         assert (await call.fetch(server.url("/echo"), headers=headers[:10]))[0] == 200
 

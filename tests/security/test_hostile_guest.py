@@ -447,6 +447,12 @@ def test_a_log_flood_is_cut_at_the_byte_limit_and_counted(start: Start) -> None:
     assert result.logs[-1].message == "01234 … [cut: the message has 10 bytes]"
 
 
+def test_a_flood_of_errors_gets_no_further_than_the_reserve(start: Start) -> None:
+    for limits in (Limits(log_records=100), Limits(log_records=100, log_bytes=0)):
+        result = start(step=times(5000, log(SCRATCH, 10, level=4)), data=TEN).run("", limits=limits)
+        assert (len(result.logs), result.log_dropped) == (300, 4700)
+
+
 def test_a_log_message_that_is_not_utf8_is_kept_readable(start: Start) -> None:
     result = start(step=log(SCRATCH, 3), data={SCRATCH: b"a\xffb"}).run("")
     assert [(record.level, record.message) for record in result.logs] == [("info", "a\ufffdb")]

@@ -66,6 +66,23 @@ def test_logs_beyond_the_bound_are_counted(url: str, bounds: dict[str, int]) -> 
         assert len(store.logs(run.run_id).records) == 6
 
 
+@pytest.mark.parametrize("bounds", [{"log_records": 4}, {"log_bytes": 40}])
+def test_a_full_log_still_takes_warnings_and_errors_within_its_reserve(url: str, bounds: dict[str, int]) -> None:
+    store, run = begin(url, **bounds)
+    with store:
+        store.append_logs(run, [*LINES, *LINES, LogRecord(0.0, "warn", "w" * 5_000)])
+        store.append_logs(run, [LogRecord(0.0, "warn", f"w{number}") for number in range(2_000)])
+        store.append_logs(run, [LogRecord(0.0, "error", "e" * 4_096) for _ in range(300)])
+        record = store.finish(run, status=Status.FINISHED_WITH_ERRORS, logs=LINES)
+        page = store.logs(run.run_id, limit=5_000, min_level="warn").records
+        assert [len(item.message) for item in page[:2]] == [4_096 - len(" … [cut]".encode()) + len(" … [cut]"), 2]
+        errors = [item for item in page if item.level == "error"]
+        assert 100 <= len(errors) <= 200
+        assert {len(item.message) for item in errors[:-1]} == {4_096}
+        assert record.log_records == 4 + len(page)
+        assert record.log_dropped == 4 + 1 + 2_000 + 300 + 4 - len(page)
+
+
 def test_a_long_log_message_is_cut_and_says_so(url: str) -> None:
     store, run = begin(url, log_message_bytes=20)
     with store:

@@ -401,8 +401,16 @@ def test_the_next_address_is_tried_when_one_does_not_answer(server: WebServer) -
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "protocol", "illegal chunk header"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", "protocol", "without a pending proposal"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "protocol", "Server disconnected without sending a response."),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 66_000 + b"\r\n\r\n", "protocol", "more than 65,536 bytes of headers"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, "protocol", "Receive buffer too long"),
+        (
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * 66_000 + b"\r\n\r\n",
+            "limit",
+            "bytes of headers (limit http_header_bytes)",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000,
+            "protocol",
+            "head of the response, or a line in it, has more than",
+        ),
     ],
 )
 def test_a_server_that_breaks_the_rules_is_a_protocol_error(answer: bytes, code: str, message: str) -> None:
@@ -414,6 +422,31 @@ def test_a_server_that_breaks_the_rules_is_a_protocol_error(answer: bytes, code:
             assert message in text
 
         play(server.authority, script)
+
+
+def test_the_limits_of_headers_are_the_executions_own() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: " + b"x" * 77 + b"\r\n\r\nok"
+    with ScriptedServer(*[answer] * 3) as server:
+
+        async def just_under(call: Caller) -> None:
+            assert await call.fetch(server.url(), headers=[["A", "x" * 98], ["B", ""]]) == (200, b"ok")
+
+        async def just_over(call: Caller) -> None:
+            assert await failure(call.open(server.url(), headers=[["A", "x" * 99], ["B", ""]])) == (
+                "limit", "the request has more than 100 bytes of headers (limit http_header_bytes)",
+            )  # fmt: skip
+            assert await failure(call.open(server.url(), headers=[["A", ""]] * 3)) == (
+                "limit", "the request has more than 2 headers (limit http_headers)",
+            )  # fmt: skip
+
+        async def long_answer(call: Caller) -> None:
+            assert await failure(call.open(server.url())) == (
+                "limit", "the response has more than 97 bytes of headers (limit http_header_bytes)",
+            )  # fmt: skip
+
+        play(server.authority, just_under, http_headers=2, http_header_bytes=100)
+        play(server.authority, just_over, http_headers=2, http_header_bytes=100)
+        play(server.authority, long_answer, http_header_bytes=97)
 
 
 def test_a_continue_before_the_answer_is_skipped() -> None:

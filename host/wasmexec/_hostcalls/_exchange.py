@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import HostCallError
-from ._message import CHUNK_BYTES, MAX_HEADER_BYTES, MAX_WRITE_BYTES, OutgoingRequest, body_length
+from ._headers import check_size
+from ._message import CHUNK_BYTES, MAX_WRITE_BYTES, OutgoingRequest, body_length
 from ._pressure import before_read
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ class Exchange:
     At most one operation uses it at a time (`busy`), apart from `fail`.
     """
 
-    def __init__(self, request: OutgoingRequest, secrets: BoundSecrets | None = None) -> None:
+    def __init__(self, request: OutgoingRequest, max_header_bytes: int, secrets: BoundSecrets | None = None) -> None:
         self.request = request
+        self._max_header_bytes = max_header_bytes
         self._secrets = secrets
         self._mask = None if secrets is None else secrets.stream()
         self._read_seconds = request.timeouts["read"]
@@ -124,8 +126,7 @@ class Exchange:
             await self._drained.wait()
 
     def _receive_head(self, response: httpcore.Response) -> None:
-        if sum(len(name) + len(value) for name, value in response.headers) > MAX_HEADER_BYTES:
-            raise HostCallError("protocol", f"the response has more than {MAX_HEADER_BYTES:,} bytes of headers")
+        check_size("response", response.headers, self._max_header_bytes)
         headers, reason = response.headers, response.extensions.get("reason_phrase", b"")
         if self._secrets is not None:
             if body_length(self.request.method, response) != 0:

@@ -1,7 +1,7 @@
 """The HTTP message that the guest asks for, checked field by field and rewritten where the host decides.
 
 SECURITY: one request goes out as exactly one message. Lengths and framing come from the body that is really sent, the
-Host header from the URL that was checked, and no header can end before its value does.
+Host header from the URL that was checked; for the other headers see `_headers.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .._hosts import normalise_host
+from ..limits import Limits
 from . import HostCallError
+from ._headers import header_pairs
 from .egress import DEFAULT_PORT, EgressPolicy, Target
 
 if TYPE_CHECKING:
@@ -21,12 +23,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 256 * 1024
 MAX_WRITE_BYTES = 1024 * 1024
-MAX_HEADERS = 256
-MAX_HEADER_BYTES = 64 * 1024
 
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _TIMEOUTS = ("connect", "read", "write", "pool")
@@ -78,11 +76,12 @@ class _Chunks:
         raise StopAsyncIteration
 
 
-def parse_request(args: Mapping[str, object], blob: bytes, policy: EgressPolicy) -> OutgoingRequest:
+def parse_request(args: Mapping[str, object], blob: bytes, policy: EgressPolicy, limits: Limits) -> OutgoingRequest:
     """The request that the arguments of `http.open` describe.
 
     Raises:
-        HostCallError: "bad_request", a field is wrong; "denied", the policy does not permit it.
+        HostCallError: "bad_request", a field is wrong; "denied", the policy does not permit it; "limit", its headers
+            are too many or too long.
     """
     method, url, body = args.get("method"), args.get("url"), args.get("body", "none")
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
@@ -95,7 +94,7 @@ def parse_request(args: Mapping[str, object], blob: bytes, policy: EgressPolicy)
     if method == "CONNECT":
         raise HostCallError("denied", "HTTP CONNECT is refused: there are no tunnels")
     target = policy.target(method, url)
-    pairs = _header_pairs(args.get("headers", []))
+    pairs = header_pairs(args.get("headers", []), limits)
     return OutgoingRequest(
         target, method,
         headers=_headers(pairs, target, method, None if body == "streamed" else len(blob)),
@@ -118,27 +117,6 @@ def body_length(method: str, response: httpcore.Response) -> int | None:
 
 def _bad(message: str) -> HostCallError:
     return HostCallError("bad_request", message)
-
-
-def _header_pairs(headers: object) -> list[tuple[str, str]]:
-    """The headers as pairs of lower-case name and value, in order, the names' own spelling lost."""
-    if not isinstance(headers, list) or len(headers) > MAX_HEADERS:
-        raise _bad(f"headers must be a list of at most {MAX_HEADERS} pairs")
-    size = 0
-    pairs = []
-    for header in headers:
-        if not isinstance(header, list) or len(header) != 2 or not all(isinstance(part, str) for part in header):
-            raise _bad("a header must be a pair of strings")
-        name, value = header
-        size += len(name) + len(value)
-        if not _TOKEN.fullmatch(name):
-            raise _bad(f"{name[:60]!a} is not a header name")
-        if not _VALUE.fullmatch(value):
-            raise _bad(f"the value of header {name} has characters that no header may have")
-        pairs.append((name, value))
-    if size > MAX_HEADER_BYTES:
-        raise _bad(f"the request has more than {MAX_HEADER_BYTES:,} bytes of headers")
-    return pairs
 
 
 def _headers(

@@ -20,7 +20,8 @@ from urllib.parse import quote, quote_plus
 from .._masking import Masker, base64_forms
 from .._placeholders import Placeholder
 from . import HostCallError
-from ._message import MAX_HEADER_BYTES, OutgoingRequest
+from ._headers import check_size
+from ._message import OutgoingRequest
 from .egress import Target
 
 _NEVER_FILLED = {b"host", b"content-length", b"transfer-encoding", b"connection"}
@@ -43,11 +44,11 @@ class BoundSecrets:
         for item in self._placeholders:
             self._forms[item.secret.value.encode()] = item.token.encode()
 
-    def fill(self, request: OutgoingRequest) -> OutgoingRequest:
+    def fill(self, request: OutgoingRequest, max_header_bytes: int) -> OutgoingRequest:
         """The request with the values of the secrets that may go where it goes.
 
         Raises:
-            HostCallError: "bad_request", that makes its headers too long.
+            HostCallError: "limit", that makes its headers too long.
         """
         bound = [item for item in self._placeholders if _may_go(item, request.target)]
         if not bound:
@@ -58,8 +59,7 @@ class BoundSecrets:
             if name.lower() != b"accept-encoding"
         ]
         headers.append((b"Accept-Encoding", b"identity"))
-        if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
-            raise HostCallError("bad_request", f"the request has more than {MAX_HEADER_BYTES:,} bytes of headers")
+        check_size("request", headers, max_header_bytes)
         return dataclasses.replace(request, headers=headers)
 
     def check_response(self, target: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:

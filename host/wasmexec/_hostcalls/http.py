@@ -28,7 +28,7 @@ is a request of its own and is checked again. Secrets that are bound to hosts: s
 
 Error codes: "denied", "connect", "certificate" (that of the server is not accepted), "connect_timeout",
 "read_timeout", "write_timeout", "pool_timeout", "read", "write", "protocol" (the server broke the rules of HTTP),
-"limit" and "bad_request" (the guest did).
+"limit" (one of the limits of the execution) and "bad_request" (the guest did).
 """
 
 from __future__ import annotations
@@ -119,14 +119,14 @@ class HttpCapability:
             await self._network.aclose()
 
     async def _open(self, stream: int, args: Mapping[str, object], blob: bytes) -> Reply:
-        request = parse_request(args, blob, self._policy)
+        request = parse_request(args, blob, self._policy, self._limits)
         if self._secrets is not None:
-            request = self._secrets.fill(request)
+            request = self._secrets.fill(request, self._limits.http_header_bytes)
         most = self._limits.http_requests
         if self._usage.http_requests >= most:
             raise HostCallError("limit", f"more than {most:,} HTTP requests (limit http_requests)")
         self._usage.http_requests += 1
-        exchange = self._exchanges[stream] = Exchange(request, self._secrets)
+        exchange = self._exchanges[stream] = Exchange(request, self._limits.http_header_bytes, self._secrets)
         task = asyncio.get_running_loop().create_task(self._run(exchange))
         exchange.task = task
         self._tasks.add(task)

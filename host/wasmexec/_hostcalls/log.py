@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from .._channel import BadFrame
+from .._log_room import LogRoom
 from ..limits import Limits
 from ..result import LEVELS, LogRecord
 
@@ -16,9 +17,9 @@ ERROR_LEVEL = LEVELS.index("error")
 class LogCapability:
     """Collects records until a cap is reached; what does not fit is counted, never silently lost.
 
-    A message that is too long for what is left of the byte cap is kept up to there and counted as dropped.
-    `deliver` gets every kept record at once and must not block. Messages count before masking. `clock` gives seconds
-    since the epoch.
+    Warnings and errors have a reserve beyond the caps, see `LogRoom`. A message that is too long for what is left is
+    kept up to there and counted as dropped. `deliver` gets every kept record at once and must not block. Messages count
+    before masking. `clock` gives seconds since the epoch.
     """
 
     def __init__(
@@ -30,15 +31,15 @@ class LogCapability:
     ) -> None:
         self.records: list[LogRecord] = []
         self.has_errors = False
-        self._dropped = 0
-        self._bytes_left = limits.log_bytes
-        self._records_left = limits.log_records
+        self._refused = 0
+        self._cut = 0
+        self._room = LogRoom(limits.log_records, limits.log_bytes)
         self._mask = mask
         self._deliver = deliver
         self._clock = clock
 
     def append(self, level: int, message: memoryview) -> bool:
-        """Take one message; False if it was dropped or cut, and everything after it will be.
+        """Take one message; False if it was dropped or cut, and everything of its level after it will be dropped.
 
         Raises:
             BadFrame: the level does not exist.
@@ -47,35 +48,37 @@ class LogCapability:
             raise BadFrame(f"log level {level}")
         if level == ERROR_LEVEL:
             self.has_errors = True
-        if self._records_left <= 0:
-            self._dropped += 1
-            return False
-        size = len(message)
-        fits = size <= self._bytes_left
-        # A secret across the end of what is kept must be whole when it is masked.
-        raw = bytes(message) if fits else bytes(message[: self._bytes_left + LONGEST_SECRET_BYTES])
-        text = raw.decode("utf-8", "replace")
-        if self._mask is not None:
-            text = self._mask(text)
+        name, size = LEVELS[level], len(message)
+        left = self._room.left(name)
+        fits = size <= left
         if fits:
-            self._bytes_left -= size
-            self._records_left -= 1
+            text = self._text(bytes(message))
         else:
-            self._dropped += 1
-            text = text.encode("utf-8", "replace")[: self._bytes_left].decode("utf-8", "ignore")
-            self._bytes_left = self._records_left = 0
-            if not text:
-                return False
-            text += f" … [cut: the message has {size:,} bytes]"
-        record = LogRecord(self._clock(), LEVELS[level], text)
-        self.records.append(record)
-        if self._deliver is not None:
-            self._deliver(record)
-        return fits
+            # A secret across the end of what is kept must be whole when it is masked.
+            text = self._text(bytes(message[: left + LONGEST_SECRET_BYTES])) if left > 0 else ""
+            text = text.encode("utf-8", "replace")[: max(left, 0)].decode("utf-8", "ignore")
+        if fits or text:
+            self._room.add(min(size, left))
+            if not fits:
+                text += f" … [cut: the message has {size:,} bytes]"
+            record = LogRecord(self._clock(), name, text)
+            self.records.append(record)
+            if self._deliver is not None:
+                self._deliver(record)
+        may_go_on = fits or self._room.left(name) > 0
+        if not may_go_on:
+            self._refused += 1
+        elif not fits:
+            self._cut += 1
+        return may_go_on
 
     def dropped(self, guest_counts: Sequence[int] = ()) -> int:
-        """Messages dropped or cut; the guest counts by level what it no longer sends once the log is full."""
+        """Messages dropped or cut; the guest counts by level what it no longer sends once there is no room for it."""
         if len(guest_counts) > ERROR_LEVEL and guest_counts[ERROR_LEVEL] > 0:
             self.has_errors = True
         # The guest counts each message that was refused, also those that the host has counted.
-        return max(self._dropped, sum(guest_counts))
+        return self._cut + max(self._refused, sum(guest_counts))
+
+    def _text(self, raw: bytes) -> str:
+        text = raw.decode("utf-8", "replace")
+        return text if self._mask is None else self._mask(text)

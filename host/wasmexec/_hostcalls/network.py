@@ -47,12 +47,19 @@ _MESSAGES = {
     "read": "the connection broke while receiving",
     "write": "the connection broke while sending",
 }
+# Source: h11's Connection.next_event, and MAX_INCOMPLETE_EVENT_SIZE of httpcore's connections.
+_H11_IN_OUR_WORDS = {
+    "Receive buffer too long": "the head of the response, or a line in it, has more than 102,400 bytes"
+}
 
 
 def host_call_error(error: Exception) -> HostCallError | None:
     """What the guest is told about a failure of the network; None if this is no such failure."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
-    return None if code is None else HostCallError(code, str(error) or _MESSAGES.get(code, code))
+    if code is None:
+        return None
+    text = str(error) or _MESSAGES.get(code, code)
+    return HostCallError(code, _H11_IN_OUR_WORDS.get(text, text))
 
 
 class Meter:

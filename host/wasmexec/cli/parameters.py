@@ -25,6 +25,8 @@ _HELP = {
     "http_requests": "HTTP requests, redirects counted",
     "http_concurrent": "HTTP requests at the same time",
     "http_bytes": "HTTP bytes in each direction",
+    "http_headers": "headers of one HTTP request",
+    "http_header_bytes": "header bytes of one HTTP request or response",
 }
 
 
@@ -102,7 +104,7 @@ def limit_options(function: _Decorated) -> _Decorated:
         assert isinstance(default, (int, float))
         if field.name.endswith("_bytes"):
             kind: Any = SizeType()
-            shown = f"{default // 1024**2}MiB"
+            shown = f"{default // 1024**2}MiB" if default >= 1024**2 else f"{default // 1024}KiB"
         else:
             kind = float if field.name.endswith("_seconds") else int
             shown = f"{default:g}"

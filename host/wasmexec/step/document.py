@@ -1,13 +1,14 @@
 """YAML and JSON files as trees whose every value knows its line and column.
 
-YAML is read by the core schema of YAML 1.2: `yes`, `on` and dates are texts, and only plain JSON values exist.
+Only plain JSON values exist in both; how YAML is read: see `yamltree`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]  # public, but not in the stubs
 from typing import Any, NamedTuple, TypeAlias
@@ -15,12 +16,12 @@ from typing import Any, NamedTuple, TypeAlias
 Scalar: TypeAlias = "str | int | float | bool | None"
 MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_NODES = 1_000_000
-_MAX_DEPTH = 200
+MAX_DEPTH = 200
+MAX_NUMBER_CHARS = 3_000
+"""Python itself would not write a whole number of 4,300 digits."""
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _JSON_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
-_YAML_INT = r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"
-_YAML_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number"}
 
 
@@ -92,7 +93,11 @@ def parse(text: str, file: str) -> Node:
         DocumentError: the text is neither, or has a key twice.
     """
     try:
-        return _Json(text, file).document() if file.lower().endswith(".json") else _yaml(text, file)
+        if file.lower().endswith(".json"):
+            return _Json(text, file).document()
+        from .yamltree import read_yaml
+
+        return read_yaml(text, file)
     except RecursionError:
         raise DocumentError(Place(file, 1, 1), "nested too deeply") from None
 
@@ -142,7 +147,7 @@ class _Json:
         return text, end
 
     def _value(self, position: int, depth: int) -> tuple[Node, int]:
-        if depth > _MAX_DEPTH:
+        if depth > MAX_DEPTH:
             raise self._error(position, "nested too deeply")
         place = self._place(position)
         first = self._text[position : position + 1]
@@ -159,8 +164,8 @@ class _Json:
         match = _NUMBER.match(self._text, position)
         if match is None:
             raise self._error(position, "expected a JSON value")
-        number = match[0]
-        return Node(place, float(number) if match[1] or match[2] else int(number)), match.end()
+        convert = float if match[1] or match[2] else int
+        return Node(place, read_number(place, match[0], convert)), match.end()
 
     def _array(self, position: int, place: Place, depth: int) -> tuple[Node, int]:
         items: list[Node] = []
@@ -188,7 +193,7 @@ class _Json:
                 raise self._error(position, "expected a key in double quotes")
             key_place = self._place(position)
             key, position = self._string(position)
-            _add_key(keys, key, key_place)
+            add_key(keys, key, key_place)
             position = self._skip(position)
             if not self._text.startswith(":", position):
                 raise self._error(position, "expected : after the key")
@@ -201,107 +206,22 @@ class _Json:
             position = self._skip(position + 1)
 
 
-def _add_key(keys: dict[str, Place], key: str, place: Place) -> None:
+def add_key(keys: dict[str, Place], key: str, place: Place) -> None:
+    """Raises: DocumentError: the key is there already."""
     if key in keys:
         raise DocumentError(place, f"the key {key!r} is there twice, first in line {keys[key].line}")
     keys[key] = place
 
 
-def _yaml(text: str, file: str) -> Node:
-    import yaml
+def read_number(place: Place, text: str, convert: Callable[[str], int | float]) -> int | float:
+    """A number of the file.
 
-    loader = _core_loader()(text)
-    try:
-        root = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(file, 1, 1) if mark is None else Place(file, mark.line + 1, mark.column + 1)
-        message = ", ".join(part for part in (error.context, error.problem) if part)
-        raise DocumentError(place, f"not YAML: {message}") from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        place = Place(file, before.count("\n") + 1, error.position - before.rfind("\n"))
-        raise DocumentError(place, f"not YAML: character U+{ord(error.character):04X} is not allowed") from None
-    finally:
-        loader.dispose()
-    if root is None:
-        return Node(Place(file, 1, 1), None)
-    return _YamlTree(file, text.split("\n")).node(root, 0)
-
-
-class _YamlTree:
-    def __init__(self, file: str, lines: list[str]) -> None:
-        self._file = file
-        self._lines = lines
-        self._count = 0
-
-    def node(self, node: Any, depth: int) -> Node:
-        import yaml
-
-        place = Place(self._file, node.start_mark.line + 1, node.start_mark.column + 1)
-        self._count += 1
-        # SECURITY: aliases can make a small file an enormous tree.
-        if self._count > MAX_NODES or depth > _MAX_DEPTH:
-            raise DocumentError(place, "the file stands for too many values" if depth <= _MAX_DEPTH else "too deep")
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, place)
-        if isinstance(node, yaml.SequenceNode):
-            return Node(place, [self.node(item, depth + 1) for item in node.value])
-        fields: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
-        for key_node, value_node in node.value:
-            key_place = Place(self._file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise DocumentError(key_place, "a key must be a text")
-            _add_key(keys, key_node.value, key_place)
-            fields[key_node.value] = self.node(value_node, depth + 1)
-        return Node(place, fields, keys)
-
-    def _scalar(self, node: Any, place: Place) -> Node:
-        text: str = node.value
-        kind = node.tag.rpartition(":")[2]
-        try:
-            if kind == "null":
-                return Node(place, None)
-            if kind == "bool":
-                return Node(place, text.lower() == "true")
-            if kind == "int":
-                return Node(place, int(text, 0) if text[:2] in ("0x", "0o") else int(text))
-            if kind == "float":
-                return Node(place, float(text))
-        except ValueError:
-            raise DocumentError(place, f"{text!r} is not of the type {node.tag!r}") from None
-        if kind != "str":
-            raise DocumentError(place, f"the tag {node.tag!r} is not allowed")
-        return Node(place, text, block_indent=self._indent(place) if node.style == "|" else None)
-
-    def _indent(self, place: Place) -> int:
-        for line in self._lines[place.line :]:
-            if line.strip():
-                return len(line) - len(line.lstrip(" "))
-        return 0
-
-
-def _core_loader() -> Any:
-    import yaml
-
-    global _loader
-    if _loader is None:
-
-        class CoreLoader(yaml.SafeLoader):
-            """Resolves scalars as the core schema of YAML 1.2 does; everything else stays text."""
-
-            yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012  (PyYAML wants it here)
-
-        for kind, pattern, first in (
-            ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-            ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-            ("int", _YAML_INT, list("-+0123456789")),
-            ("float", _YAML_FLOAT, list("-+.0123456789")),
-        ):
-            CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), first)
-        _loader = CoreLoader
-    return _loader
-
-
-_loader: Any = None
+    Raises:
+        DocumentError: it has too many digits, or is no number that JSON has.
+    """
+    if len(text) > MAX_NUMBER_CHARS:
+        raise DocumentError(place, f"a number of {len(text):,} characters, at most {MAX_NUMBER_CHARS:,} are read")
+    value = convert(text)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DocumentError(place, f"{text} is not a number that JSON has: a double ends at 1.8e308")
+    return value

@@ -14,7 +14,6 @@ from ..result import Result
 from ..secret import Secret
 from .definition import StepDefinition
 from .intake import row_error
-from .jsontext import decode
 from .result import error_as_dict
 from .run import REFUSED
 
@@ -143,11 +142,7 @@ def _replay(
     )
     result = executor.run(
         definition.statement.text,
-        input_data=recording.inputs[0] if recording.inputs else None,
-        extra_inputs=recording.inputs[1:],
         output_schema=definition.output.prepared,
-        checkpoint=decode(recording.checkpoint),
-        local_variables=decode(recording.local_variables),
         limits=definition.limits,
         grants=definition.grants,
         secrets=secrets or None,

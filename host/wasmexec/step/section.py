@@ -10,6 +10,7 @@ from .document import Node, Place
 from .mistakes import Collector
 
 _T = TypeVar("_T")
+_WORDS_OF_YAML_1_1 = ("yes", "no", "on", "off", "y", "n")
 
 
 class Section:
@@ -45,10 +46,10 @@ class Section:
         if isinstance(self.node.value, dict) and key not in self.fields:
             self._mistakes.add(self.node.place, f"{self._what} needs {key!r}: {expected}")
 
-    def wrong(self, key: str, expected: str) -> None:
+    def wrong(self, key: str, expected: str, hint: str = "") -> None:
         """Note that a key's value is not what it must be."""
         node = self.fields[key]
-        self._mistakes.add(node.place, f"{key}: expected {expected}, got {node.describe()}")
+        self._mistakes.add(node.place, f"{key}: expected {expected}, got {node.describe()}{hint}")
 
     def text(self, key: str, expected: str = "a text", *, most: int | None = None) -> str | None:
         """A text that is not empty."""
@@ -67,7 +68,8 @@ class Section:
         if node is None:
             return None
         if not isinstance(node.value, bool):
-            self.wrong(key, "true or false")
+            is_word = isinstance(node.value, str) and node.value.lower() in _WORDS_OF_YAML_1_1
+            self.wrong(key, "true or false", " (YAML 1.2 has true and false only)" if is_word else "")
             return None
         return node.value
 
@@ -90,10 +92,7 @@ class Section:
         if isinstance(node.value, str) and node.value in options:
             return node.value
         hint = did_you_mean(node.value, options) if isinstance(node.value, str) else ""
-        self.wrong(key, " or ".join(options))
-        if hint:
-            last = self._mistakes.found.pop()
-            self._mistakes.add(node.place, last.message + hint)
+        self.wrong(key, " or ".join(options), hint)
         return None
 
     def items(self, key: str, expected: str) -> list[Node]:

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._log_room import RESERVE_RECORDS
 from ..errors import WasmexecError
 from ..result import LogRecord, Result, Usage
 from ..status import Status
@@ -99,9 +100,11 @@ class Tally:
             self._note_logs(result.logs, row, logs_shown)
 
     def _note_logs(self, records: list[LogRecord], row: int | None, logs_shown: bool) -> None:
-        room = max(0, MAX_KEPT_LOGS - len(self.logs))
-        self.logs += [StepLog(row, record) for record in records[:room]]
-        self.logs_unkept += max(0, len(records) - room)
+        for record in records:
+            if len(self.logs) < MAX_KEPT_LOGS + RESERVE_RECORDS.get(record.level, 0):
+                self.logs.append(StepLog(row, record))
+            else:
+                self.logs_unkept += 1
         if self._on_log is not None and not logs_shown:
             for record in records:
                 self._on_log(StepLog(row, record))

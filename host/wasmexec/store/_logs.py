@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, insert, select, update
 
+from .._log_room import RESERVE_RECORDS, LogRoom
 from ..result import LEVELS, LogRecord
 from ..status import Status
 from ._codec import clean, error_json, from_json
@@ -25,23 +26,27 @@ def append(
     execution: int | None,
     bounds: StoreBounds,
 ) -> None:
-    """Add log lines to a running run, some with their execution; what its caps do not take is counted as dropped."""
+    """Add log lines to a running run, some with their execution; what its caps do not take is counted as dropped.
+
+    Warnings and errors have a reserve beyond the caps, see `LogRoom`.
+    """
     row = lock_running(connection, run_id)
-    kept, size, dropped = row.log_records, row.log_bytes, row.log_dropped
+    room, dropped = LogRoom(bounds.log_records, bounds.log_bytes, row.log_records, row.log_bytes), row.log_dropped
     batch: list[dict[str, object]] = []
     for item in records:
         number, record = item if isinstance(item, tuple) else (execution, item)
         message = clean(record.message, bounds.log_message_bytes)
-        length = len(message.encode())
-        if kept >= bounds.log_records or size + length > bounds.log_bytes:
+        length, left = len(message.encode()), room.left(record.level)
+        if 0 < left < length and record.level in RESERVE_RECORDS:
+            message, length = clean(message, left), left
+        if length > left:
             dropped += 1
             continue
-        kept += 1
-        size += length
+        room.add(length)
         batch.append(
             {
                 "run_id": run_id,
-                "seq": kept,
+                "seq": room.records,
                 "time": record.time if math.isfinite(record.time) else 0.0,
                 "level": LEVELS.index(record.level) if record.level in LEVELS else len(LEVELS) - 1,
                 "execution": number,
@@ -53,8 +58,8 @@ def append(
             batch = []
     if batch:
         connection.execute(insert(logs), batch)
-    if (kept, dropped) != (row.log_records, row.log_dropped):
-        values = {"log_records": kept, "log_bytes": size, "log_dropped": dropped}
+    if (room.records, dropped) != (row.log_records, row.log_dropped):
+        values = {"log_records": room.records, "log_bytes": room.size, "log_dropped": dropped}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
 

@@ -36,9 +36,9 @@ class StoreBounds:
     warning_bytes: int = 4 * KIB
     """One warning; cut."""
     log_records: int = 1_000_000
-    """Log records of a run; the rest is counted as dropped."""
+    """Log records of a run; the rest is counted as dropped. Of warnings 100 more are kept, of errors 200."""
     log_bytes: int = 64 * MIB
-    """All log messages of a run; the rest is counted as dropped."""
+    """All log messages of a run; the rest is counted as dropped, but for 4 KiB of those warnings and errors."""
     log_message_bytes: int = 64 * KIB
     """One log message; cut."""
     row_errors: int = 100_000
