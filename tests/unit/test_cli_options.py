@@ -146,7 +146,7 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["run", "{}", "--input", "none.json"], "the input none.json cannot be read: No such file or directory"),
         (["run", "{}", "--input", "{}"], "the name does not tell its format; add --input-format json, jsonl or csv"),
         (["run", "{}", "--output-schema", "none.json"], "the output schema none.json cannot be read"),
-        (["run", "{}", "--output-schema", "{}"], "is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (["run", "{}", "--output-schema", "{}"], "is not JSON: unexpected character, expected a JSON value"),
         (["run", "{}", "--lenient"], "--lenient needs an --output-schema with a column list [400 nothing ran]"),
         (["run", "{}"], "no guest image at "),
         (["run", "{}", "--image", "none"], "no guest image at "),
