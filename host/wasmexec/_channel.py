@@ -24,6 +24,7 @@ HEADER_BYTES = 64
 MAX_HEAD_BYTES = 4 * 1024 * 1024
 """A head carries calls or one error, never rows or bodies."""
 MAX_WHERE_BYTES = 64 * 1024
+MAX_SENT_BYTES = 2**31 - 1
 _WORD = struct.Struct("<I")
 _HEADER = struct.Struct("<16I")
 _INBOX = struct.Struct("<3I")
@@ -143,6 +144,8 @@ class Channel:
         """
         memory = self._memory
         length = 4 + len(head) + sum(map(len, blobs))
+        if length > MAX_SENT_BYTES:
+            raise InboxRefused
         pointer, capacity = self._inbox()
         if length > capacity:
             reserved = self._reserve(length)

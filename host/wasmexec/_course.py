@@ -9,19 +9,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._callbacks import describe
 from ._ending import Stop
 from ._hostcalls.asked import masked_bytes
 from ._hostcalls.replay import ReplayTable, Script
 from ._hostcalls.table import Answer, CallTable
 from ._hostcalls.tape import Tape
 from ._instance import StopGuest
-from ._request import dumps
+from ._recording_check import KEY_BYTES, check_recording
 from ._virtual import Virtual, VirtualClock
 from .determinism import NANOSECONDS, Deterministic
 from .errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
-from .recording import KEY_BYTES, Recorder, Recording
+from .recording import Recorder, Recording
 from .replay import log_sha256, make_report, rows_json
 from .result import Result, UsageCounter
+from .rows.json_text import encode
 
 if TYPE_CHECKING:
     from ._hostcalls import HostCalls
@@ -79,6 +81,7 @@ def plan_key(options: RunOptions) -> bytes:
 
     Raises:
         TypeError: an option is of the wrong type.
+        ConfigError: the recording is damaged.
     """
     settings, recording = options.get("determinism"), options.get("replay")
     if settings is not None and not isinstance(settings, Deterministic):
@@ -86,6 +89,7 @@ def plan_key(options: RunOptions) -> bytes:
     if recording is not None and not isinstance(recording, Recording):
         raise TypeError(f"replay must be a Recording, not {type(recording).__name__}")
     if recording is not None:
+        check_recording(recording)
         return recording.key
     return secrets.token_bytes(KEY_BYTES) if settings is None else settings.key
 
@@ -139,7 +143,7 @@ def plan_course(
 
     Raises:
         TypeError: an option is of the wrong type.
-        ConfigError: options that exclude each other, or a damaged recording.
+        ConfigError: options that exclude each other.
     """
     settings, recorder, recording = options.get("determinism"), options.get("recorder"), options.get("replay")
     if recorder is not None and not (hasattr(recorder, "add") and hasattr(recorder, "add_exchange")):
@@ -153,11 +157,11 @@ def plan_course(
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
-    variables = dumps(dict(options.get("local_variables") or {}))
+    variables = encode(dict(options.get("local_variables") or {}))
     blank = Recording(
         statement=statement if masker is None else masker(statement),
         inputs=tuple(None if value is None else next(blobs) for value in inputs),
-        checkpoint=dumps(options.get("checkpoint")),
+        checkpoint=encode(options.get("checkpoint")),
         local_variables=masked_bytes(masker, variables),
     )
     return LiveCourse(key, settings, limits, recorder, image, masker, blank)
@@ -226,8 +230,8 @@ class LiveCourse:
         try:
             if not self._recording(result).give_to(self._recorder):
                 result.warnings.append("the recording is incomplete: the recorder takes no more")
-        except Exception as error:  # the caller's recorder must not take the result with it
-            result.warnings.append(f"the recording failed: {type(error).__name__}: {error}")
+        except BaseException as error:  # the caller's recorder must not take the result with it
+            result.warnings.append(f"the recording failed: {describe(error)}")
         return result
 
     def _recording(self, result: Result) -> Recording:
@@ -284,7 +288,8 @@ class ReplayCourse:
 
     def call_table(self, calls: HostCalls, loop: LoopThread, wake: Callable[[], None]) -> CallTable:
         """One that answers from the recording."""
-        return ReplayTable(calls, loop, wake, self._script, self._clock, _NO_ANSWER.get(self._recording.ending))
+        no_answer = _NO_ANSWER.get(self._recording.ending)
+        return ReplayTable(calls, loop, wake, self._script, self._clock, no_answer, self._check)
 
     def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
         """True: jump to the next moment."""

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _ending, _outcome
+from ._callbacks import call_last, describe
 from ._channel import BadFrame, Frame, InboxRefused, State
 from ._codes import Known, Refused, Text
 from ._ending import NOWHERE, Facts, Place, Stop
@@ -261,9 +262,7 @@ class Execution:
 
     def _may_go_on(self, frame: Frame) -> bool:
         """Start what a waiting frame asks for; False if the execution was parked and this thread must let go of it."""
-        seconds = frame.head.get("timer_seconds")
-        if seconds is not None and (not isinstance(seconds, (int, float)) or isinstance(seconds, bool)):
-            raise BadFrame("a timer is not a number")
+        seconds = _outcome.read_timer(frame)
         if frame.head.get("calls") or frame.head.get("cancels"):
             self._call_table().submit(frame)
         calls = self._calls
@@ -273,7 +272,7 @@ class Execution:
             self._asleep_at = _outcome.read_sleeping(frame)
             if self._course.wait(seconds, calls):
                 return True
-        if seconds is not None and seconds <= 0:
+        if seconds == 0:
             return True
         asleep_at = _outcome.read_sleeping(frame)
         due = self._wall_deadline if seconds is None else min(self._wall_deadline, time.monotonic() + seconds)
@@ -388,9 +387,9 @@ class Execution:
             self._calls.close()
         instance, self._instance = self._instance, None
         if self._order.on_log is None:
-            self._on_done(self)
+            call_last(self._on_done, self)
         else:
-            self._services.courier.submit(partial(self._on_done, self))
+            self._services.courier.submit(partial(call_last, self._on_done, self))
         # Only now: nobody has to wait while the memory is put back.
         if instance is not None:
             instance.close()
@@ -488,7 +487,7 @@ class Execution:
         except BaseException as error:  # the caller's callback must not take other executions with it
             if not self._on_log_failed:
                 self._on_log_failed = True
-                self._warnings.append(f"on_log raised {type(error).__name__}: {error}")
+                self._warnings.append(f"on_log raised {describe(error)}")
 
     def guest_log(self, level: int, message: memoryview) -> bool:
         self._refuse_while_locating()

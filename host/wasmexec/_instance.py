@@ -25,6 +25,7 @@ _RANDOM_PIECE_BYTES = 64 * 1024
 _REALTIME, _MONOTONIC = 0, 1
 _BAD_DESCRIPTOR = 8
 _CLOCK_IDS = 4
+_CLOCK_MASK = 2**64 - 1
 
 
 class StopGuest(Exception):
@@ -224,7 +225,8 @@ class Instance:
         now = self._virtual.clock.ask()
         if clock == _MONOTONIC:
             now -= self._virtual.clock.start
-        self.memory.write(pointer, now.to_bytes(8, "little"))
+        # As it is in C: after the year 2554 it starts again.
+        self.memory.write(pointer, (now & _CLOCK_MASK).to_bytes(8, "little"))
         return 0
 
     def host_clock_res_get(self, clock: int, pointer: int) -> int:

@@ -19,11 +19,14 @@ from .errors import (
     WasmexecError,
 )
 from .result import LEVELS, Problem
+from .rows.json_text import decode
 from .status import Status
 
 MAX_TEXT = 100_000
 MAX_PROBLEMS = 10_000
-_TO_ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+MAX_ROWS_DEPTH = 512
+"""Levels of lists and objects, the list of rows included. The guest itself refuses deeper rows (`DEPTH_MAX` in
+`rows.c`); fewer than the codec takes, so that whatever holds the rows can be written too."""
 
 
 def read_rows(frame: Frame) -> tuple[Any, int]:
@@ -34,13 +37,8 @@ def read_rows(frame: Frame) -> tuple[Any, int]:
     """
     data = blob_part(frame, frame.head.get("rows"))
     try:
-        # The fast parser makes floats of integers beyond 64 bits: those have 20 digits or more.
-        if b"0" * 20 in bytes(data).translate(_TO_ZEROS):
-            import json
-
-            return json.loads(bytes(data)), len(data)
-        return orjson.loads(data), len(data)
-    except (ValueError, RecursionError):
+        return decode(data, max_depth=MAX_ROWS_DEPTH), len(data)
+    except ValueError:
         raise BadFrame("the rows are not JSON") from None
 
 
@@ -133,6 +131,20 @@ def read_drop_counts(frame: Frame) -> list[int]:
             return counts
         raise BadFrame("counts of dropped log messages are not numbers")
     return [0] * len(LEVELS)
+
+
+def read_timer(frame: Frame) -> float | None:
+    """For how many seconds a waiting frame waits at most, None without a timer; one that is overdue is due now.
+
+    Raises:
+        BadFrame: not a number.
+    """
+    seconds = frame.head.get("timer_seconds")
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise BadFrame("a timer is not a number")
+    return max(0.0, seconds)
 
 
 def read_where(data: bytes) -> Place:

@@ -44,7 +44,11 @@ def make_placeholders(secrets: Mapping[str, object], key: bytes | None = None) -
     made = {}
     for name, secret in secrets.items():
         if isinstance(secret, Secret):
-            choose = randomness.choice if key is None else random.Random(key + name.encode()).choice
+            choose = (
+                randomness.choice
+                if key is None
+                else random.Random(key + str(name).encode("utf-8", "surrogatepass")).choice
+            )
             token = by_value.setdefault(secret.value, _token(len(secret.value), choose))
             made[name] = Placeholder(token, secret)
     return made

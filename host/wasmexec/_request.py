@@ -9,6 +9,7 @@ import orjson
 
 from .errors import ConfigError, InputError, StatementSyntaxError
 from .limits import Limits
+from .rows.json_text import encode
 
 PRIMITIVES = (str, bool, int, float, type(None))
 
@@ -78,8 +79,8 @@ def run_request(
         if position > limits.input_bytes:
             raise InputError(f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,}")
     try:
-        stored = dumps(checkpoint)
-    except (TypeError, ValueError, RecursionError) as error:
+        stored = encode(checkpoint)
+    except ValueError as error:
         raise ConfigError(f"checkpoint: {error}") from None
     head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
         code,
@@ -115,8 +116,8 @@ def _input_json(value: object, name: str) -> bytes:
             raise InputError(f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}") from None
         return data
     try:
-        return dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
+        return encode(value)
+    except ValueError as error:
         raise InputError(f"{name} is not JSON: {error}") from None
 
 
@@ -137,19 +138,6 @@ def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, 
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
             raise ConfigError(f"local variable {name!r}: the name must be an identifier without leading `__`")
     try:
-        return dumps(variables)
-    except (TypeError, ValueError) as error:
+        return encode(variables)
+    except ValueError as error:
         raise ConfigError(f"local variables: {error}") from None
-
-
-def dumps(value: object) -> bytes:
-    """JSON. Raises: TypeError, ValueError, RecursionError: the value has none."""
-    try:
-        return orjson.dumps(value)
-    except TypeError as error:
-        # The fast encoder has no integers beyond 64 bits; JSON and Python have.
-        if "64-bit" not in str(error):
-            raise
-    import json
-
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from . import _request
+from ._callbacks import call_last
 from ._engine import acquire_guest, release_guest
 from ._execution import Execution, Order, Services
 from ._image import Image, find_image
@@ -170,7 +171,8 @@ class Executor:
         """Like `run`, but nobody waits: `on_done` gets the result; the function returned cancels the execution.
 
         `on_done` is called once, on a thread of the executor, or at once if nothing could start; it gets an exception
-        when our own code is at fault. It must not raise and must be quick: the thread has other executions to run.
+        when our own code is at fault. It must be quick, for the thread has other executions to run; what it raises is
+        written to Python's log and changes nothing.
         """
         started: list[Execution] = []
 
@@ -178,11 +180,11 @@ class Executor:
             execution = started[0]
             outcome = execution.failure or execution.result
             assert outcome is not None
-            on_done(outcome)
+            call_last(on_done, outcome)
 
         execution = self._prepare(statement, options, ended)
         if isinstance(execution, Result):
-            on_done(execution)
+            call_last(on_done, execution)
             return _nothing
         started.append(execution)
         self._shared.start(execution)
@@ -228,20 +230,20 @@ class Executor:
         on_log = options.get("on_log")
         if on_log is not None and not callable(on_log):
             raise TypeError(f"on_log must be callable, not {type(on_log).__name__}")
-        secrets = options.get("secrets") or {}
         given, key, masker, course = options, None, None, None
-        if any(options.get(name) is not None for name in _COURSES):
-            from ._course import complete, plan_course, plan_key
-
-            key = plan_key(options)
-        placeholders = make_placeholders(secrets, key)
         try:
-            if key is not None:
+            if any(options.get(name) is not None for name in _COURSES):
+                from ._course import complete, plan_course, plan_key
+
+                key = plan_key(options)
                 options = complete(given)
             extra_inputs = options.get("extra_inputs", ())
             if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
                 raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
             inputs = (options.get("input_data"), *extra_inputs)
+            secrets = _names_to_values("secrets", options.get("secrets"))
+            variables = _names_to_values("local_variables", options.get("local_variables"))
+            placeholders = make_placeholders(secrets, key)
             image = self._image
             if limits.memory_bytes < image.memory_bytes:
                 raise ConfigError(
@@ -253,7 +255,7 @@ class Executor:
                 statement,
                 inputs=inputs,
                 checkpoint=options.get("checkpoint"),
-                local_variables=options.get("local_variables"),
+                local_variables=variables,
                 secrets={**secrets, **{name: item.token for name, item in placeholders.items()}},
                 limits=limits,
             )
@@ -344,6 +346,15 @@ class _Shared:
 def _of_type(name: str, value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
+    return value
+
+
+def _names_to_values(name: str, value: object) -> Mapping[str, Any]:
+    """Raises: TypeError: the option is neither None nor a mapping of names."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
     return value
 
 

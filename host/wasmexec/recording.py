@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ._recording_check import KEY_BYTES, check_recording, operations
 from .errors import ConfigError
+from .rows.json_text import decode, encode
 
 FORMAT = 1
-KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,7 @@ class Recording:
                 return False
         clock = {
             "format": FORMAT, "start": self.clock_start, "step": self.clock_step, "ending": self.ending,
-            "ended": self.ended, "strays": self.strays,
+            "ended": self.ended, "strays": list(map(list, self.strays)),
         }  # fmt: skip
         result = {
             "status": self.status, "error": self.error, "log_sha256": self.log_sha256, "image": self.image,
@@ -185,13 +185,13 @@ class Recording:
             "checkpoint": self.checkpoint,
             "local_variables": self.local_variables,
             "randomness": self.key,
-            "clock": json.dumps(clock).encode(),
+            "clock": encode(clock),
         }
         return (
             all(recorder.add(kind, payload) for kind, payload in parts.items())
             and all(map(recorder.add_exchange, self.exchanges))
             and (self.rows is None or recorder.add("rows", self.rows))
-            and recorder.add("result", json.dumps(result).encode())
+            and recorder.add("result", encode(result))
         )
 
     @classmethod
@@ -201,59 +201,61 @@ class Recording:
         Raises:
             ConfigError: a part is missing or damaged, or the recording is of a newer format.
         """
-        by_kind: dict[str, bytes] = {}
-        inputs: dict[int, bytes | None] = {}
-        for part in parts:
-            if part.kind == "input":
-                inputs[int(part.meta["number"])] = part.payload if part.meta["is_wired"] else None
-            else:
-                by_kind[part.kind] = part.payload
         try:
-            clock = json.loads(by_kind["clock"])
-            result = json.loads(by_kind.get("result", b'{"incomplete": "it has no end"}'))
-            if clock["format"] > FORMAT:
-                raise ConfigError(f"the recording has format {clock['format']}, known is {FORMAT}")
-            if len(by_kind["randomness"]) != KEY_BYTES:
-                raise ValueError(f"the key has {len(by_kind['randomness'])} bytes")
-            return cls(
-                key=by_kind["randomness"],
-                clock_start=int(clock["start"]),
-                clock_step=int(clock["step"]),
-                exchanges=tuple(sorted(map(_exchange, exchanges), key=lambda exchange: exchange.index)),
-                strays=tuple(operations(clock["strays"])),
-                ending=str(clock["ending"]),
-                ended=int(clock["ended"]),
-                statement=by_kind.get("statement", b"").decode(),
-                inputs=tuple(inputs[number] for number in sorted(inputs)),
-                checkpoint=by_kind.get("checkpoint", b"null"),
-                local_variables=by_kind.get("local_variables", b"{}"),
-                rows=by_kind.get("rows"),
-                status=result.get("status"),
-                error=result.get("error"),
-                log_sha256=result.get("log_sha256", ""),
-                image=result.get("image", ""),
-                incomplete=result.get("incomplete", ""),
-            )
+            recording = _assembled(parts, exchanges)
         except KeyError as error:
             raise ConfigError(f"the recording is incomplete: it has no {error.args[0]}") from None
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(f"the recording is damaged: {error}") from None
+        check_recording(recording)
+        return recording
 
 
-def operations(value: Iterable[Iterable[Any]]) -> list[Operation]:
-    """Operations from their JSON form, a list of lists.
+def _assembled(parts: Iterable[Part], exchanges: Iterable[Any]) -> Recording:
+    by_kind: dict[str, bytes] = {}
+    inputs: dict[int, bytes | None] = {}
+    for part in parts:
+        if part.kind == "input":
+            inputs[part.meta["number"]] = part.payload if part.meta["is_wired"] else None
+        else:
+            by_kind[part.kind] = part.payload
+    clock = _object(by_kind, "clock")
+    result: dict[str, Any] = {"incomplete": "it has no end"}
+    if "result" in by_kind:
+        result = _object(by_kind, "result")
+    if clock["format"] != FORMAT:
+        raise ConfigError(f"the recording has format {clock['format']!r}, known is {FORMAT}")
+    return Recording(
+        key=by_kind["randomness"],
+        clock_start=clock["start"],
+        clock_step=clock["step"],
+        exchanges=tuple(sorted(map(_exchange, exchanges), key=lambda exchange: exchange.index)),
+        strays=tuple(operations(clock["strays"], "strays")),
+        ending=clock["ending"],
+        ended=clock["ended"],
+        statement=by_kind.get("statement", b"").decode(),
+        inputs=tuple(inputs[number] for number in sorted(inputs)),
+        checkpoint=by_kind.get("checkpoint", b"null"),
+        local_variables=by_kind.get("local_variables", b"{}"),
+        rows=by_kind.get("rows"),
+        status=result.get("status"),
+        error=result.get("error"),
+        log_sha256=result.get("log_sha256", ""),
+        image=result.get("image", ""),
+        incomplete=result.get("incomplete", ""),
+    )
 
-    Raises:
-        TypeError, ValueError: they are not operations.
-    """
-    found = []
-    for item in value:
-        op, issued, answered, order, kind, size, eof = item
-        answered = None if answered is None else int(answered)
-        found.append(Operation(str(op), int(issued), answered, int(order), str(kind), int(size), bool(eof)))
-    return found
+
+def _object(by_kind: Mapping[str, bytes], kind: str) -> dict[str, Any]:
+    try:
+        value = decode(by_kind[kind])
+    except ValueError as error:
+        raise ValueError(f"the {kind} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise TypeError(f"the {kind} is not an object")
+    return value
 
 
 def _exchange(value: Any) -> HttpExchange:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -356,7 +357,7 @@ def test_http_needs_an_option_and_a_private_host_another_one(cli: Cli, server_po
 
 def test_a_reader_that_leaves_early_causes_no_noise(cli: Cli) -> None:
     name = cli.write("many.py", "return [{'n': number, 'text': 'x' * 100} for number in range(50_000)]")
-    shell = f"{sys.executable} -m wasmexec run {name} --format jsonl | head -n 2"
+    shell = f"{shlex.quote(sys.executable)} -m wasmexec run {name} --format jsonl | head -n 2"
     process = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, cwd=cli.folder, check=False)
     outcome = Outcome(process)
     assert outcome.code == 0

@@ -13,7 +13,8 @@ import pytest
 from wasmexec import ConfigError, ForExecution, HttpExchange, MemoryRecorder, Recording
 from wasmexec._hostcalls.asked import Unmaskable, asked, masked_bytes, masked_response
 from wasmexec._masking import Masker
-from wasmexec.recording import Operation, operations
+from wasmexec._recording_check import operations
+from wasmexec.recording import Operation
 
 RECORDING = Recording(
     key=bytes(range(32)),
@@ -93,9 +94,9 @@ def test_each_execution_has_its_own() -> None:
         ("clock", None, "the recording is incomplete: it has no clock"),
         ("randomness", None, "the recording is incomplete: it has no randomness"),
         ("clock", b"{}", "the recording is incomplete: it has no format"),
-        ("clock", b"x", "the recording is damaged: Expecting value: line 1 column 1 (char 0)"),
-        ("clock", b"[]", "the recording is damaged: list indices must be integers or slices, not str"),
-        ("randomness", b"short", "the recording is damaged: the key has 5 bytes"),
+        ("clock", b"x", "the recording is damaged: the clock is not JSON: unexpected character, expected a JSON value"),
+        ("clock", b"[]", "the recording is damaged: the clock is not an object"),
+        ("randomness", b"short", "the recording is damaged: key must have 32 bytes, not 5"),
         ("clock", b'{"format": 2}', "the recording has format 2, known is 1"),
         ("statement", b"\xff", "the recording is damaged: 'utf-8' codec can't decode byte 0xff in position 0"),
     ],

@@ -13,6 +13,7 @@ from wasmexec._hostcalls.replay import DEFAULT_LATENCY, Planned, Script
 from wasmexec._hostcalls.table import Answer
 from wasmexec._hostcalls.tape import MAX_OPERATIONS, Tape
 from wasmexec._masking import Masker
+from wasmexec._recording_check import check_recording
 from wasmexec._virtual import VirtualClock
 from wasmexec.replay import request_differences, row_differences
 from wasmexec.result import UsageCounter
@@ -133,8 +134,11 @@ def test_calls_that_belong_to_no_request(op: str, args: dict[str, Any], message:
 
 
 def test_a_damaged_timing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="the recording of request 1 is damaged"):
-        script(get("http://a/"), get("http://b/", extra={"operations": [["http.open"]]}))
+    recording = Recording(exchanges=(get("http://a/"), get("http://b/", extra={"operations": [["http.open"]]})))
+    with pytest.raises(
+        ConfigError, match="the recording of request 1 is damaged: extra: operations 0 must have 7 fields"
+    ):
+        check_recording(recording)
 
 
 def test_a_long_url_is_cut_in_the_error() -> None:

@@ -58,7 +58,8 @@ REFUSED_INPUTS: list[tuple[object, str]] = [
     ("\ud800", "INPUT_DATA is not JSON: str is not valid UTF-8: surrogates not allowed"),
     ({1: 2}, "INPUT_DATA is not JSON: Dict key must be str"),
     ({1, 2}, "INPUT_DATA is not JSON: Type is not JSON serializable: set"),
-    ([10**30, float("nan")], "INPUT_DATA is not JSON: Out of range float values are not JSON compliant"),
+    ([{"a": float("inf")}], "INPUT_DATA is not JSON: /0/a is inf, which JSON does not have"),
+    ([10**30, float("nan")], "INPUT_DATA is not JSON: /1 is nan, which JSON does not have"),
 ]
 
 

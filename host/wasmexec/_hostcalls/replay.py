@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from .._ending import Stop
 from .._instance import StopGuest
+from .._recording_check import operations
 from .._virtual import LONGEST_TIMER_SECONDS, VirtualClock
 from .._workers import LoopThread
 from ..determinism import NANOSECONDS
-from ..errors import ConfigError
-from ..recording import HttpExchange, Operation, Recording, operations
+from ..recording import HttpExchange, Operation, Recording
 from ..result import UsageCounter
 from . import HostCalls
 from ._message import CHUNK_BYTES
@@ -128,8 +128,7 @@ class _Playback:
 class Script:
     """Finds for each request of the replay the recorded one: the first unused with its method, URL and body.
 
-    Raises:
-        ConfigError: the recording is damaged.
+    The recording has been checked.
     """
 
     def __init__(self, recording: Recording, mask: Mask | None, usage: UsageCounter, http_bytes: int) -> None:
@@ -143,10 +142,7 @@ class Script:
         self._unused: dict[tuple[str, str], list[int]] = {}
         for index, exchange in enumerate(recording.exchanges):
             self._unused.setdefault((exchange.method, exchange.url), []).append(index)
-            try:
-                self._scripts.append(operations(exchange.extra.get("operations", ())))
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"the recording of request {index} is damaged: {error}") from None
+            self._scripts.append(operations(exchange.extra.get("operations", ())))
         self._strays = list(reversed(recording.strays))
         self._streams: dict[int, tuple[int, _Playback]] = {}
 
@@ -254,16 +250,20 @@ class Script:
 
 
 class ReplayTable(CallTable):
-    """A call table whose answers come out of a script, at times of the virtual clock."""
+    """A call table whose answers come out of a script, at times of the virtual clock.
+
+    `check` raises `StopGuest` if the execution must not come to a moment.
+    """
 
     def __init__(
         self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None], script: Script, clock: VirtualClock,
-        no_answer: Stop | None,
+        no_answer: Stop | None, check: Callable[[int], None],
     ) -> None:  # fmt: skip
         super().__init__(host_calls, loop, wake)
         self._script = script
         self._clock = clock
         self._no_answer = no_answer
+        self._check = check
         self._due: dict[int, tuple[int, int, Answer]] = {}
 
     def next_moment(self) -> int:
@@ -311,7 +311,9 @@ class ReplayTable(CallTable):
         if planned.latency is None:
             self._stop_without_answer()
             planned = Planned(_GIVEN_UP, 1)
-        self._clock.now += planned.latency or 1
+        moment = self._clock.now + (planned.latency or 1)
+        self._check(moment)
+        self._clock.now = moment
         return planned.answer
 
     def _stop_without_answer(self) -> None:

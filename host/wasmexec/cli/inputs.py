@@ -11,9 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from ..errors import ConfigError, InputError
+from ..rows.json_text import decode, encode
 
 FORMATS = ("json", "jsonl", "csv")
 _BY_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -78,7 +77,7 @@ def read_input(source: str, wanted: str | None, max_bytes: int) -> bytes:
         return data.removeprefix(_UTF8_MARK)
     if kind == "jsonl":
         return _json_lines(text, source)
-    return orjson.dumps(list(_csv_rows(text, source)))
+    return encode(list(_csv_rows(text, source)))
 
 
 def display_name(source: str) -> str:
@@ -102,8 +101,8 @@ def _json_lines(text: str, source: str) -> bytes:
         if not stripped:
             continue
         try:
-            orjson.loads(stripped)
-        except orjson.JSONDecodeError as error:
+            decode(stripped.encode())
+        except ValueError as error:
             raise InputError(f"{display_name(source)}, line {number}: not JSON: {error}") from None
         lines.append(stripped)
     # The lines as they are: a parser and writer in between would lose digits of large numbers.

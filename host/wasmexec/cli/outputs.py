@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-import orjson
-
+from ..rows.json_text import encode
 from .terminal import clean
 
 Row: TypeAlias = "dict[str, Any]"
@@ -19,14 +17,7 @@ FORMATS = ("json", "jsonl", "csv", "table")
 
 def to_json(value: object, *, indent: bool = False) -> str:
     """JSON text; numbers of any size stay exact."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode()
-    except TypeError:
-        # orjson has no integers beyond 64 bits.
-        separators = None if indent else (",", ":")
-        return json.dumps(
-            value, ensure_ascii=False, allow_nan=False, indent=2 if indent else None, separators=separators
-        )
+    return encode(value, indent=indent).decode()
 
 
 def write_rows(rows: Sequence[Row], form: str, column_names: Sequence[str] | None) -> None:

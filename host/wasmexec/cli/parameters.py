@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,6 +11,7 @@ import click
 
 from ..errors import ConfigError
 from ..limits import Limits, parse_size
+from ..rows.json_text import decode
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _HELP = {
@@ -74,7 +74,7 @@ def json_value(text: str, option: str) -> Any:
         click.BadParameter: it is no JSON.
     """
     try:
-        return json.loads(text)
+        return decode(text.encode("utf-8", "surrogateescape"))
     except ValueError as error:
         hint = f"; a text needs quotes: '\"{text}\"'" if re.fullmatch(r"[\w .:/+-]+", text) else ""
         raise click.BadParameter(f"{text!r} is not JSON ({error}){hint}", param_hint=option) from None

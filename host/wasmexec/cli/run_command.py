@@ -12,6 +12,7 @@ import click
 
 from ..errors import ConfigError, ExecutionCancelled, InputError
 from ..result import LogRecord, Result
+from ..rows.json_text import decode
 from ..status import Status
 from . import exit_codes, inputs, outputs, parameters, report, statements
 from .terminal import note, show_record
@@ -200,15 +201,14 @@ def _read_schema(source: str | None, *, lenient: bool) -> Schema | None:
         if lenient:
             raise ConfigError("--lenient needs an --output-schema with a column list")
         return None
-    import json
 
     from ..schema import Schema
 
     try:
-        definition = json.loads(inputs.read_text(source, _MAX_SCHEMA_BYTES))
+        definition = decode(inputs.read_text(source, _MAX_SCHEMA_BYTES).encode())
     except OSError as error:
         raise click.UsageError(f"the output schema {source} cannot be read: {error.strerror}") from None
-    except (InputError, ValueError, RecursionError) as error:
+    except (InputError, ValueError) as error:
         raise ConfigError(f"the output schema {inputs.display_name(source)} is not JSON: {error}") from None
     return Schema.prepare(definition, mode="lenient" if lenient else "strict")
 

@@ -70,7 +70,7 @@ def moment(time: datetime | None) -> str | None:
 
 def short_json(value: object, most: int = 60) -> str:
     """A value as JSON on one line, cut if it is long."""
-    from ..step.jsontext import encode
+    from ..rows.json_text import encode
 
     text = encode(value).decode("utf-8", "replace")
     return text if len(text) <= most else text[: most - 3] + "..."

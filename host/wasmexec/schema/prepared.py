@@ -6,9 +6,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
-import orjson
-
 from ..errors import ConfigError, OutputError
+from ..rows.json_text import decode, encode
 from .values import short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
@@ -65,8 +64,8 @@ class Schema:
                 f"got {type_name(definition)}" + _fix_for(definition)
             )
         try:
-            content = orjson.dumps(definition)
-        except TypeError as error:
+            content = encode(definition)
+        except ValueError as error:
             raise ConfigError(f"output schema: it is not JSON: {error}") from None
         return _prepare(content, mode)
 
@@ -107,7 +106,7 @@ _ANY = Schema("none", "strict", None, _accept)
 @lru_cache(maxsize=256)
 def _prepare(content: bytes, mode: Mode) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
-    definition = orjson.loads(content)
+    definition = decode(content)
     if isinstance(definition, list):
         from .column_check import check_table
         from .columns import Table

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from .._hostcalls.recorded import RecordedAnswer
+from ..rows.json_text import encode
 from ..status import Status
 from .definition import StepDefinition
 from .document import Node, Place
-from .jsontext import encode
 from .mistakes import Collector
 from .reading import read_document
 from .section import Section

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..rows.json_text import encode
 from .definition import SecretSource, StepDefinition
-from .jsontext import encode
 
 MARKER = "# Written by `wasmexec step debug`; it is written anew each time."
 MAX_INPUT_BYTES = 16 * 1024 * 1024

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, InputSchemaError, OutputError
+from ..rows.json_text import decode, encode
 from ..schema.values import type_name
 from .definition import RowSchema
-from .jsontext import decode, encode
 from .sources import BadRow, Source
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,4000}")

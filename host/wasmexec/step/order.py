@@ -10,10 +10,10 @@ from typing import Any
 
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from ..rows.json_text import decode, encode
 from ..secret import Secret
 from . import schemas
 from .definition import RowSchema
-from .jsontext import decode, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

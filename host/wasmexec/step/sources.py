@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias
 
-import orjson
-
 from ..errors import ConfigError, InputError
+from ..rows.json_text import decode, encode
 from .jsonstream import split_array
-from .jsontext import encode
 
 FORMATS = ("json", "jsonl", "csv", "parquet")
 BY_SUFFIX = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -163,7 +161,7 @@ class Source:
                 raise InputError(f"{self.name}, line 1: the column {twice!r} is there twice")
             for fields in reader:
                 if len(fields) == len(header):
-                    yield orjson.dumps(dict(zip(header, fields, strict=True)))
+                    yield encode(dict(zip(header, fields, strict=True)))
                 elif fields:
                     many = f"{len(fields)} fields, but the header has {len(header)}"
                     yield BadRow(InputError(f"{self.name}, line {reader.line_num}: {many}"))
@@ -208,8 +206,8 @@ def _form_of(path: Path) -> str:
 
 def _not_json(text: bytes) -> str | None:
     try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        decode(text)
+    except ValueError as error:
         return str(error)
     return None
 
@@ -217,7 +215,7 @@ def _not_json(text: bytes) -> str | None:
 def _encode(value: Any, name: str) -> bytes:
     try:
         return encode(value, _plain)
-    except TypeError as error:
+    except ValueError as error:
         raise InputError(f"{name} is not JSON: {error}") from None
 
 

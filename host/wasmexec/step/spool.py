@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConfigError
-from .jsontext import decode, encode
+from ..rows.json_text import decode, encode
 
 FORMATS = ("json", "jsonl", "csv")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024

@@ -7,8 +7,8 @@ from typing import Any
 from .. import errors
 from ..errors import WasmexecError
 from ..result import LogRecord, Result, Usage
+from ..rows.json_text import decode, encode
 from ..status import Status
-from .jsontext import decode, encode
 
 _USAGE = Usage.__slots__
 

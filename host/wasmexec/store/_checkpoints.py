@@ -137,7 +137,7 @@ def _with_checkpoint(row: Any) -> Checkpoint:
 def _checkpoint(step: str, row: Any) -> Checkpoint:
     return Checkpoint(
         step=step,
-        value=from_json(row.value),
+        value=from_json(row.value, f"the checkpoint of step {step!r}"),
         version=row.version,
         cause=row.cause,
         run_id=row.run_id,

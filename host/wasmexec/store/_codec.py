@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigError
+from ..rows.json_text import decode, encode
 from .errors import StoreError, StoreLimitError
 
 _CUT = " … [cut]"
+MAX_STORED_DEPTH = 1000
+"""Earlier versions stored what was nested as deeply as that."""
 
 
 def to_json(value: object, what: str, limit: int) -> str:
@@ -23,22 +25,33 @@ def to_json(value: object, what: str, limit: int) -> str:
         StoreLimitError: longer than `limit` bytes.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
+        data = encode(value, half_pairs=True)
+    except ValueError as error:
         raise ConfigError(f"{what} is not JSON: {error}") from None
+    if len(data) > limit:
+        raise StoreLimitError(what, limit=limit, used=len(data))
+    return data.decode()
+
+
+def from_json(text: str | None, what: str) -> Any:
+    """Reads what `to_json` wrote; None for no text.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    return None if text is None else read_json(text.encode("utf-8", "surrogatepass"), what)
+
+
+def read_json(data: bytes, what: str) -> Any:
+    """Reads JSON that the store holds.
+
+    Raises:
+        StoreError: it is damaged.
+    """
     try:
-        size = len(text.encode())
-    except UnicodeEncodeError:  # half a surrogate pair: only its escape survives a database
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-        size = len(text)
-    if size > limit:
-        raise StoreLimitError(what, limit=limit, used=size)
-    return text
-
-
-def from_json(text: str | None) -> Any:
-    """Reads what `to_json` wrote; None for no text."""
-    return None if text is None else json.loads(text)
+        return decode(data, max_depth=MAX_STORED_DEPTH, half_pairs=True)
+    except ValueError as error:
+        raise StoreError(f"{what} is damaged: {error}") from None
 
 
 def clean(text: str, limit: int) -> str:
@@ -58,7 +71,7 @@ def error_json(error: Mapping[str, Any], limit: int) -> str:
         except (StoreLimitError, ConfigError):
             continue
     names = {name: str(error.get(name, ""))[:100] for name in ("type", "message")}
-    return json.dumps({**names, "cut": True})
+    return encode({**names, "cut": True}).decode()
 
 
 def _shortened(error: Mapping[str, Any], limit: int) -> dict[str, Any]:
@@ -72,7 +85,7 @@ def _shortened(error: Mapping[str, Any], limit: int) -> dict[str, Any]:
             result[name] = value
         else:
             try:
-                result[name] = json.loads(to_json(value, name, limit))
+                result[name] = from_json(to_json(value, name, limit), name)
             except (StoreLimitError, ConfigError):
                 result[name] = clean(repr(value)[: limit + 1], max(limit, len(_CUT.encode())))
     return result

@@ -110,7 +110,12 @@ def row_error_page(connection: Connection, run_id: int, after: int, limit: int) 
         .limit(limit + 1)
     )
     rows = connection.execute(query).all()
-    found = tuple(RowError(row=row.row, status=Status(row.status), error=from_json(row.error)) for row in rows[:limit])
+    found = tuple(
+        RowError(
+            row=row.row, status=Status(row.status), error=from_json(row.error, f"row error {row.seq} of run {run_id}")
+        )
+        for row in rows[:limit]
+    )
     return RowErrorPage(errors=found, next_after=rows[limit - 1].seq if len(rows) > limit else None)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
-from ._codec import pack, unpack
+from ..rows.json_text import encode as encode_json
+from ._codec import pack, read_json, unpack
 from ._runs import lock_running
 from ._tables import output, runs
 from .bounds import StoreBounds
@@ -106,11 +105,13 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     if found is None:
         return None
     what = f"output chunk {found.seq} of run {run_id}"
-    # Not the fast parser: it makes floats of integers beyond 64 bits.
-    rows = json.loads(unpack(found.data, found.data_bytes, what))
+    rows = read_json(unpack(found.data, found.data_bytes, what), what)
     sources: list[int | None] = [None] * found.row_count
     if found.source_rows is not None:
-        sources = list(accumulate(json.loads(unpack(found.source_rows, found.source_bytes, what))))
+        steps = read_json(unpack(found.source_rows, found.source_bytes, what), what)
+        if not isinstance(steps, list) or not all(type(step) is int for step in steps):
+            raise StoreError(f"{what} is damaged: its source rows are no numbers")
+        sources = list(accumulate(steps))
     if not isinstance(rows, list) or not len(rows) == len(sources) == found.row_count:
         raise StoreError(f"{what} is damaged: it must have {found.row_count} rows")
     return found.seq, [OutputRow(row=row, source_row=source) for row, source in zip(rows, sources, strict=True)]
@@ -118,12 +119,8 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
 
 def _dump(rows: Sequence[Mapping[str, Any]]) -> bytes:
     try:
-        return orjson.dumps(rows if isinstance(rows, list) else list(rows))
-    except TypeError:  # integers beyond 64 bits, half surrogate pairs
-        pass
-    try:
-        return json.dumps(rows, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+        return encode_json(rows if isinstance(rows, list) else list(rows), half_pairs=True)
+    except ValueError as error:
         raise ConfigError(f"append_output: the rows are not JSON: {error}") from None
 
 
@@ -131,5 +128,5 @@ def _chunk(data: bytes, count: int, source_rows: Sequence[int] | None) -> Chunk:
     if source_rows is None:
         return Chunk(count, len(data), pack(data), None, None)
     steps = [source_rows[0], *(later - earlier for earlier, later in pairwise(source_rows))]
-    sources = orjson.dumps(steps)
+    sources = encode_json(steps)
     return Chunk(count, len(data), pack(data), len(sources), pack(sources))

@@ -169,7 +169,7 @@ def get(connection: Connection, run_id: int) -> Recording:
         run_id=run_id,
         is_complete=not reason,
         incomplete_reason=reason,
-        meta=from_json(row.meta),
+        meta=from_json(row.meta, f"the recording of run {run_id}"),
         parts=row.parts,
         payload_bytes=row.payload_bytes,
         stored_bytes=row.stored_bytes,
@@ -205,4 +205,6 @@ def _part(row: Any) -> RecordedPart:
     payload = unpack(row.data, row.payload_bytes, what)
     if sha256(payload) != row.sha256:
         raise StoreError(f"{what} is damaged: its content has another hash")
-    return RecordedPart(seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json(row.meta), payload=payload)
+    return RecordedPart(
+        seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json(row.meta, what), payload=payload
+    )

@@ -200,7 +200,11 @@ def _select() -> Select[Any]:
 
 
 def _record(row: Any) -> RunRecord:
-    usage = {name: value for name, value in (_codec.from_json(row.usage) or {}).items() if name in Usage.__slots__}
+    usage = {
+        name: value
+        for name, value in (_codec.from_json(row.usage, f"the usage of run {row.id}") or {}).items()
+        if name in Usage.__slots__
+    }
     return RunRecord(
         run_id=row.id,
         step=row.step,
@@ -211,7 +215,7 @@ def _record(row: Any) -> RunRecord:
         ended_at=row.ended_at,
         wall_seconds=None if row.ended_at is None else (row.ended_at - row.started_at).total_seconds(),
         usage=Usage(**usage),
-        error=_codec.from_json(row.error),
+        error=_codec.from_json(row.error, f"the error of run {row.id}"),
         rows_in=row.rows_in,
         rows_out=row.rows_out,
         rows_failed=row.rows_failed,
@@ -220,15 +224,15 @@ def _record(row: Any) -> RunRecord:
         log_dropped=row.log_dropped,
         row_errors=row.row_errors,
         row_errors_dropped=row.row_errors_dropped,
-        warnings=tuple(_codec.from_json(row.warnings) or ()),
+        warnings=tuple(_codec.from_json(row.warnings, f"the warnings of run {row.id}") or ()),
         checkpoint_version_before=row.checkpoint_version_before,
-        checkpoint_before=_codec.from_json(row.checkpoint_before),
+        checkpoint_before=_codec.from_json(row.checkpoint_before, f"the checkpoint before run {row.id}"),
         checkpoint_version_after=row.checkpoint_version_after,
-        checkpoint_after=_codec.from_json(row.checkpoint_after),
-        local_variables=_codec.from_json(row.local_variables),
+        checkpoint_after=_codec.from_json(row.checkpoint_after, f"the checkpoint after run {row.id}"),
+        local_variables=_codec.from_json(row.local_variables, f"a local variable of run {row.id}"),
         processing=row.processing,
         trigger=row.trigger,
-        attributes=_codec.from_json(row.attributes) or {},
+        attributes=_codec.from_json(row.attributes, f"an attribute of run {row.id}") or {},
         definition_sha256=row.definition_sha256,
         replay_of=row.replay_of,
         has_recording=row.recorded is not None,

@@ -1,0 +1,30 @@
+"""What callers give us to call (`on_log`, `on_done`, recorders): whatever it raises, the execution goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import ParamSpec
+
+_Arguments = ParamSpec("_Arguments")
+_MOST_CHARACTERS = 2000
+_log = logging.getLogger(__name__)
+
+
+def describe(error: BaseException) -> str:
+    """Type and text of somebody else's exception, bounded; its `__str__` may raise too."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "an exception that has no text"
+    return f"{type(error).__name__}: {text[:_MOST_CHARACTERS]}"
+
+
+def call_last(
+    callback: Callable[_Arguments, object], *arguments: _Arguments.args, **keywords: _Arguments.kwargs
+) -> None:
+    """Call what is told of the end: there is no result any more that could say that it raised, so the log does."""
+    try:
+        callback(*arguments, **keywords)
+    except BaseException as error:
+        _log.error("on_done raised %s", describe(error))
