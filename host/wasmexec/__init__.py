@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ._launcher import Statistics
 from .errors import (
     ConfigError,
     CpuLimitError,
@@ -25,6 +26,7 @@ from .errors import (
 from .executor import Executor
 from .grants import Grants, HttpGrant
 from .limits import Limits
+from .prepared import Prepared
 from .result import LogRecord, Problem, Result, Usage
 from .schema import Schema
 from .secret import Secret
@@ -58,6 +60,7 @@ __all__ = [
     "MemoryRecorder",
     "OutputError",
     "OutputLimitError",
+    "Prepared",
     "Problem",
     "Recorder",
     "Recording",
@@ -71,6 +74,7 @@ __all__ = [
     "StatementError",
     "StatementRaised",
     "StatementSyntaxError",
+    "Statistics",
     "Status",
     "Step",
     "StepFileError",

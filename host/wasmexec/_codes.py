@@ -84,6 +84,12 @@ class CodeCache:
                 self._bytes += _size(entry)
                 self._shrink()
 
+    def kept(self) -> tuple[int, int]:
+        """How many codes are known, and their bytes."""
+        with self._lock:
+            sizes = [_size(entry) for entry in self._entries.values()]
+        return sum(size > 0 for size in sizes), sum(sizes)
+
     def _shrink(self) -> None:
         while self._bytes > self._max_bytes and self._entries:
             statement, entry = self._entries.popitem(last=False)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._callbacks import describe
@@ -16,6 +15,7 @@ from ._hostcalls.replay import ReplayTable, Script
 from ._hostcalls.table import Answer, CallTable
 from ._hostcalls.tape import Tape
 from ._instance import StopGuest
+from ._options import NotGiven, RunInput
 from ._recording_check import KEY_BYTES, check_recording
 from ._virtual import Virtual, VirtualClock
 from .determinism import NANOSECONDS, Deterministic
@@ -23,14 +23,13 @@ from .errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitErr
 from .recording import Recorder, Recording
 from .replay import log_sha256, make_report, rows_json
 from .result import Result, UsageCounter
-from .rows.json_text import encode
+from .rows.json_text import decode, encode
 
 if TYPE_CHECKING:
     from ._hostcalls import HostCalls
     from ._masking import Masker
     from ._request import Request
     from ._workers import LoopThread
-    from .executor import RunOptions
     from .limits import Limits
 
 DEFAULT_STEP = Deterministic().step
@@ -76,14 +75,14 @@ class Course(Protocol):
         """The result to give to the caller."""
 
 
-def plan_key(options: RunOptions) -> bytes:
+def plan_key(run: RunInput) -> bytes:
     """What decides the randomness of an execution with a course: for `plan_course`, and for whatever else is drawn.
 
     Raises:
         TypeError: an option is of the wrong type.
         ConfigError: the recording is damaged.
     """
-    settings, recording = options.get("determinism"), options.get("replay")
+    settings, recording = run.determinism, run.replay
     if settings is not None and not isinstance(settings, Deterministic):
         raise TypeError(f"determinism must be Deterministic(...), not {type(settings).__name__}")
     if recording is not None and not isinstance(recording, Recording):
@@ -98,33 +97,38 @@ _RECORDED = ("input_data", "extra_inputs", "checkpoint", "local_variables")
 """What a replay takes from its recording unless it is given."""
 
 
-def complete(options: RunOptions) -> RunOptions:
-    """The options of a run; of a replay with what its recording has and they do not say.
+def complete(run: RunInput) -> RunInput:
+    """A run; a replay with what its recording has and nobody has given.
 
     Raises:
         ConfigError: the recording is damaged.
     """
-    recording = options.get("replay")
+    recording = run.replay
     if recording is None:
-        return options
-    whole = options.copy()
-    if "input_data" not in options:
-        whole["input_data"] = recording.inputs[0] if recording.inputs else None
-    if "extra_inputs" not in options:
-        whole["extra_inputs"] = recording.inputs[1:]
-    if "checkpoint" not in options:
-        whole["checkpoint"] = _json_of("checkpoint", recording.checkpoint)
-    if "local_variables" not in options:
-        whole["local_variables"] = variables = _json_of("local_variables", recording.local_variables)
-        if not isinstance(variables, dict):
-            raise ConfigError("the recording is damaged: its local_variables are no object")
-    return whole
+        return run
+    found: dict[str, Any] = {}
+    for name in _taken(run):
+        match name:
+            case "input_data":
+                found[name] = recording.inputs[0] if recording.inputs else None
+            case "extra_inputs":
+                found[name] = recording.inputs[1:]
+            case _:
+                found[name] = _json_of(name, getattr(recording, name))
+    if not isinstance(found.get("local_variables", {}), dict):
+        raise ConfigError("the recording is damaged: its local_variables are no object")
+    return run._replace(**found)
+
+
+def _taken(run: RunInput) -> tuple[str, ...]:
+    """What a replay takes from its recording."""
+    return tuple(name for name in _RECORDED if isinstance(getattr(run, name), NotGiven))
 
 
 def _json_of(name: str, text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
+        return decode(text)
+    except ValueError as error:
         raise ConfigError(f"the recording is damaged: its {name} is not JSON: {error}") from None
 
 
@@ -132,37 +136,38 @@ def plan_course(
     statement: str,
     *,
     key: bytes,
-    options: RunOptions,
+    given: RunInput,
+    run: RunInput,
     request: Request,
-    inputs: Sequence[object],
     limits: Limits,
     masker: Masker | None,
     image: str,
 ) -> Course:
-    """The course that the options of a run ask for, at least one of "determinism", "recorder" and "replay".
+    """The course that a run asks for: it has at least one of "determinism", "recorder" and "replay".
+
+    `run` is `given` with what a replay takes from its recording.
 
     Raises:
         TypeError: an option is of the wrong type.
         ConfigError: options that exclude each other.
     """
-    settings, recorder, recording = options.get("determinism"), options.get("recorder"), options.get("replay")
+    settings, recorder, recording = given.determinism, given.recorder, given.replay
     if recorder is not None and not (hasattr(recorder, "add") and hasattr(recorder, "add_exchange")):
         raise TypeError(f"recorder must have add and add_exchange, {type(recorder).__name__} has not")
     if recording is not None:
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
         text = statement if masker is None else masker(statement)
-        taken = tuple(name for name in _RECORDED if name not in options)
-        return ReplayCourse(recording, limits, text, image, masker, taken)
+        return ReplayCourse(recording, limits, text, image, masker, _taken(given))
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
-    variables = encode(dict(options.get("local_variables") or {}))
+    variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
     blank = Recording(
         statement=statement if masker is None else masker(statement),
-        inputs=tuple(None if value is None else next(blobs) for value in inputs),
-        checkpoint=encode(options.get("checkpoint")),
-        local_variables=masked_bytes(masker, variables),
+        inputs=tuple(None if value is None else next(blobs) for value in run.inputs),
+        checkpoint=encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint),
+        local_variables=masked_bytes(masker, encode(variables)),
     )
     return LiveCourse(key, settings, limits, recorder, image, masker, blank)
 

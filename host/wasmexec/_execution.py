@@ -84,17 +84,21 @@ class Order(NamedTuple):
     on_log: Callable[[LogRecord], None] | None = None
     course: Course | None = None
     """None: the clocks and the randomness of the system, and nothing is recorded."""
+    code: bytes | None = None
+    """The statement's code, if it is known already."""
 
 
 class Execution:
     """Runs one order and calls `on_done(self)` exactly once, on some thread of ours, when `result` is set.
 
-    `problems` is the outcome of a check request; `failure` is set instead of `result` when our own code is at fault.
+    `problems` is the outcome of a check request, `code` that of a compile request if there is any. `failure` is set
+    instead of `result` when our own code is at fault.
     """
 
     def __init__(self, services: Services, order: Order, on_done: Callable[[Execution], None]) -> None:
         self.result: Result | None = None
         self.problems: list[Problem] = []
+        self.code: bytes | None = None
         self.failure: BaseException | None = None
         self._services = services
         self._order = order
@@ -125,6 +129,11 @@ class Execution:
         self._cpu_mark = 0.0
         self._where_deadline: float | None = None
         self._on_log_failed = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it holds no thread: it is asleep, or waits for an answer."""
+        return self._phase is Phase.WAITING
 
     def start(self) -> None:
         """Queue it for a worker."""
@@ -170,12 +179,15 @@ class Execution:
                 if course is not None:
                     course.begin()
                 request = self._order.request
-                if request.kind == "run":
-                    code = self._code()
+                if request.kind != "check":
+                    code = self._order.code or self._known_code()
                     if isinstance(code, Refused):
                         return self._failed(*_outcome.read_error(code.record, self._facts()))
-                    if isinstance(code, bytes):
-                        request = request.with_code(code)
+                    self.code = code if isinstance(code, bytes) else None
+                    if request.kind == "compile":
+                        return self._finished(Status.FINISHED)
+                    if self.code is not None:
+                        request = request.with_code(self.code)
                 self._instance = self._make_instance(None if course is None else course.virtual)
                 frame = self._exchange(request.head, request.blobs)
             else:
@@ -204,11 +216,13 @@ class Execution:
         guest, program = self._services.guest, self._order.request.program
         return Instance(guest, self, self._limits.memory_bytes, virtual, program)
 
-    def _code(self) -> Known:
+    def _known_code(self) -> Known:
         """The code of the statement; compiled here if it is worth it."""
-        statement, codes = self._order.request.statement, self._services.guest.codes
+        request, codes = self._order.request, self._services.guest.codes
+        statement = request.statement
         # Where an object lies in memory shows in its repr: what is to be repeated must not depend on who ran before.
-        known = codes.find(statement, at_once=self._course is not None)
+        at_once = self._course is not None or request.kind == "compile"
+        known = codes.find(statement, at_once=at_once)
         if known is not None:
             return known
         try:

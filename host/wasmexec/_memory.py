@@ -229,6 +229,11 @@ class MemoryPool:
             memory.unmap()
         self._left()
 
+    @property
+    def kept(self) -> int:
+        """How many memories wait for an instance."""
+        return len(self._waiting)
+
     def _left(self) -> None:
         with self._lock:
             self._in_use -= 1

@@ -46,6 +46,62 @@ def compile_request(statement: str) -> Request:
     return Request("compile", statement, b'{"kind":"compile","statement":%b}' % _statement(statement))
 
 
+class RunStart(NamedTuple):
+    """What every frame that starts a statement begins with, whatever its input: `head` is a JSON object still open."""
+
+    statement: str
+    head: bytes
+    limits: Limits
+
+    def request(self, inputs: Sequence[object], checkpoint: object) -> Request:
+        """The whole frame; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
+
+        Raises:
+            InputError: an input is not JSON-able, not UTF-8, or all of them are too large together.
+            ConfigError: the checkpoint is not JSON-able.
+        """
+        blobs: list[bytes] = []
+        references: list[list[int] | None] = []
+        position = 0
+        for number, value in enumerate(inputs, 1):
+            if value is None:
+                references.append(None)
+                continue
+            blob = _input_json(value, "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}")
+            blobs.append(blob)
+            references.append([position, len(blob)])
+            position += len(blob)
+            if position > self.limits.input_bytes:
+                raise InputError(f"the input has {position:,} bytes of JSON, allowed are {self.limits.input_bytes:,}")
+        try:
+            stored = encode(checkpoint)
+        except ValueError as error:
+            raise ConfigError(f"checkpoint: {error}") from None
+        head = b'%b,"inputs":%b,"checkpoint":%b}' % (self.head, orjson.dumps(references), stored)
+        return Request("run", self.statement, head, tuple(blobs))
+
+
+def run_start(
+    statement: str,
+    *,
+    local_variables: Mapping[str, object] | None,
+    secrets: Mapping[str, object] | None,
+    limits: Limits,
+) -> RunStart:
+    """The part of a run's frame that depends on its conditions.
+
+    `secrets` are what the statement sees of them: strings.
+
+    Raises:
+        StatementSyntaxError: the statement is not valid Unicode text.
+        ConfigError: a local variable or secret is not what it must be.
+    """
+    head = b'{"kind":"run","statement":%b,"locals":%b,"max_output_bytes":%d' % (
+        _statement(statement), _locals(local_variables, secrets), limits.output_bytes,
+    )  # fmt: skip
+    return RunStart(statement, head, limits)
+
+
 def run_request(
     statement: str,
     *,
@@ -55,41 +111,9 @@ def run_request(
     secrets: Mapping[str, object] | None,
     limits: Limits,
 ) -> Request:
-    """The frame that starts a statement; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
-
-    `secrets` are what the statement sees of them: strings.
-
-    Raises:
-        StatementSyntaxError: the statement is not valid Unicode text.
-        InputError: an input is not JSON-able, not UTF-8, or all of them are too large together.
-        ConfigError: the checkpoint or a local variable or secret is not what it must be.
-    """
-    code = _statement(statement)
-    blobs: list[bytes] = []
-    references: list[list[int] | None] = []
-    position = 0
-    for number, value in enumerate(inputs, 1):
-        if value is None:
-            references.append(None)
-            continue
-        blob = _input_json(value, "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}")
-        blobs.append(blob)
-        references.append([position, len(blob)])
-        position += len(blob)
-        if position > limits.input_bytes:
-            raise InputError(f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,}")
-    try:
-        stored = encode(checkpoint)
-    except ValueError as error:
-        raise ConfigError(f"checkpoint: {error}") from None
-    head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
-        code,
-        orjson.dumps(references),
-        stored,
-        _locals(local_variables, secrets),
-        limits.output_bytes,
-    )
-    return Request("run", statement, head, tuple(blobs))
+    """The frame that starts a statement, in one step; see `run_start` and `RunStart.request`."""
+    start = run_start(statement, local_variables=local_variables, secrets=secrets, limits=limits)
+    return start.request(inputs, checkpoint)
 
 
 def _statement(statement: str) -> bytes:

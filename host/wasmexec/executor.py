@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING
 
 from . import _request
-from ._callbacks import call_last
-from ._engine import acquire_guest, release_guest
-from ._execution import Execution, Order, Services
+from ._execution import Order
 from ._image import Image, find_image
-from ._interruptible import acquire
-from ._placeholders import GrantsWithSecrets, make_placeholders
-from ._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
-from .errors import ConfigError, ExecutorClosedError, InputError, StatementSyntaxError
+from ._launcher import Launcher, Statistics
+from ._options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from .errors import ConfigError, StatementSyntaxError
 from .grants import Grants
 from .limits import Limits
-from .result import LogRecord, Problem, Result
-from .schema import Schema
+from .prepared import DEFAULT_LIMITS, NO_GRANTS, Prepared, result_of
+from .result import Problem, Result
 from .secret import Secret
-from .status import Status
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from .determinism import Deterministic
     from .recording import Recorder, Recording
 
 DEFAULT_WORKERS = 8
 MAX_WORKERS = 256
-CLOSE_SECONDS = 10.0
-DEFAULT_LIMITS = Limits()
 CHECK_LIMITS = Limits(wall_seconds=30, cpu_seconds=10)
-NO_GRANTS = Grants()
-_T = TypeVar("_T")
-
-
-class RunOptions(TypedDict, total=False):
-    """The keyword arguments of `Executor.run` and `Executor.run_async`."""
-
-    input_data: object
-    extra_inputs: Sequence[object]
-    output_schema: dict[str, Any] | list[dict[str, Any]] | Schema | None
-    checkpoint: object
-    local_variables: Mapping[str, object] | None
-    limits: Limits
-    grants: Grants
-    secrets: Mapping[str, str | Secret] | None
-    on_log: Callable[[LogRecord], None] | None
-    determinism: Deterministic | None
-    recorder: Recorder | None
-    replay: Recording | None
-
-
-_COURSES = ("determinism", "recorder", "replay")
-"""Options with which an execution has another clock and other randomness than the system's."""
 
 
 class Executor:
@@ -81,16 +47,21 @@ class Executor:
             workers = DEFAULT_WORKERS
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MAX_WORKERS:
             raise ConfigError(f"workers must be a whole number from 1 to {MAX_WORKERS}, not {workers!r}")
-        self._image = find_image(image)
-        self._shared = _Shared(self._image, workers)
-        self._finalizer = weakref.finalize(self, self._shared.close)
+        self._launcher = Launcher(find_image(image), workers)
+        self._finalizer = weakref.finalize(self, self._launcher.close)
 
     @property
     def image(self) -> Image:
         """The image that statements run in."""
-        return self._image
+        return self._launcher.image
 
-    def run(self, statement: str, **options: Unpack[RunOptions]) -> Result:
+    def run(
+        self, statement: str, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        output_schema: SchemaLike = None, checkpoint: object = NOT_GIVEN,
+        local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN, limits: Limits = DEFAULT_LIMITS,
+        grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None, on_log: OnLog | None = None,
+        determinism: Deterministic | None = None, recorder: Recorder | None = None, replay: Recording | None = None,
+    ) -> Result:  # fmt: skip
         """Run one statement and wait for its result.
 
         Args:
@@ -112,83 +83,74 @@ class Executor:
                 and its clock starts at the real time.
             replay: a recording to repeat, without network and without waiting; `Result.replay` says what was different.
                 Of `input_data`, `extra_inputs`, `checkpoint` and `local_variables`, each that is not given is the
-                recorded one.
+                recorded one; in every other run what is not given is None.
 
         A statement, input or schema that is refused gives a `Result` with status 400 or 307, like any other failure.
+        What is run again and again is better prepared once, with `prepare`; even without that the code of a statement
+        that has been run before is kept, and schemas are prepared once.
 
         Raises:
             ExecutorClosedError: the executor is closed, or was made before a fork.
             TypeError: an argument is not of the type that it must have.
         """
-        finished = threading.Lock()
-        finished.acquire()
-        execution = self._prepare(statement, options, finished.release)
-        if isinstance(execution, Result):
-            return execution
-        self._shared.start(execution)
-        try:
-            acquire(finished)
-        except BaseException:
-            execution.cancel()
-            acquire(finished)
-            raise
-        return _result(execution)
+        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets)
+        return prepared.run(
+            input_data=input_data, extra_inputs=extra_inputs, checkpoint=checkpoint, on_log=on_log,
+            determinism=determinism, recorder=recorder, replay=replay,
+        )  # fmt: skip
 
-    async def run_async(self, statement: str, **options: Unpack[RunOptions]) -> Result:
+    async def run_async(
+        self, statement: str, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        output_schema: SchemaLike = None, checkpoint: object = NOT_GIVEN,
+        local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN, limits: Limits = DEFAULT_LIMITS,
+        grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None, on_log: OnLog | None = None,
+        determinism: Deterministic | None = None, recorder: Recorder | None = None, replay: Recording | None = None,
+    ) -> Result:  # fmt: skip
         """Like `run`, without blocking the event loop; cancelling the task cancels the execution.
 
         The cancellation is passed on once the guest has stopped, which takes a few milliseconds.
         """
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        finished: asyncio.Future[None] = loop.create_future()
-
-        def resolve() -> None:
-            if not finished.done():
-                finished.set_result(None)
-
-        def on_done() -> None:
-            # The caller's loop may be closed already: then nobody waits any more.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(resolve)
-
-        execution = self._prepare(statement, options, on_done)
-        if isinstance(execution, Result):
-            return execution
-        self._shared.start(execution)
-        try:
-            await asyncio.shield(finished)
-        except asyncio.CancelledError:
-            execution.cancel()
-            await asyncio.wait([finished])
-            raise
-        return _result(execution)
+        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets)
+        return await prepared.run_async(
+            input_data=input_data, extra_inputs=extra_inputs, checkpoint=checkpoint, on_log=on_log,
+            determinism=determinism, recorder=recorder, replay=replay,
+        )  # fmt: skip
 
     def submit(
-        self, statement: str, on_done: Callable[[Result | BaseException], None], **options: Unpack[RunOptions]
-    ) -> Callable[[], None]:
+        self, statement: str, on_done: OnDone, *, input_data: object = NOT_GIVEN,
+        extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN, output_schema: SchemaLike = None,
+        checkpoint: object = NOT_GIVEN, local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN,
+        limits: Limits = DEFAULT_LIMITS, grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None,
+        on_log: OnLog | None = None, determinism: Deterministic | None = None, recorder: Recorder | None = None,
+        replay: Recording | None = None,
+    ) -> Callable[[], None]:  # fmt: skip
         """Like `run`, but nobody waits: `on_done` gets the result; the function returned cancels the execution.
 
         `on_done` is called once, on a thread of the executor, or at once if nothing could start; it gets an exception
         when our own code is at fault. It must be quick, for the thread has other executions to run; what it raises is
         written to Python's log and changes nothing.
         """
-        started: list[Execution] = []
+        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets)
+        return prepared.submit(
+            on_done, input_data=input_data, extra_inputs=extra_inputs, checkpoint=checkpoint, on_log=on_log,
+            determinism=determinism, recorder=recorder, replay=replay,
+        )  # fmt: skip
 
-        def ended() -> None:
-            execution = started[0]
-            outcome = execution.failure or execution.result
-            assert outcome is not None
-            call_last(on_done, outcome)
+    def prepare(
+        self, statement: str, *, output_schema: SchemaLike = None,
+        local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN, limits: Limits = DEFAULT_LIMITS,
+        grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None,
+    ) -> Prepared:  # fmt: skip
+        """Check and compile a statement and its conditions once, to run it many times; the arguments are `run`'s.
 
-        execution = self._prepare(statement, options, ended)
-        if isinstance(execution, Result):
-            call_last(on_done, execution)
-            return _nothing
-        started.append(execution)
-        self._shared.start(execution)
-        return execution.cancel
+        Takes as long as compiling does, one to some fifty milliseconds. Whatever is refused is told by every run with
+        status 400, and by `Prepared.refusal`.
+
+        Raises: ExecutorClosedError, TypeError: as `run`.
+        """
+        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets)
+        prepared.compile()
+        return prepared
 
     def check(self, statement: str) -> list[Problem]:
         """What is wrong with a statement, without running it: syntax, type hints, refused imports.
@@ -201,13 +163,13 @@ class Executor:
             request = _request.check_request(statement)
         except StatementSyntaxError as error:
             return [Problem(rule=error.rule, message=error.message, line=error.line or 1, column=error.column or 1)]
-        finished = threading.Lock()
-        finished.acquire()
-        execution = self._shared.create(Order(request, CHECK_LIMITS, NO_GRANTS), finished.release)
-        self._shared.start(execution)
-        acquire(finished)
-        _result(execution).raise_for_status()
+        execution = self._launcher.run(Order(request, CHECK_LIMITS, NO_GRANTS))
+        result_of(execution).raise_for_status()
         return execution.problems
+
+    def statistics(self) -> Statistics:
+        """What the executor is doing and what it keeps, at this moment."""
+        return self._launcher.statistics()
 
     def close(self) -> None:
         """Cancel what still runs (status 303), end the threads and unload the image; idempotent."""
@@ -221,149 +183,11 @@ class Executor:
     ) -> None:
         self.close()
 
-    def _prepare(self, statement: str, options: RunOptions, on_done: Callable[[], None]) -> Execution | Result:
-        unknown = options.keys() - RunOptions.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"run() got an unexpected keyword argument {min(unknown)!r}")
-        limits = _of_type("limits", options.get("limits", DEFAULT_LIMITS), Limits)
-        grants = _of_type("grants", options.get("grants", NO_GRANTS), Grants)
-        on_log = options.get("on_log")
-        if on_log is not None and not callable(on_log):
-            raise TypeError(f"on_log must be callable, not {type(on_log).__name__}")
-        given, key, masker, course = options, None, None, None
-        try:
-            if any(options.get(name) is not None for name in _COURSES):
-                from ._course import complete, plan_course, plan_key
-
-                key = plan_key(options)
-                options = complete(given)
-            extra_inputs = options.get("extra_inputs", ())
-            if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, Sequence):
-                raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
-            inputs = (options.get("input_data"), *extra_inputs)
-            secrets = _names_to_values("secrets", options.get("secrets"))
-            variables = _names_to_values("local_variables", options.get("local_variables"))
-            placeholders = make_placeholders(secrets, key)
-            image = self._image
-            if limits.memory_bytes < image.memory_bytes:
-                raise ConfigError(
-                    f'limits: memory_bytes must be at least {image.memory_bytes:,} for the image "{image.name}", '
-                    f"not {limits.memory_bytes:,}"
-                )
-            schema = Schema.prepare(options.get("output_schema"))
-            request = _request.run_request(
-                statement,
-                inputs=inputs,
-                checkpoint=options.get("checkpoint"),
-                local_variables=variables,
-                secrets={**secrets, **{name: item.token for name, item in placeholders.items()}},
-                limits=limits,
-            )
-            if secrets:
-                from ._masking import Masker
-
-                masker = Masker(item.value if isinstance(item, Secret) else item for item in secrets.values())
-            if key is not None:
-                course = plan_course(
-                    statement, key=key, options=given, request=request, inputs=inputs, limits=limits, masker=masker,
-                    image=image.stamp,
-                )  # fmt: skip
-        except (ConfigError, StatementSyntaxError) as error:
-            return Result(status=Status.CONFIG_REFUSED, error=error)
-        except InputError as error:
-            return Result(status=Status.INPUT_REFUSED, error=error)
-        if placeholders:
-            grants = GrantsWithSecrets(
-                http=grants.http, recorded=grants.recorded, placeholders=tuple(placeholders.values())
-            )
-        return self._shared.create(Order(request, limits, grants, schema, masker, on_log, course), on_done)
-
-
-class _Shared:
-    """Everything that must be taken down when an executor goes away, whether closed, forgotten or at exit."""
-
-    def __init__(self, image: Image, workers: int) -> None:
-        self._image = image
-        self._process = os.getpid()
-        self._changed = threading.Condition(threading.Lock())
-        self._live: set[Execution] = set()
-        self._closed = False
-        guest = acquire_guest(image)
-        self._services = Services(
-            guest=guest,
-            workers=WorkerPool(workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES),
-            loop=LoopThread(),
-            courier=WorkerPool(1, "wasmexec-log"),
-        )
-
-    def create(self, order: Order, on_done: Callable[[], None]) -> Execution:
-        """An execution that has not started; `on_done` is called on one of our threads when it has ended.
-
-        Raises: ExecutorClosedError: closed, or inherited through a fork.
-        """
-        if self._process != os.getpid():
-            raise ExecutorClosedError("this executor was made before a fork; make one in the child process")
-
-        def ended(execution: Execution) -> None:
-            with self._changed:
-                self._live.discard(execution)
-                if self._closed:
-                    self._changed.notify_all()
-            on_done()
-
-        return Execution(self._services, order, ended)
-
-    def start(self, execution: Execution) -> None:
-        """Raises: ExecutorClosedError: closed."""
-        with self._changed:
-            if self._closed:
-                raise ExecutorClosedError("the executor is closed")
-            self._live.add(execution)
-        try:
-            execution.start()
-        except BaseException:
-            self._live.discard(execution)
-            raise
-
-    def close(self) -> None:
-        if self._process != os.getpid():
-            return
-        with self._changed:
-            if self._closed:
-                return
-            self._closed = True
-            live = tuple(self._live)
-        for execution in live:
-            execution.cancel()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._live, CLOSE_SECONDS)
-        self._services.workers.close()
-        self._services.loop.close()
-        self._services.courier.close()
-        release_guest(self._image)
-
-
-def _of_type(name: str, value: object, kind: type[_T]) -> _T:
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
-    return value
-
-
-def _names_to_values(name: str, value: object) -> Mapping[str, Any]:
-    """Raises: TypeError: the option is neither None nor a mapping of names."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
-    return value
-
-
-def _nothing() -> None:
-    """Cancels what has ended already."""
-
-
-def _result(execution: Execution) -> Result:
-    if execution.failure is not None:
-        raise execution.failure
-    assert execution.result is not None
-    return execution.result
+    def _prepared(
+        self, statement: str, output_schema: SchemaLike, local_variables: Mapping[str, object] | NotGiven | None,
+        limits: Limits, grants: Grants, secrets: Mapping[str, str | Secret] | None,
+    ) -> Prepared:  # fmt: skip
+        return Prepared(
+            self._launcher, statement, output_schema=output_schema, local_variables=local_variables, limits=limits,
+            grants=grants, secrets=secrets,
+        )  # fmt: skip

@@ -69,8 +69,7 @@ def test_a_thousand_sleeping_statements_need_few_threads_and_little_memory() -> 
     async def main(executor: wasmexec.Executor) -> tuple[int, int, wasmexec.Result]:
         before = process.memory_full_info().uss
         tasks = [asyncio.create_task(executor.run_async("await sleep(300)", limits=limits)) for _ in range(1000)]
-        live = executor._shared._live
-        while sum(execution._parked > 0 for execution in tuple(live)) < 1000:
+        while executor.statistics().waiting < 1000:
             await asyncio.sleep(0.1)
         threads, memory = process.num_threads(), process.memory_full_info().uss - before
         meanwhile = await executor.run_async("await sleep(0.01)\nreturn [{'awake': True}]")
@@ -121,7 +120,7 @@ def test_cancelling_the_task_cancels_the_execution_in_the_middle(executor: wasme
         return time.monotonic() - begun
 
     assert asyncio.run(main()) < 1
-    assert executor._shared._live == set()
+    assert executor.statistics().executions == 0
     assert executor.run("return []").status == Status.FINISHED_NO_DATA
 
 

@@ -205,7 +205,7 @@ def test_a_wake_without_a_reason_is_not_noticed(executor: Executor) -> None:
     runner.start()
     parked = 0
     while runner.is_alive() and time.monotonic() - started < 0.4:
-        for execution in tuple(executor._shared._live):
+        for execution in executor._launcher.live:
             execution._services.loop.call(execution._wake)
             parked = max(parked, execution._parked)
         time.sleep(0.01)

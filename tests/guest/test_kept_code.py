@@ -17,7 +17,7 @@ RUNS = 4
 @pytest.fixture
 def codes(executor: wasmexec.Executor) -> CodeCache:
     """The codes that the image's executors share."""
-    return executor._shared._services.guest.codes
+    return executor._launcher.services.guest.codes
 
 
 def told(result: wasmexec.Result) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def waiting(pool: MemoryPool) -> list[Memory]:
 
 def test_a_memory_that_waits_is_the_image_byte_by_byte(executor: wasmexec.Executor) -> None:
     with wasmexec.Executor(executor.image.manifest) as own:
-        pool = own._shared._services.guest.memories
+        pool = own._launcher.services.guest.memories
         image = own.image.memory.path.read_bytes()
         for _ in range(3):
             own.run("return []")

@@ -1,0 +1,216 @@
+"""`Prepared`: a statement and its conditions, checked and compiled once, to be run many times."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import _request
+from ._callbacks import call_last
+from ._execution import Execution, Order
+from ._options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
+from ._placeholders import GrantsWithSecrets, Placeholder, make_placeholders
+from .errors import ConfigError, InputError, StatementSyntaxError, WasmexecError
+from .grants import Grants
+from .limits import Limits
+from .result import Result
+from .schema import Schema
+from .secret import Secret
+from .status import Status
+
+if TYPE_CHECKING:
+    from ._launcher import Launcher
+    from ._masking import Masker
+    from .determinism import Deterministic
+    from .recording import Recorder, Recording
+
+DEFAULT_LIMITS = Limits()
+NO_GRANTS = Grants()
+
+_T = TypeVar("_T")
+
+
+class Prepared:
+    """One statement under one set of conditions, made by `Executor.prepare`; usable from any thread.
+
+    What does not depend on the input has been done: the conditions are checked, the schema is prepared, the statement
+    is compiled. Each run is a fresh instance all the same. It lives as long as its executor.
+
+    `refusal` says why none of its runs can start (they all end with status 400); None if they can.
+    """
+
+    def __init__(
+        self, launcher: Launcher, statement: str, *, output_schema: SchemaLike,
+        local_variables: Mapping[str, object] | NotGiven | None, limits: Limits, grants: Grants,
+        secrets: Mapping[str, str | Secret] | None,
+    ) -> None:  # fmt: skip
+        self.refusal: WasmexecError | None = None
+        self._launcher = launcher
+        self._statement = statement
+        self._limits = _of_type("limits", limits, Limits)
+        self._grants = _of_type("grants", grants, Grants)
+        self._secrets = dict(_names_to_values("secrets", secrets))
+        self._variables: dict[str, object] | NotGiven = NOT_GIVEN
+        if not isinstance(local_variables, NotGiven):
+            self._variables = dict(_names_to_values("local_variables", local_variables))
+        self._masker: Masker | None = None
+        self._code: bytes | None = None
+        self._has_bound = any(isinstance(item, Secret) for item in self._secrets.values())
+        self._start: _request.RunStart | None = None
+        try:
+            self._schema = self._check(output_schema)
+            # With bound secrets it differs from run to run; it is made all the same, for what it refuses.
+            start = self._make_start(self._variables, make_placeholders(self._secrets))
+            self._start = None if self._has_bound else start
+        except (ConfigError, StatementSyntaxError) as error:
+            self.refusal = error
+
+    def run(
+        self, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None, determinism: Deterministic | None = None,
+        recorder: Recorder | None = None, replay: Recording | None = None,
+    ) -> Result:  # fmt: skip
+        """Run it once and wait for the result; the arguments are those of `Executor.run`.
+
+        Raises: ExecutorClosedError, TypeError: as `Executor.run`.
+        """
+        order = self._order(input_data, extra_inputs, checkpoint, on_log, determinism, recorder, replay)
+        return order if isinstance(order, Result) else result_of(self._launcher.run(order))
+
+    async def run_async(
+        self, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None, determinism: Deterministic | None = None,
+        recorder: Recorder | None = None, replay: Recording | None = None,
+    ) -> Result:  # fmt: skip
+        """Like `run`, without blocking the event loop; cancelling the task cancels the execution."""
+        order = self._order(input_data, extra_inputs, checkpoint, on_log, determinism, recorder, replay)
+        return order if isinstance(order, Result) else result_of(await self._launcher.run_async(order))
+
+    def submit(
+        self, on_done: OnDone, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None, determinism: Deterministic | None = None,
+        recorder: Recorder | None = None, replay: Recording | None = None,
+    ) -> Callable[[], None]:  # fmt: skip
+        """Like `run`, but nobody waits: `on_done` gets the result; the function returned cancels the execution.
+
+        For `on_done` see `Executor.submit`.
+        """
+        order = self._order(input_data, extra_inputs, checkpoint, on_log, determinism, recorder, replay)
+        if isinstance(order, Result):
+            call_last(on_done, order)
+            return _nothing
+        return self._launcher.submit(order, on_done)
+
+    def compile(self) -> None:
+        """Compile the statement now, in an instance of its own, so that no run has to; `Executor.prepare` does it.
+
+        Raises: ExecutorClosedError: the executor is closed, or was made before a fork.
+        """
+        if self.refusal is not None:
+            return
+        execution = self._launcher.run(Order(_request.compile_request(self._statement), self._limits, NO_GRANTS))
+        if isinstance(execution.failure, BaseException):
+            raise execution.failure
+        assert execution.result is not None
+        if isinstance(execution.result.error, StatementSyntaxError):
+            self.refusal = execution.result.error
+        # What else went wrong (it took all its time, say) each run finds out for itself.
+        self._code = execution.code
+
+    def _check(self, output_schema: SchemaLike) -> Schema:
+        image, limits = self._launcher.image, self._limits
+        if limits.memory_bytes < image.memory_bytes:
+            raise ConfigError(
+                f'limits: memory_bytes must be at least {image.memory_bytes:,} for the image "{image.name}", '
+                f"not {limits.memory_bytes:,}"
+            )
+        if self._secrets:
+            from ._masking import Masker
+
+            values = [item.value if isinstance(item, Secret) else item for item in self._secrets.values()]
+            # What is no secret at all is refused where it is encoded.
+            self._masker = Masker(value for value in values if isinstance(value, str))
+        return Schema.prepare(output_schema)
+
+    def _make_start(
+        self, variables: Mapping[str, object] | NotGiven, placeholders: Mapping[str, Placeholder]
+    ) -> _request.RunStart:
+        return _request.run_start(
+            self._statement,
+            local_variables={} if isinstance(variables, NotGiven) else variables,
+            secrets={**self._secrets, **{name: item.token for name, item in placeholders.items()}},
+            limits=self._limits,
+        )
+
+    def _order(
+        self, input_data: object, extra_inputs: Sequence[object] | NotGiven, checkpoint: object, on_log: OnLog | None,
+        determinism: Deterministic | None, recorder: Recorder | None, replay: Recording | None,
+    ) -> Order | Result:  # fmt: skip
+        """What to execute, or the result if nothing can be."""
+        if on_log is not None and not callable(on_log):
+            raise TypeError(f"on_log must be callable, not {type(on_log).__name__}")
+        if isinstance(extra_inputs, (str, bytes)) or not isinstance(extra_inputs, (Sequence, NotGiven)):
+            raise TypeError(f"extra_inputs must be a sequence of inputs, not {type(extra_inputs).__name__}")
+        if self.refusal is not None:
+            # A copy, for whoever raises it adds to it.
+            return Result(status=Status.CONFIG_REFUSED, error=copy.copy(self.refusal))
+        run = RunInput(input_data, extra_inputs, checkpoint, self._variables, on_log, determinism, recorder, replay)
+        try:
+            return self._make_order(run)
+        except (ConfigError, StatementSyntaxError) as error:
+            return Result(status=Status.CONFIG_REFUSED, error=error)
+        except InputError as error:
+            return Result(status=Status.INPUT_REFUSED, error=error)
+
+    def _make_order(self, given: RunInput) -> Order:
+        run, key, course, start = given, None, None, self._start
+        if given.has_own_world:
+            from ._course import complete, plan_key
+
+            key = plan_key(given)
+            run = complete(given)
+        placeholders = make_placeholders(self._secrets, key)
+        if start is None or run.local_variables is not given.local_variables:
+            start = self._make_start(run.local_variables, placeholders)
+        request = start.request(run.inputs, None if run.checkpoint is NOT_GIVEN else run.checkpoint)
+        if key is not None:
+            from ._course import plan_course
+
+            course = plan_course(
+                self._statement, key=key, given=given, run=run, request=request, limits=self._limits,
+                masker=self._masker, image=self._launcher.image.stamp,
+            )  # fmt: skip
+        grants = self._grants
+        if placeholders:
+            grants = GrantsWithSecrets(
+                http=grants.http, recorded=grants.recorded, placeholders=tuple(placeholders.values())
+            )
+        return Order(request, self._limits, grants, self._schema, self._masker, given.on_log, course, self._code)
+
+
+def result_of(execution: Execution) -> Result:
+    """The result of an execution that has ended; raises what our own code is at fault for."""
+    if execution.failure is not None:
+        raise execution.failure
+    assert execution.result is not None
+    return execution.result
+
+
+def _of_type(name: str, value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
+    return value
+
+
+def _names_to_values(name: str, value: object) -> Mapping[str, Any]:
+    """Raises: TypeError: the option is neither None nor a mapping of names."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
+    return value
+
+
+def _nothing() -> None:
+    """Cancels what has ended already."""
