@@ -16,7 +16,10 @@ from wasmexec import ConfigError, Deterministic, Limits, MemoryRecorder, OutputE
 DOUBLE = (
     "factor = LocalVariable.Factor\nreturn [{'n': row['n'] * factor, 'since': DATA_CHECKPOINT} for row in INPUT_DATA]"
 )
-COLUMNS = [{"name": "n", "type": "integer"}, {"name": "since", "type": "text", "allow_null": True}]
+COLUMNS: list[dict[str, Any]] = [
+    {"name": "n", "type": "integer"},
+    {"name": "since", "type": "text", "allow_null": True},
+]
 
 
 @pytest.fixture(scope="module")
