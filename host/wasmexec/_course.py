@@ -98,11 +98,7 @@ _RECORDED = ("input_data", "extra_inputs", "checkpoint", "local_variables")
 
 
 def complete(run: RunInput) -> RunInput:
-    """A run; a replay with what its recording has and nobody has given.
-
-    Raises:
-        ConfigError: the recording is damaged.
-    """
+    """A run; a replay with what its recording, which `plan_key` has checked, has and nobody has given."""
     recording = run.replay
     if recording is None:
         return run
@@ -114,22 +110,13 @@ def complete(run: RunInput) -> RunInput:
             case "extra_inputs":
                 found[name] = recording.inputs[1:]
             case _:
-                found[name] = _json_of(name, getattr(recording, name))
-    if not isinstance(found.get("local_variables", {}), dict):
-        raise ConfigError("the recording is damaged: its local_variables are no object")
+                found[name] = decode(getattr(recording, name))
     return run._replace(**found)
 
 
 def _taken(run: RunInput) -> tuple[str, ...]:
     """What a replay takes from its recording."""
     return tuple(name for name in _RECORDED if isinstance(getattr(run, name), NotGiven))
-
-
-def _json_of(name: str, text: bytes) -> Any:
-    try:
-        return decode(text)
-    except ValueError as error:
-        raise ConfigError(f"the recording is damaged: its {name} is not JSON: {error}") from None
 
 
 def plan_course(

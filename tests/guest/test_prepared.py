@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 
 import wasmexec
-from wasmexec import ConfigError, Deterministic, Limits, MemoryRecorder, OutputError, StatementSyntaxError, Status
+from wasmexec import (
+    ConfigError,
+    Deterministic,
+    Limits,
+    MemoryRecorder,
+    OutputError,
+    SchemaError,
+    StatementSyntaxError,
+    Status,
+)
 
 DOUBLE = (
     "factor = LocalVariable.Factor\nreturn [{'n': row['n'] * factor, 'since': DATA_CHECKPOINT} for row in INPUT_DATA]"
@@ -71,7 +80,7 @@ def test_bound_secrets_have_another_placeholder_in_every_run(executor: wasmexec.
         ("return [", {}, StatementSyntaxError, "'[' was never closed"),
         ("x: int = 1\nreturn []", {}, StatementSyntaxError, "type hints are not allowed"),
         ("return '\ud800'", {}, StatementSyntaxError, "lone surrogate"),
-        ("return []", {"output_schema": {"type": 7}}, ConfigError, "output schema"),
+        ("return []", {"output_schema": {"type": 7}}, SchemaError, "output schema"),
         ("return []", {"limits": Limits(memory_bytes=1 << 20)}, ConfigError, "memory_bytes must be at least"),
         ("return []", {"local_variables": {"a b": 1}}, ConfigError, "identifier"),
         ("return []", {"secrets": {"KEY": 5}}, ConfigError, "KEY"),

@@ -84,20 +84,36 @@ def test_the_recorded_input_counts_like_any_other(executor: Executor) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("checkpoint", b"{", "the recording is damaged: its checkpoint is not JSON: "),
-        ("checkpoint", b"[" * 100_000, "the recording is damaged: its checkpoint is not JSON: "),
-        ("checkpoint", b"\xff", "the recording is damaged: its checkpoint is not JSON: "),
-        ("local_variables", b"[1]", "the recording is damaged: its local_variables are no object"),
-        ("local_variables", b'{"City": [1]}', "local variable City: expected a primitive value, got list"),
-        ("local_variables", b'{"a b": 1}', "local variable 'a b': the name must be an identifier"),
+        ("checkpoint", b"{", "the recording is damaged: checkpoint"),
+        ("checkpoint", b"[" * 100_000, "the recording is damaged: checkpoint"),
+        ("checkpoint", b"\xff", "the recording is damaged: checkpoint"),
+        ("local_variables", b"[1]", "the recording is damaged: local_variables must be a JSON object"),
     ],
 )
-def test_a_damaged_recording_is_refused_unless_its_part_is_not_wanted(
+def test_a_damaged_recording_is_refused_even_if_the_part_is_not_wanted(
     executor: Executor, name: str, value: bytes, message: str
 ) -> None:
     _, recording = record(executor, **GIVEN)
     damaged = dataclasses.replace(recording, **{name: value})  # type: ignore[arg-type]
-    result = executor.run(SHOW, replay=damaged)
+    for options in ({}, {name: GIVEN[name]}):
+        result = executor.run(SHOW, replay=damaged, **options)
+        assert (result.status, type(result.error)) == (Status.CONFIG_REFUSED, ConfigError)
+        assert message in str(result.error)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b'{"City": [1]}', "local variable City: expected a primitive value, got list"),
+        (b'{"a b": 1}', "local variable 'a b': the name must be an identifier"),
+    ],
+)
+def test_recorded_variables_that_no_run_takes_are_refused_unless_others_are_given(
+    executor: Executor, value: bytes, message: str
+) -> None:
+    _, recording = record(executor, **GIVEN)
+    odd = dataclasses.replace(recording, local_variables=value)
+    result = executor.run(SHOW, replay=odd)
     assert (result.status, type(result.error)) == (Status.CONFIG_REFUSED, ConfigError)
     assert message in str(result.error)
-    assert executor.run(SHOW, replay=damaged, **{name: GIVEN[name]}).status == Status.FINISHED
+    assert executor.run(SHOW, replay=odd, local_variables=GIVEN["local_variables"]).status == Status.FINISHED
