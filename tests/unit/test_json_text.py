@@ -1,0 +1,216 @@
+"""The one JSON codec of the host: strict and exact whatever the numbers, linear, the same depth both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import json
+import math
+import time
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasmexec.rows.json_text import MAX_DEPTH, decode, encode
+
+BIG = b"1" + b"0" * 29
+CONTROL: list[Any] = [0, -(2**63), 2**64 - 1, 1.5, -0.0, "1" * 5000, "\U0001f600\0", None, True, [], {}, {"a": [{}]}]
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+big_integers = st.integers(min_value=2**64) | st.integers(max_value=-(2**63) - 1)
+
+
+def refusal(data: bytes, **options: int) -> str:
+    with pytest.raises(ValueError, match=".") as caught:
+        decode(data, **options)
+    return str(caught.value)
+
+
+def not_written(value: Any) -> str:
+    with pytest.raises(ValueError, match=".") as caught:
+        encode(value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("value", CONTROL)
+def test_what_json_has_reads_back_equal(value: Any) -> None:
+    for wrapped in (value, [value], [value, 10**30]):
+        assert repr(decode(encode(wrapped))) == repr(wrapped)
+
+
+@given(values)
+def test_any_value_reads_back_equal(value: Any) -> None:
+    assert repr(decode(encode(value))) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["18446744073709551616", "-9223372036854775809", "1" * 19, "-" + "1" * 19, "7" * 308, "9" * 4300, "-" + "9" * 4300],
+)
+def test_integers_are_exact(digits: str) -> None:
+    assert str(decode(digits.encode())) == digits
+    assert encode(decode(digits.encode())) == digits.encode()
+
+
+NO_JSON: dict[str, bytes] = {
+    "NaN": b"NaN",
+    "Infinity": b"Infinity",
+    "-Infinity": b"-Infinity",
+    "overflow": b"1e400",
+    "overflow below zero": b"-1e309",
+    "overflow of many digits": b"9" * 400 + b".5",
+    "overflow by exponent of many digits": b"1e" + b"9" * 500,
+    "overflow by many digits and an exponent": b"1" * 305 + b"e5",
+    "half a pair": b'"\\ud800"',
+    "half a pair and text": b'"\\udc00x"',
+    "surrogate in UTF-8": b'"\xed\xa0\x80"',
+    "not UTF-8": b'"\xff"',
+    "UTF-16": "[1]".encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf1",
+    "two values": b"1 2",
+    "trailing comma": b"[1,]",
+    "leading zero": b"01",
+    "many leading zeros": b"0" * 400,
+    "plus": b"+1",
+    "point at the end": b"1.",
+    "line feed in a string": b'"a\nb"',
+    "single quotes": b"'a'",
+    "comment": b"1 // one",
+    "nothing": b"",
+    "spaces": b" " * 1000,
+    "key without quotes": b"{a:1}",
+    "other digits": "\N{ARABIC-INDIC DIGIT ONE}".encode(),
+}
+
+
+@pytest.mark.parametrize("name", NO_JSON)
+def test_what_is_no_json_is_refused_whatever_stands_beside_it(name: str) -> None:
+    data = NO_JSON[name]
+    assert refusal(data)
+    for beside in (b"1", BIG, b"9" * 400):
+        assert decode(b"[1," + beside + b"]") == [1, int(beside)]
+        assert refusal(b"[" + data + b"," + beside + b"]")
+        assert refusal(b'{"a":' + beside + b',"b":' + data + b"}")
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{},:"\\u0123456789eE+-. truefalsn', max_size=60).map(str.encode))
+def test_any_text_has_the_verdict_of_orjson_with_or_without_a_big_integer(data: bytes) -> None:
+    """Only integers are looked at differently: as text without long runs of digits has none, verdicts are the same."""
+
+    def verdict(text: bytes) -> str:
+        try:
+            return repr(decode(text))
+        except ValueError:
+            return "refused"
+
+    try:
+        expected = repr(orjson.loads(data))
+    except orjson.JSONDecodeError:
+        expected = "refused"
+    assert verdict(data) == expected
+    beside = "refused" if expected == "refused" or b"\xef\xbb\xbf" in data[:3] else f"[{expected}, {int(BIG)}]"
+    # A text like `1],[2` is none, and with brackets around it is one.
+    if not data.lstrip().startswith((b"]", b",")) and b"]" not in data and b"," not in data:
+        assert verdict(b"[" + data + b"," + BIG + b"]") == beside
+
+
+@given(st.integers(0, 2000), st.sampled_from([b"1", BIG, b"null"]), st.integers(1, 1000))
+def test_the_depth_is_bounded_alike(depth: int, inner: bytes, bound: int) -> None:
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        text = opening * depth + inner + closing * depth
+        if depth > bound:
+            assert "nested deeper" in refusal(text, max_depth=bound) or "stack" in refusal(text, max_depth=bound)
+        elif depth <= MAX_DEPTH:
+            assert encode(decode(text, max_depth=bound)) == text
+
+
+@pytest.mark.parametrize("text", [b"1],[2", b"1" + b"]" * 770 + b"," + b"[" * 770 + b"2", b"]" * 770 + b"[" * 770])
+def test_text_that_closes_other_brackets_than_its_own_is_refused(text: bytes) -> None:
+    padded = b" " * 1000 + text
+    assert refusal(padded)
+    assert refusal(padded + BIG)
+
+
+def test_what_is_refused_says_where() -> None:
+    assert refusal(b'[1,\n{"a": NaN}]') == "unexpected character, expected a JSON value: line 2 column 7 (char 10)"
+    assert refusal(b"[" * 255 + b"]" * 255) == "nested deeper than 254 levels at character 255"
+    assert refusal(b"[" + b"1" * 4301 + b"]") == (
+        "integer of 4,301 digits, at most 4,300 are read: 11111111111111111111..."
+    )
+
+
+def test_hostile_text_takes_linear_time() -> None:
+    started = time.process_time()
+    for text in (b"9" * 10**6, b"[" * 10**6, b'{"a":' * 10**5, b"1" * 10**6 + b"e5", b"-" * 10**6, b"0" * 10**6):
+        assert refusal(text)
+    assert decode(b"0." + b"1" * 10**6) == 1 / 9
+    assert len(decode(b"[" + b",".join([b"9" * 299] * 10_000) + b"]")) == 10_000
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (math.nan, "the value is nan, which JSON does not have"),
+        ([None, {"a/b": [1, math.inf]}], "/1/a~1b/1 is inf, which JSON does not have"),
+        ([10**30, -math.inf], "/1 is -inf, which JSON does not have"),
+        ([10**4300], "/0 is an integer of more than 4,300 digits"),
+        ({1: 2}, "Dict key must be str"),
+        ([{1: 2}, 10**30], "Dict key must be str"),
+        ({1, 2}, "Type is not JSON serializable: set"),
+        ([10**30, {1}], "Type is not JSON serializable: set"),
+        (["\ud800"], "str is not valid UTF-8: surrogates not allowed"),
+        (["\ud800", 10**30], "str is not valid UTF-8: surrogates not allowed"),
+        ({"\udfff": 10**30}, "str is not valid UTF-8: surrogates not allowed"),
+    ],
+)
+def test_what_json_does_not_have_is_not_written(value: Any, message: str) -> None:
+    assert not_written(value) == message
+
+
+def test_a_value_inside_itself_is_not_written() -> None:
+    value: list[Any] = [1]
+    value.append(value)
+    assert not_written(value) == "Recursion limit reached"
+    value[0] = 10**30
+    assert not_written(value) == "Recursion limit reached"
+
+
+class Colour(enum.Enum):
+    RED = 1.5
+    LARGE = 10**30
+
+
+@dataclasses.dataclass
+class Point:
+    x: Any
+
+
+def test_other_types_are_written_alike_beside_a_big_integer() -> None:
+    value = [datetime.date(2024, 2, 29), datetime.time(1, 2), Colour.RED, Point(3), (1, None)]
+    expected = ["2024-02-29", "01:02:00", 1.5, {"x": 3}, [1, None]]
+    assert json.loads(encode(value)) == expected
+    assert json.loads(encode([*value, 10**30])) == [*expected, 10**30]
+    assert json.loads(encode([Point(Colour.LARGE)])) == [{"x": 10**30}]
+    assert not_written([Point([math.nan])]) == "/0/x/0 is nan, which JSON does not have"
+
+
+def test_what_default_makes_is_looked_at_too() -> None:
+    assert encode([Decimal(3)], default=int) == b"[3]"
+    assert encode([Decimal(10) ** 30], default=int) == b"[1" + b"0" * 30 + b"]"
+    with pytest.raises(ValueError, match="nan, which JSON does not have"):
+        encode([Decimal("nan")], default=float)
+    with pytest.raises(ValueError, match=r"Type is not JSON serializable: decimal\.Decimal"):
+        encode([Decimal(3)], default=lambda item: {}[item])
+
+
+@given(st.lists(values, max_size=5), big_integers)
+def test_values_pass_the_same_beside_a_big_integer(rows: list[Any], big: int) -> None:
+    alone, beside = decode(encode(rows)), decode(encode([*rows, big]))
+    assert repr(beside) == repr([*alone, big])
