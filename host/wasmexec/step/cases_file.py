@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .._hostcalls.recorded import RecordedAnswer
+from ..rows.source import Input
 from ..status import Status
 from .definition import StepDefinition
 from .document import Node, Place
@@ -16,7 +17,6 @@ from .jsontext import encode
 from .mistakes import Collector
 from .reading import read_document
 from .section import Section
-from .sources import Input
 
 SUFFIXES = (".tests.yaml", ".tests.yml", ".tests.json")
 CASE_KEYS = (

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from ..schema import RowSchema
 from ..secret import Secret
 from . import schemas
-from .definition import RowSchema
 from .jsontext import decode, encode
 
 
