@@ -96,15 +96,20 @@ def read_schema(source: str, role: Role, *, lenient: bool) -> RowSchema:
         click.UsageError: it cannot be read.
         ConfigError: it is no schema.
     """
+    from ..rows.json_rows import explain
     from ..rows.json_text import decode
     from ..schema import RowSchema, Schema
 
     try:
-        definition = decode(read_text(source, _MAX_SCHEMA_BYTES).encode())
+        data = read_text(source, _MAX_SCHEMA_BYTES).encode()
     except OSError as error:
         raise click.UsageError(f"the {role} schema {source} cannot be read: {error.strerror}") from None
-    except (InputError, ValueError) as error:
+    except InputError as error:
         raise ConfigError(f"the {role} schema {display_name(source)} is not JSON: {error}") from None
+    try:
+        definition = decode(data)
+    except ValueError as error:
+        raise ConfigError(f"the {role} schema {display_name(source)} is not JSON: {explain(data, error)}") from None
     mode: Mode = "lenient" if lenient and isinstance(definition, list) else "strict"
     return RowSchema(definition, mode, Schema.prepare(definition, mode=mode, role=role))
 

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from ..errors import ConfigError, InputError
 from .bad_row import BadRow, RowStream
-from .json_text import decode
+from .json_text import decode, encode
 from .parquet_child import BATCH_BYTES, HEAD
 from .python_rows import nan_remark
 
@@ -51,8 +53,8 @@ def parquet_rows(file: IO[bytes], name: str, *, max_row_bytes: int, remark: Call
     try:
         for kind, payload in child.frames():
             if kind == b"R":
-                for line in payload.split(b"\n"):
-                    yield None, child.row(line)
+                for line in child.rows(payload):
+                    yield None, line
                     count += 1
             elif kind == b"B":
                 pointer, reason = child.message(payload, [str, str])
@@ -107,7 +109,7 @@ class _Child:
 
     def frames(self) -> Iterator[tuple[bytes, bytes]]:
         """Kind and payload of each frame until the child closes its output."""
-        most = max(self._max_row_bytes, BATCH_BYTES) + 1
+        most = max(self._max_row_bytes, BATCH_BYTES) + 2
         while self._fill(HEAD.size):
             kind, length = HEAD.unpack(self._take(HEAD.size))
             if length > (most if kind == b"R" else _MAX_MESSAGE_BYTES):
@@ -116,16 +118,22 @@ class _Child:
                 return
             yield kind, self._take(length)
 
-    def row(self, line: bytes) -> bytes:
-        """A row, which is an object.
+    def rows(self, payload: bytes) -> Iterator[bytes]:
+        """The rows of a frame, written anew: what was sent as one row is one row.
 
         Raises:
-            InputError: it is not.
+            InputError: one is no object, or too long.
         """
-        if len(line) > self._max_row_bytes:
-            raise self.broken("a row that is too long")
-        self.message(line, dict)
-        return line
+        for row in self.message(payload, list):
+            if type(row) is not dict:
+                raise self.broken("a row that is no object")
+            try:
+                line = orjson.dumps(row)
+            except TypeError:
+                line = encode(row)
+            if len(line) > self._max_row_bytes:
+                raise self.broken("a row that is too long")
+            yield line
 
     def message(self, payload: bytes, kind: Any) -> Any:
         """The value of a frame, of a type, or a list of values of types.

@@ -4,7 +4,7 @@ Parquet is parsed by C++ that was written for trusted files. Here it has nothing
 no environment, and its frames are not trusted by whoever reads them. It ends when its standard input ends, which is
 when its parent does. A frame is kind and length (1 and 4 bytes, little-endian) and a payload:
 
-    R  rows: JSON objects, one per line           B  a row that has no JSON form: JSON [pointer, reason]
+    R  rows: a JSON array of objects              B  a row that has no JSON form: JSON [pointer, reason]
     N  JSON {column: number of NaN made null}     W  JSON: something the user should know
     E  JSON: why there is no going on             .  the end; payload is the number of rows as JSON
 """
@@ -17,7 +17,8 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import IO, Any
+from contextlib import suppress
+from typing import IO, Any, cast
 
 import orjson
 
@@ -112,12 +113,14 @@ def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
 def _write_batch(out: IO[bytes], names: list[str], columns: list[list[Any]], count: int, max_row_bytes: int) -> int:
     lines: list[bytes] = []
     size = 0
+    has_bad = any(_Bad in set(map(type, column)) for column in columns)
     for row in zip(*columns, strict=True) if columns else [()] * count:
-        bad = next((value for value in row if type(value) is _Bad), None)
         try:
-            if bad is not None:
-                raise bad.error
-            line = orjson.dumps(dict(zip(names, row, strict=True)))
+            if has_bad:
+                for value in row:
+                    if type(value) is _Bad:
+                        raise value.error
+            line = orjson.dumps(dict(zip(names, row)))  # noqa: B905  (as long as each other, and this is the loop)
         except (NotJson, TypeError) as error:
             _flush(out, lines)
             lines, size = [], 0
@@ -137,7 +140,7 @@ def _write_batch(out: IO[bytes], names: list[str], columns: list[list[Any]], cou
 
 def _flush(out: IO[bytes], lines: list[bytes]) -> None:
     if lines:
-        _frame(out, b"R", b"\n".join(lines))
+        _frame(out, b"R", b"[%b]" % b",".join(lines))
 
 
 def _check_names(pa: Any, fields: Iterable[Any], at: str = "") -> None:
@@ -178,6 +181,8 @@ class _Column:
         self._convert = self._converter(pa, field.type)
         self._is_float = pa.types.is_floating(field.type)
         self._is_changed = self._storage != field.type
+        is_timestamp = pa.types.is_timestamp(field.type) and field.type.unit != "ns" and field.type.tz is None
+        self._is_plain_time = is_timestamp or pa.types.is_date32(field.type)
 
     def take_nans(self) -> int:
         """How many there were since the last time."""
@@ -188,6 +193,10 @@ class _Column:
         """The values, with a `_Bad` for each that has no JSON form."""
         import pyarrow.compute as pc  # type: ignore[import-untyped, unused-ignore]
 
+        if self._is_plain_time:
+            # Python has these times, and orjson writes them as they are written here.
+            with suppress(ValueError, OverflowError):
+                return cast("list[Any]", array.to_pylist())
         if self._is_changed:
             array = array.cast(self._storage)
         values: list[Any] = array.to_pylist()
