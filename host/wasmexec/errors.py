@@ -78,10 +78,14 @@ class ConfigError(WasmexecError, ValueError):
 
 
 class SchemaError(ConfigError):
-    """A schema is wrong: `pointer` is the place of the mistake in it, `reason` what is wrong there."""
+    """A schema is wrong: `pointer` is the place of the mistake in it, `reason` what is wrong there.
 
-    def __init__(self, pointer: str, reason: str) -> None:
-        super().__init__(f"output schema, at {pointer or 'its top'}: {reason}")
+    `role` says what the schema is for, "output" or "input".
+    """
+
+    def __init__(self, pointer: str, reason: str, *, role: str = "output") -> None:
+        super().__init__(f"{role} schema, at {pointer or 'its top'}: {reason}")
+        self.role = role
         self.pointer = pointer
         self.reason = reason
 
@@ -178,14 +182,36 @@ class OutputLimitError(LimitError):
 
 
 class InputError(WasmexecError):
-    """The input is not JSON, not UTF-8 or larger than allowed."""
+    """The input cannot be read: not what its format says, in another encoding, larger than allowed.
+
+    `source` is how messages name the input, `source_line` the line in it (from 1); None where that is not known.
+    """
+
+    source: str | None = None
+    source_line: int | None = None
+
+    def __init__(self, message: str, *, source: str | None = None, source_line: int | None = None) -> None:
+        super().__init__(message)
+        if source is not None:
+            self.source = source
+        if source_line is not None:
+            self.source_line = source_line
 
 
 class InputSchemaError(InputError):
-    """A row of the input does not match the input schema; the fields are those of `OutputError`."""
+    """A row of the input does not match the input schema; `pointer`, `rule` and `value` are those of `OutputError`."""
 
-    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        pointer: str,
+        rule: str,
+        value: str,
+        message: str,
+        *,
+        source: str | None = None,
+        source_line: int | None = None,
+    ) -> None:
+        super().__init__(message, source=source, source_line=source_line)
         self.pointer = pointer
         self.rule = rule
         self.value = value

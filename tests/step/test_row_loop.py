@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from wasmexec import InputError, Result, Status
+from wasmexec.rows.bad_row import BadRow
 from wasmexec.step.local import LocalBackend
 from wasmexec.step.rowloop import RowLoop
-from wasmexec.step.sources import BadRow
 
 Done = Callable[[int, "Result | BaseException"], None]
 

@@ -1,17 +1,14 @@
-"""What the command line reads (JSON, JSON Lines, CSV) and writes (JSON, JSON Lines, CSV, tables)."""
+"""What the command line writes (JSON, JSON Lines, CSV, tables), and the texts that it reads."""
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from wasmexec.cli.inputs import input_format, read_input, read_text
+from wasmexec.cli.inputs import read_text
 from wasmexec.cli.outputs import to_json, write_rows
-from wasmexec.errors import ConfigError, InputError
 
 MANY = 10**6
 
@@ -20,76 +17,6 @@ def written(folder: Path, name: str, content: bytes) -> str:
     path = folder / name
     path.write_bytes(content)
     return str(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("a.json", b'[{"a": 1}]', b'[{"a": 1}]'),
-        ("a.JSON", b'\xef\xbb\xbf{"a": 1}', b'{"a": 1}'),
-        ("a.jsonl", b'{"a": 1}\n\n {"a": 12345678901234567890123} \r\n', b'[{"a": 1},{"a": 12345678901234567890123}]'),
-        ("a.ndjson", b"", b"[]"),
-        ("a.csv", b"\xef\xbb\xbfa,b\n1,x\n\n2,3\r\n", b'[{"a":"1","b":"x"},{"a":"2","b":"3"}]'),
-        ("a.csv", b'a,b\n2,"y, ""z""\nw"\r\n', b'[{"a":"2","b":"y, \\"z\\"\\nw"}]'),
-        ("a.csv", b"a;b\n1;2\n", b'[{"a;b":"1;2"}]'),
-        ("a.csv", b"", b"[]"),
-        ("a.csv", b"a,b\n", b"[]"),
-        ("a.csv", "a\nžluť\n".encode(), '[{"a":"žluť"}]'.encode()),
-    ],
-)  # fmt: skip
-def test_the_name_tells_the_format(tmp_path: Path, name: str, content: bytes, expected: bytes) -> None:
-    assert read_input(written(tmp_path, name, content), None, MANY) == expected
-
-
-def test_the_format_can_be_given_and_standard_input_is_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert read_input(written(tmp_path, "a.txt", b"a\n1\n"), "csv", MANY) == b'[{"a":"1"}]'
-    assert input_format("-", None) == "json"
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"a": 1}\n{"a": 2}')))
-    assert read_input("-", "jsonl", MANY) == b'[{"a": 1},{"a": 2}]'
-    with pytest.raises(ConfigError) as caught:
-        input_format("rows.txt", None)
-    assert caught.value.message == "rows.txt: the name does not tell its format; add --input-format json, jsonl or csv"
-
-
-@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
-def test_other_encodings_are_refused_with_the_offset(tmp_path: Path, name: str) -> None:
-    source = written(tmp_path, name, '[{"a": "žluť"}]'.encode("cp1250"))
-    with pytest.raises(InputError) as caught:
-        read_input(source, None, MANY)
-    assert caught.value.message == f"{source} is not UTF-8: byte 0x9e at offset 8"
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.jsonl", b'{"a": 1}\n{"a": }\n', "line 2: not JSON: "),
-        ("a.jsonl", b'[1\n,2]\n', "line 1: not JSON: "),
-        ("a.csv", b"a,b\n1,2\n1\n", "line 3: 1 fields, but the header has 2"),
-        ("a.csv", b"a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
-        ("a.csv", b"a,b,a\n1,2,3\n", "line 1: the column 'a' is there twice"),
-        ("a.csv", b'a\n"x" y\n', "line 2: not CSV: "),
-        ("a.csv", b'a\n"x\n\n', "not CSV: unexpected end of data"),
-    ],
-)  # fmt: skip
-def test_a_broken_input_is_refused_with_its_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    source = written(tmp_path, name, content)
-    with pytest.raises(InputError) as caught:
-        read_input(source, None, MANY)
-    assert caught.value.message.startswith(source)
-    assert message in caught.value.message
-
-
-def test_a_large_csv_field_is_read(tmp_path: Path) -> None:
-    text = "x" * 300_000
-    assert json.loads(read_input(written(tmp_path, "a.csv", f"a\n{text}\n".encode()), None, MANY)) == [{"a": text}]
-
-
-def test_an_input_over_the_limit_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:
-    source = written(tmp_path, "a.json", b"[" + b" " * 98 + b"]")
-    assert len(read_input(source, None, 100)) == 100
-    with pytest.raises(InputError) as caught:
-        read_input(source, None, 99)
-    assert caught.value.message == f"{source} is larger than the input may be: 99 bytes"
 
 
 def test_statements_and_schemas_are_read_without_a_byte_order_mark(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["run", "{}", "--input", "none.json"], "the input none.json cannot be read: No such file or directory"),
         (["run", "{}", "--input", "{}"], "the name does not tell its format; add --input-format json, jsonl or csv"),
         (["run", "{}", "--output-schema", "none.json"], "the output schema none.json cannot be read"),
-        (["run", "{}", "--output-schema", "{}"], "is not JSON: unexpected character, expected a JSON value"),
+        (["run", "{}", "--output-schema", "{}"], "is not JSON: unexpected character, expected a JSON value at line 1"),
         (["run", "{}", "--lenient"], "--lenient needs an --output-schema with a column list [400 nothing ran]"),
         (["run", "{}"], "no guest image at "),
         (["run", "{}", "--image", "none"], "no guest image at "),
@@ -186,7 +186,9 @@ def test_other_encodings_of_an_input_exit_with_5(
     source = tmp_path / "rows.csv"
     source.write_bytes(b"a\n\xff\n")
     assert main(["run", statement, "--input", str(source)]) == 5
-    assert f"error: {source} is not UTF-8: byte 0xff at offset 2 [307 input refused]" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert f"error: {source} is not UTF-8: byte 0xff at offset 2, in line 2; if it has another encoding, name" in shown
+    assert "--input-encoding windows-1252" in shown
     assert main(["run", statement, "--input", str(source), "--result"]) == 5
     assert '"status": 307' in capsys.readouterr().out
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError, ExecutionCancelled, InputError
 from ..result import LogRecord, Result
-from ..rows.json_text import decode
 from ..status import Status
 from . import exit_codes, inputs, outputs, parameters, report, statements
 from .terminal import note, show_record
@@ -21,31 +19,13 @@ if TYPE_CHECKING:
     from ..schema import Schema
     from ..secret import Secret
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
-_LAST_INPUT = 9
-_MAX_SCHEMA_BYTES = 16 * 1024 * 1024
-
-
-def _input_options(function: _Decorated) -> _Decorated:
-    for number in range(_LAST_INPUT, 1, -1):
-        option = click.option(
-            f"--input{number}",
-            metavar="FILE|-",
-            hidden=number > 2,
-            help=f"A second input: INPUT_DATA2; and so on to --input{_LAST_INPUT}.",
-        )
-        function = option(function)
-    return click.option("--input", "input1", metavar="FILE|-", help="The input: INPUT_DATA (None without it).")(
-        function
-    )
-
 
 @click.command(
     "run",
     short_help="Run a statement and print its rows.",
     epilog=exit_codes.HELP
     + """
-A column list for --output-schema:
+A column list for --output-schema and --input-schema:
 
 \b
   [{"name": "id", "type": "integer"}, {"name": "note", "type": "text", "allow_null": true},
@@ -55,18 +35,15 @@ A column list for --output-schema:
 Examples:
 
 \b
-  wasmexec run sales.py --input sales.csv --output-schema sales.schema.json
+  wasmexec run sales.py --input sales.csv --input-schema orders.schema.json --output-schema sales.schema.json
   cat rows.jsonl | wasmexec run clean.py --input - --input-format jsonl --format jsonl
   wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --secret-host TOKEN=api.example.com
   wasmexec run since.py --checkpoint '"2026-11-01"' --local region='"north"' --result
 """,
 )
 @click.argument("statement", metavar="FILE|-")
-@_input_options
-@click.option(
-    "--input-format", type=click.Choice(inputs.FORMATS),
-    help="Format of the inputs; else their names tell, and standard input is JSON. CSV values are strings.",
-)  # fmt: skip
+@inputs.input_options
+@inputs.schema_options
 @click.option(
     "--output-schema",
     metavar="FILE",
@@ -124,10 +101,17 @@ def command(statement: str, **values: Any) -> int:
     arguments = _run_arguments(values)
     file_name, text = statements.read_statement(statement)
     schema = None
+    remarks: list[str] = []
+
+    def remark(text: str) -> None:
+        remarks.append(text)
+        note(text)
+
     try:
-        schema = _read_schema(values["output_schema"], lenient=values["lenient"])
+        schema = _read_schema(values)
         arguments["output_schema"] = schema
-        arguments |= _read_inputs(values, arguments["limits"].input_bytes)
+        read = inputs.read_inputs(values, remark, lenient=values["lenient"], max_bytes=arguments["limits"].input_bytes)
+        arguments |= {"input_data": read[0] if read else None, "extra_inputs": read[1:]}
         if schema is None:
             note('no --output-schema: only "a list of objects" is checked')
         result = _execute(text, values["image"], arguments)
@@ -136,6 +120,7 @@ def command(statement: str, **values: Any) -> int:
     except InputError as error:
         result = Result(status=Status.INPUT_REFUSED, error=error)
     report.report(result, file_name, text)
+    result.warnings[:0] = remarks
     if values["whole_result"]:
         sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif result.status.succeeded:
@@ -144,7 +129,11 @@ def command(statement: str, **values: Any) -> int:
 
 
 def _check_standard_input(statement: str, values: dict[str, Any]) -> None:
-    sources = [statement, values["output_schema"], *(values[f"input{number}"] for number in range(1, _LAST_INPUT + 1))]
+    schemas = [
+        values["output_schema"],
+        *(values[f"input{number}_schema"] for number in range(1, inputs.LAST_INPUT + 1)),
+    ]
+    sources = [statement, *schemas, *inputs.sources(values)]
     if sources.count("-") > 1:
         raise click.UsageError("standard input (-) can be the statement or one input, not both")
 
@@ -196,34 +185,14 @@ def _bound(secrets: dict[str, str], pairs: tuple[tuple[str, str], ...]) -> dict[
         raise click.BadParameter(error.message, param_hint="--secret-host") from None
 
 
-def _read_schema(source: str | None, *, lenient: bool) -> Schema | None:
-    if source is None:
-        if lenient:
-            raise ConfigError("--lenient needs an --output-schema with a column list")
-        return None
-
-    from ..schema import Schema
-
-    try:
-        definition = decode(inputs.read_text(source, _MAX_SCHEMA_BYTES).encode())
-    except OSError as error:
-        raise click.UsageError(f"the output schema {source} cannot be read: {error.strerror}") from None
-    except (InputError, ValueError) as error:
-        raise ConfigError(f"the output schema {inputs.display_name(source)} is not JSON: {error}") from None
-    return Schema.prepare(definition, mode="lenient" if lenient else "strict")
-
-
-def _read_inputs(values: dict[str, Any], max_bytes: int) -> dict[str, Any]:
-    sources = [values[f"input{number}"] for number in range(1, _LAST_INPUT + 1)]
-    read: list[bytes | None] = []
-    for source in sources:
-        try:
-            read.append(None if source is None else inputs.read_input(source, values["input_format"], max_bytes))
-        except OSError as error:
-            raise click.UsageError(f"the input {source} cannot be read: {error.strerror}") from None
-    while read and read[-1] is None:
-        read.pop()
-    return {"input_data": read[0] if read else None, "extra_inputs": read[1:]}
+def _read_schema(values: dict[str, Any]) -> Schema | None:
+    source, lenient = values["output_schema"], values["lenient"]
+    schema = None if source is None else inputs.read_schema(source, "output", lenient=lenient).prepared
+    has_others = any(values[f"input{number}_schema"] for number in range(1, inputs.LAST_INPUT + 1))
+    if lenient and not has_others and (schema is None or schema.mode == "strict"):
+        reason = "" if schema is None else "; a JSON Schema already says what it accepts"
+        raise ConfigError(f"--lenient needs an --output-schema with a column list{reason}")
+    return schema
 
 
 def _execute(statement: str, image: str | None, arguments: dict[str, Any]) -> Result:

@@ -12,12 +12,12 @@ import click
 
 from ..errors import ConfigError
 from . import parameters
+from .inputs import format_options, read_options
 from .step_support import STORE_HELP, open_store, store_option
 from .terminal import fail, note, say, style
 
 if TYPE_CHECKING:
     from ..step.definition import StepDefinition
-    from ..step.sources import Input
 
 
 @click.command(
@@ -34,7 +34,7 @@ Examples:
 )
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", metavar="FILE|-", multiple=True, help="INPUT_DATA; again for INPUT_DATA2, ...")
-@click.option("--input-format", type=click.Choice(("json", "jsonl", "csv", "parquet")), help="Else their names tell.")
+@format_options
 @click.option("--row", type=click.IntRange(0), default=0, show_default=True, help="Row by row: which row.")
 @click.option("--rows", type=click.IntRange(1), help="In bulk: only the first so many rows.")
 @click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
@@ -92,16 +92,21 @@ def _stored_checkpoint(name: str, url: str | None) -> object:
 
 
 def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | None]:
-    from ..step.intake import checked_rows, checked_whole
-    from ..step.sources import BadRow, Source
+    from ..rows.bad_row import BadRow
+    from ..rows.inputs import sources_of
+    from ..rows.intake import checked_rows, checked_whole
 
     found: list[bytes | None] = []
-    for index, name in enumerate(values["inputs"]):
-        path: Input = Path(name)
-        source = Source(path, values["input_format"], max_row_bytes=definition.limits.input_bytes)
+    paths = [Path(name) for name in values["inputs"]]
+    declared = [definition.input_options(index) for index in range(len(paths))]
+    for index, source in enumerate(
+        sources_of(paths, read_options(values), declared, max_row_bytes=definition.limits.input_bytes)
+    ):
         schema = definition.input_schema(index)
         if index > 0 or (definition.processing == "bulk" and values["rows"] is None):
             found.append(checked_whole(source, schema, definition.limits.input_bytes)[0])
+            for remark in source.remarks:
+                note(remark)
             continue
         start, stop = (
             (values["row"], values["row"] + 1) if definition.processing == "row_by_row" else (0, values["rows"])
@@ -111,6 +116,8 @@ def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | 
             if isinstance(row, BadRow):
                 raise row.error
         if not rows and definition.processing == "row_by_row":
-            raise ConfigError(f"{name} has no row {start}")
+            raise ConfigError(f"{source.name} has no row {start}")
         found.append(b"[%b]" % b",".join(row[1:-1] for row in rows if isinstance(row, bytes)))
+        for remark in source.remarks:
+            note(remark)
     return found

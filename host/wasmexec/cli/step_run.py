@@ -5,37 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..result import Result
 from ..status import Status
-from . import exit_codes, outputs, parameters, report
+from . import exit_codes, inputs, outputs, parameters, report
 from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
 from .terminal import clean, note, say, show_record, style, warn
 
 if TYPE_CHECKING:
     from ..step import Progress, Step, StepLog, StepResult
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
-_LAST_INPUT = 9
 _SHOWN_FAILURES = 10
-_INPUT_FORMATS = ("json", "jsonl", "csv", "parquet")
 _LONG_SECONDS = 5.0
-
-
-def _input_options(function: _Decorated) -> _Decorated:
-    for number in range(_LAST_INPUT, 1, -1):
-        function = click.option(
-            f"--input{number}", metavar="FILE|-", hidden=number > 2,
-            help=f"A second input: INPUT_DATA2; and so on to --input{_LAST_INPUT}.",
-        )(function)  # fmt: skip
-    return click.option("--input", "input1", metavar="FILE|-", help="The input: INPUT_DATA (None without it).")(
-        function
-    )
 
 
 @click.command(
@@ -54,10 +39,7 @@ Examples:
 """,
 )
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@_input_options
-@click.option(
-    "--input-format", type=click.Choice(_INPUT_FORMATS), help="Of inputs whose names do not tell; else JSON for -."
-)
+@inputs.input_options
 @click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the rows there, all or none.")
 @click.option(
     "--format",
@@ -114,17 +96,18 @@ def command(file: Path, **values: Any) -> int:
 
 
 def _options(values: dict[str, Any]) -> dict[str, Any]:
-    sources = [values[f"input{number}"] for number in range(1, _LAST_INPUT + 1)]
+    sources = inputs.sources(values)
     if sources.count("-") > 1:
         raise click.UsageError("standard input (-) can be one input only")
-    while sources and sources[-1] is None:
-        sources.pop()
+    how = inputs.read_options(values)
     paths = [None if source is None else Path(source) for source in sources]
     texts = parameters.unique(values["local_variables"], "--local")
     options: dict[str, Any] = {
         "input_data": paths[0] if paths else None,
         "extra_inputs": paths[1:],
-        "input_format": values["input_format"],
+        "input_format": how.form,
+        "input_encoding": how.encoding,
+        "input_delimiter": how.delimiter,
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in texts.items()},
         "processes": values["processes"],
         "record": values["record"],

@@ -1,5 +1,5 @@
-"""Output schemas: what the rows of a statement must look like (contract C6)."""
+"""Schemas: what the rows of a statement or of an input must look like (contract C6)."""
 
-from .prepared import Mode, Schema, Validated
+from .prepared import Mode, Role, RowSchema, Schema, Validated
 
-__all__ = ["Mode", "Schema", "Validated"]
+__all__ = ["Mode", "Role", "RowSchema", "Schema", "Validated"]

@@ -54,13 +54,13 @@ class Failure:
     message: str
 
 
-def check_table(table: Table, rows: list[Row], *, lenient: bool) -> tuple[list[Row], list[str]]:
-    """The rows, normalised, and the warnings of lenient mode.
+def check_table(table: Table, rows: list[Row], *, lenient: bool, role: str = "output") -> tuple[list[Row], list[str]]:
+    """The rows, normalised, and the warnings of lenient mode; `role` is what the schema is for.
 
     Raises:
         OutputError: for the first row that is refused.
     """
-    check = _Check(lenient)
+    check = _Check(lenient, role)
     checked, failure = check.table(table, rows, "")
     if failure is not None:
         raise refusal(f"/{failure.index}{failure.pointer}", failure.rule, failure.value, failure.message)
@@ -68,19 +68,20 @@ def check_table(table: Table, rows: list[Row], *, lenient: bool) -> tuple[list[R
 
 
 class _Check:
-    def __init__(self, lenient: bool) -> None:
+    def __init__(self, lenient: bool, role: str) -> None:
         self._lenient = lenient
+        self._role = role
         self._dropped: dict[str, int] = {}
         self._more_dropped = 0
 
     def warnings(self) -> list[str]:
         """One line per dropped key, for the first few of them."""
         lines = [
-            f"{short_repr(path)} is not in the output schema: dropped from {count:,} row{'s' if count > 1 else ''}"
+            f"{short_repr(path)} is not in the {self._role} schema: dropped from {count:,} row" + "s" * (count > 1)
             for path, count in self._dropped.items()
         ]
         if self._more_dropped:
-            lines.append(f"other keys are not in the output schema either: dropped {self._more_dropped:,} values")
+            lines.append(f"other keys are not in the {self._role} schema either: dropped {self._more_dropped:,} values")
         return lines
 
     def _drop(self, path: str, count: int) -> None:
@@ -138,7 +139,7 @@ class _Check:
                 yield Failure(index, pointer_token(missing), "missing", None, message)
             else:
                 key = extra[0]
-                message = f"{short_repr(key)} is not in the output schema" + did_you_mean(key, table.names)
+                message = f"{short_repr(key)} is not in the {self._role} schema" + did_you_mean(key, table.names)
                 yield Failure(index, pointer_token(key), "extra", rows[index][key], message)
 
     def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
@@ -153,7 +154,7 @@ class _Check:
             values = [_whole(value) if type(value) is float else value for value in values]
             types = set(map(type, values))
         if not types <= allowed:
-            return values, _wrong_type(column, values, allowed)
+            return values, _wrong_type(column, values, allowed, self._role)
         if kind == "datetime":
             return values, _wrong_text(column, values, all_datetimes, is_datetime)
         if kind == "base64" and not self._lenient:
@@ -193,12 +194,13 @@ class _Check:
         return values, None
 
 
-def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type]) -> Failure:
+def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type], role: str) -> Failure:
     index = next(index for index, value in enumerate(values) if type(value) not in allowed)
     value = values[index]
     if value is None:
         return _failure(column, index, "null", None, "does not allow null")
-    message = f"wants {_WANTED[column.kind]}, got {type_name(value)}{_fix(column.kind, value)}"
+    fix = (_fix if role == "output" else _input_fix)(column.kind, value)
+    message = f"wants {_WANTED[column.kind]}, got {type_name(value)}{fix}"
     return _failure(column, index, "type", value, message)
 
 
@@ -229,6 +231,18 @@ def _fix(kind: str, value: object) -> str:
         return f": convert it with {'int' if kind == 'integer' else 'float'}()"
     if kind == "json" and isinstance(value, str):
         return ": a text column takes strings; return json.loads(text), or use lenient mode"
+    return ""
+
+
+def _input_fix(kind: str, value: object) -> str:
+    """What to do about an input, whose values nobody returns."""
+    if kind == "integer" and type(value) is float:
+        return f" {short_repr(value)}: make the column a double"
+    if kind == "text" and not isinstance(value, (list, dict)):
+        named = {bool: "a boolean", int: "an integer", float: "a double"}.get(type(value), "a json")
+        return f" {short_repr(value)}: make it {named} column, or write the value in quotes"
+    if isinstance(value, str):
+        return f" {short_repr(value)}: correct the value, or make the column a text"
     return ""
 
 

@@ -1,17 +1,20 @@
-"""`Schema`: an output schema checked once and applied to the rows of every run."""
+"""`Schema`: a schema of rows checked once and applied to those of every run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
 from .values import short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
+Role: TypeAlias = Literal["output", "input"]
 Kind: TypeAlias = Literal["none", "columns", "rows", "list"]
 
 
@@ -29,25 +32,32 @@ class Schema:
     "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list.
     """
 
-    __slots__ = ("_check", "column_names", "kind", "mode")
+    __slots__ = ("_check", "column_names", "kind", "mode", "role")
 
     def __init__(
-        self, kind: Kind, mode: Mode, column_names: tuple[str, ...] | None, check: Callable[[list[Row]], Validated]
+        self,
+        kind: Kind,
+        mode: Mode,
+        column_names: tuple[str, ...] | None,
+        check: Callable[[list[Row]], Validated],
+        role: Role = "output",
     ) -> None:
         self.kind = kind
         self.mode = mode
+        self.role = role
         self.column_names = column_names
         self._check = check
 
     @staticmethod
-    def prepare(definition: object, *, mode: Mode = "strict") -> Schema:
+    def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
         """Check a definition and make it ready; the same content is prepared once per process (least recently used).
 
         `definition` is a JSON Schema (draft 2020-12) as a dict, for one row, or for the whole list when its "type" is
         "array"; or a list of columns, each a dict with "name", "type", "allow_null" (default false) and, for the types
         "object" and "table", "columns". None accepts any list of objects; a `Schema` is returned as it is.
         `mode` "lenient" is for column lists only: extra keys are dropped with a warning, base64 is not checked, a json
-        column takes strings and an integer column takes floats that are whole numbers.
+        column takes strings and an integer column takes floats that are whole numbers. `role` is what messages call
+        the schema, and whether they advise who writes the statement or who writes the input.
 
         Raises:
             ConfigError: the definition is not a valid schema; the message gives the JSON pointer of the mistake.
@@ -55,19 +65,19 @@ class Schema:
         if isinstance(definition, Schema):
             return definition
         if mode not in ("strict", "lenient"):
-            raise ConfigError(f'output schema: mode must be "strict" or "lenient", not {mode!r}')
+            raise ConfigError(f'{role} schema: mode must be "strict" or "lenient", not {mode!r}')
         if definition is None:
             return _ANY
         if not isinstance(definition, (dict, list, tuple)):
             raise ConfigError(
-                "output schema: expected a JSON Schema (an object) or a list of columns, "
+                f"{role} schema: expected a JSON Schema (an object) or a list of columns, "
                 f"got {type_name(definition)}" + _fix_for(definition)
             )
         try:
             content = encode(definition)
         except ValueError as error:
-            raise ConfigError(f"output schema: it is not JSON: {error}") from None
-        return _prepare(content, mode)
+            raise ConfigError(f"{role} schema: it is not JSON: {error}") from None
+        return _prepare(content, mode, role)
 
     def validate(self, rows: object) -> Validated:
         """Check rows as a JSON parser returned them; the argument is never changed.
@@ -79,7 +89,7 @@ class Schema:
         """
         if type(rows) is not list:
             raise OutputError(
-                "", "list", short_repr(rows), f"the output must be a list of objects, got {type_name(rows)}"
+                "", "list", short_repr(rows), f"the {self.role} must be a list of objects, got {type_name(rows)}"
             )
         if not set(map(type, rows)) <= {dict}:
             index = next(index for index, row in enumerate(rows) if type(row) is not dict)
@@ -96,6 +106,15 @@ class Schema:
         return f"<Schema {self.kind} {self.mode}{columns}>"
 
 
+@dataclass(frozen=True, slots=True)
+class RowSchema:
+    """A schema with what it was made from: another process makes it again from that."""
+
+    definition: dict[str, Any] | list[dict[str, Any]]
+    mode: Mode
+    prepared: Schema
+
+
 def _accept(rows: list[Row]) -> Validated:
     return Validated(rows, [])
 
@@ -104,22 +123,41 @@ _ANY = Schema("none", "strict", None, _accept)
 
 
 @lru_cache(maxsize=256)
-def _prepare(content: bytes, mode: Mode) -> Schema:
+def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
     definition = decode(content)
     if isinstance(definition, list):
         from .column_check import check_table
         from .columns import Table
 
-        table = Table.parse(definition)
+        with _named(role):
+            table = Table.parse(definition)
         lenient = mode == "lenient"
-        return Schema("columns", mode, table.names, lambda rows: Validated(*check_table(table, rows, lenient=lenient)))
+        return Schema(
+            "columns", mode, table.names,
+            lambda rows: Validated(*check_table(table, rows, lenient=lenient, role=role)), role,
+        )  # fmt: skip
     if mode == "lenient":
-        raise ConfigError("output schema: lenient mode is for column lists; a JSON Schema already says what it accepts")
+        raise ConfigError(
+            f"{role} schema: lenient mode is for column lists; a JSON Schema already says what it accepts"
+        )
     from .json_schema import JsonSchema
 
-    schema = JsonSchema.parse(cast("dict[str, Any]", definition))
-    return Schema("list" if schema.whole_list else "rows", mode, schema.names, lambda rows: _accept(schema.check(rows)))
+    with _named(role):
+        schema = JsonSchema.parse(cast("dict[str, Any]", definition))
+    kind: Kind = "list" if schema.whole_list else "rows"
+    return Schema(kind, mode, schema.names, lambda rows: _accept(schema.check(rows)), role)
+
+
+@contextmanager
+def _named(role: Role) -> Iterator[None]:
+    """Have a mistake in the schema said of what the schema is for."""
+    try:
+        yield
+    except SchemaError as error:
+        raise SchemaError(error.pointer, error.reason, role=role) from None
+    except ConfigError as error:
+        raise ConfigError(error.message.replace("output schema", f"{role} schema", 1)) from None
 
 
 def _fix_for(definition: object) -> str:

@@ -10,13 +10,13 @@ from typing import Any, cast
 
 from .._hostcalls.recorded import RecordedAnswer
 from ..rows.json_text import encode
+from ..rows.source import Input
 from ..status import Status
 from .definition import StepDefinition
 from .document import Node, Place
 from .mistakes import Collector
 from .reading import read_document
 from .section import Section
-from .sources import Input
 
 SUFFIXES = (".tests.yaml", ".tests.yml", ".tests.json")
 CASE_KEYS = (

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import token
 import tokenize
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 from ..errors import ConfigError
+from ..rows import conversion
 from ..rows.json_text import encode
+from . import debug_runner
 from .definition import SecretSource, StepDefinition
 
 MARKER = "# Written by `wasmexec step debug`; it is written anew each time."
@@ -17,112 +21,33 @@ MAX_INPUT_BYTES = 16 * 1024 * 1024
 WARNING = (
     "NOT ISOLATED: this runs the statement as you, with your files, your network and your secrets. No limits apply."
 )
+_FUTURE = "from __future__ import annotations\n"
+_NOT_INLINED = "from ..rows.conversion import NotJson, to_json\n"
 
-_HEAD = '''\
+_HEAD = """\
 {marker}
 # {warning}
 # Line n of the statement is line n + {offset} of this file. Rows are not checked against the output schema here.
-import asyncio as _asyncio
-import base64 as _base64
-import builtins as _builtins
-import json as _json
-import math as _math
-import os as _os
-import pathlib as _pathlib
-import sys as _sys
-import time as _time
-from decimal import Decimal as _Decimal
+from __future__ import annotations
 
 
-class _Log:
-    def _write(self, level, message):
-        _builtins.print(_time.strftime("%H:%M:%S"), f"{{level:<5}}", message, file=_sys.stderr, flush=True)
-
-    def trace(self, message):
-        self._write("trace", message)
-
-    def debug(self, message):
-        self._write("debug", message)
-
-    def info(self, message):
-        self._write("info", message)
-
-    def warn(self, message):
-        self._write("warn", message)
-
-    def error(self, message):
-        self._write("error", message)
+def _make_runner():
+{conversion}
+{runner}
+    return types.SimpleNamespace(**locals())
 
 
-class _LocalVariables:
-    def __init__(self, values):
-        object.__setattr__(self, "_values", values)
-
-    def __getattr__(self, name):
-        values = object.__getattribute__(self, "_values")
-        if name in values:
-            return values[name]
-        known = ", ".join(values) or "none"
-        raise AttributeError(f"there is no local variable {{name!r}}; the local variables are: {{known}}")
-
-    def __setattr__(self, name, value):
-        raise AttributeError(f"local variables cannot be assigned: LocalVariable.{{name}}")
-
-
-def print(*values, sep=" ", end="\\n", file=None, flush=False):
-    if file is not None:
-        _builtins.print(*values, sep=sep, end=end, file=file, flush=flush)
-    else:
-        log.info((" " if sep is None else sep).join(map(str, values)))
-
-
-async def sleep(seconds):
-    await _asyncio.sleep(float(seconds))
-
-
-def _secret_from_file(path):
-    return _pathlib.Path(path).read_text("utf-8").removesuffix("\\n")
-
-
-def _plain(value):
-    """What JSON has not, as the product converts it."""
-    if isinstance(value, dict):
-        return {{str(key): _plain(item) for key, item in value.items()}}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if type(value).__name__ in ("NaTType", "NAType") or (isinstance(value, float) and _math.isnan(value)):
-        return None
-    if isinstance(value, _Decimal):
-        return float(value) if _Decimal(str(float(value))) == value else str(value)
-    if isinstance(value, (bytes, bytearray)):
-        return _base64.b64encode(value).decode()
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    if hasattr(value, "item"):
-        return _plain(value.item())
-    return value
-
-
-log = _Log()
+_runner = _make_runner()
+log, print, sleep, gather = _runner.log, _runner.print_to_log, _runner.sleep, _runner.gather
 {data}
 
 
 async def _statement():
-'''
+"""
 _TAIL = """
 
-def _main():
-    _builtins.print({warning!r}, file=_sys.stderr, flush=True)
-    rows = _asyncio.run(_statement())
-    if not isinstance(rows, list):
-        _sys.exit(f"the statement must return a list of objects, it returned {{type(rows).__name__}}")
-    _builtins.print(_json.dumps(_plain(rows), ensure_ascii=False, indent=2))
-
-
 if __name__ == "__main__":
-    _main()
+    _runner.run(_statement, {warning!r})
 """
 
 
@@ -143,19 +68,22 @@ def debug_file(
     lines = []
     for number, data in enumerate(inputs or [None], 1):
         name = "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}"
-        lines.append(f"{name} = None" if data is None else f"{name} = _json.loads({data.decode()!r})")
+        lines.append(f"{name} = None" if data is None else f"{name} = _runner.json.loads({data.decode()!r})")
     for number in range(len(inputs) + 1, 100):
         if f"INPUT_DATA{number}" in definition.statement.text and number > 1:
             lines.append(f"INPUT_DATA{number} = None")
-    lines.append(f"DATA_CHECKPOINT = _json.loads({encode(checkpoint).decode()!r})")
-    lines.append("LocalVariable = _LocalVariables({")
+    lines.append(f"DATA_CHECKPOINT = _runner.json.loads({encode(checkpoint).decode()!r})")
+    lines.append("LocalVariable = _runner.LocalVariables({")
     lines += [f"    {name!r}: {value!r}," for name, value in local_variables.items()]
     lines += [f"    {name!r}: {_secret(source)}," for name, source in definition.secrets.items()]
     lines.append("})")
     body = _indented(definition.statement.text)
-    head = _HEAD.format(marker=MARKER, warning=WARNING, offset=0, data="\n".join(lines))
-    offset = head.count("\n")
-    head = _HEAD.format(marker=MARKER, warning=WARNING, offset=offset, data="\n".join(lines))
+    parts = {
+        "marker": MARKER, "warning": WARNING, "data": "\n".join(lines),
+        "conversion": _inlined(conversion), "runner": _inlined(debug_runner),
+    }  # fmt: skip
+    offset = _HEAD.format(offset=0, **parts).count("\n")
+    head = _HEAD.format(offset=offset, **parts)
     text = head + body + _TAIL.format(warning=WARNING)
     try:
         compile(text, "<debug>", "exec", dont_inherit=True)
@@ -165,11 +93,19 @@ def debug_file(
     return text
 
 
+def _inlined(module: ModuleType) -> str:
+    """The text of a module as the inside of a function: names of it are not the statement's."""
+    text = inspect.getsource(module)
+    for line in (_FUTURE, _NOT_INLINED):
+        text = text.replace(line, "")
+    return _indented(text)
+
+
 def _secret(source: SecretSource) -> str:
     """An expression that reads the secret when the file runs: its value is not written down."""
     if source.variable is not None:
-        return f"_os.environ[{source.variable!r}]"
-    return f"_secret_from_file({str(Path(source.path or '').absolute())!r})"
+        return f"_runner.secret_from_environment({source.variable!r})"
+    return f"_runner.secret_from_file({str(Path(source.path or '').absolute())!r})"
 
 
 def _indented(statement: str) -> str:

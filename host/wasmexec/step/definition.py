@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from ..errors import ConfigError
 from ..grants import Grants
 from ..limits import Limits
-from ..schema import Mode, Schema
+from ..rows.formats import ReadOptions
+from ..schema import RowSchema
 from ..schema.values import is_datetime, type_name
 from ..secret import Secret
 
@@ -33,20 +34,15 @@ _WANTED = {
 
 
 @dataclass(frozen=True, slots=True)
-class RowSchema:
-    """A schema with what it was made from: another process makes it again from that."""
-
-    definition: dict[str, Any] | list[dict[str, Any]]
-    mode: Mode
-    prepared: Schema
-
-
-@dataclass(frozen=True, slots=True)
 class InputDefinition:
-    """One input: the first is INPUT_DATA, the second INPUT_DATA2 and so on; without schema any rows are taken."""
+    """One input: the first is INPUT_DATA, the second INPUT_DATA2 and so on; without schema any rows are taken.
+
+    `options` say how its files are written, where their names do not.
+    """
 
     name: str
     schema: RowSchema | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +161,9 @@ class StepDefinition:
         if self.inputs is None or index >= len(self.inputs):
             return None
         return self.inputs[index].schema
+
+    def input_options(self, index: int) -> ReadOptions:
+        """How the files of an input are written, by its position, from 0."""
+        if self.inputs is None or index >= len(self.inputs):
+            return ReadOptions()
+        return self.inputs[index].options

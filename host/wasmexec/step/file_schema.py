@@ -7,6 +7,7 @@ from typing import Any
 
 from ..grants import DEFAULT_METHODS, DEFAULT_PORTS
 from ..limits import LIMIT_RANGES, Limits
+from ..rows.formats import FORMATS
 from ..schema.columns import COLUMN_TYPES, NESTED_TYPES
 from ..status import Status
 from .cases_file import HTTP_ERRORS
@@ -158,7 +159,18 @@ def _mode() -> dict[str, Any]:
 
 
 def _input() -> dict[str, Any]:
-    return _object({"name": _TEXT, "schema": {"$ref": "#/$defs/schema"}, "mode": _mode()})
+    return _object(
+        {
+            "name": _TEXT,
+            "schema": {"$ref": "#/$defs/schema"},
+            "mode": _mode(),
+            "format": _about({"enum": list(FORMATS)}, "Of files whose names do not tell."),
+            "encoding": _about(_TEXT, "Of files that are not UTF-8 and have no byte order mark, e.g. windows-1252."),
+            "delimiter": _about(
+                {"type": "string", "minLength": 1}, "Of CSV files, e.g. ';' or tab; else their header shows it."
+            ),
+        }
+    )
 
 
 def _schema_defs() -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Any
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
 from ..rows.json_text import decode, encode
+from ..schema import RowSchema
 from ..secret import Secret
 from . import schemas
-from .definition import RowSchema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from typing import Any, cast
 from ..errors import ConfigError
 from ..grants import Grants, HttpGrant
 from ..limits import Limits, parse_size
-from ..schema import Mode
+from ..rows.formats import DELIMITED, FORMATS, ReadOptions
+from ..schema import Mode, Role, RowSchema
 from ..schema.columns import did_you_mean
 from ..secret import SHORTEST, Secret
 from . import schemas
@@ -23,7 +24,6 @@ from .definition import (
     LocalVariable,
     OnRowError,
     Processing,
-    RowSchema,
     SecretSource,
     StatementText,
     StepDefinition,
@@ -37,6 +37,7 @@ KEYS = (
     "name", "description", "statement", "statement_file", "inputs", "output_schema", "mode", "processing",
     "checkpoint_column", "local_variables", "limits", "grants", "secrets", "on_row_error", "concurrency", "image",
 )  # fmt: skip
+INPUT_KEYS = ("name", "schema", "mode", "format", "encoding", "delimiter")
 MODES: tuple[Mode, ...] = ("strict", "lenient")
 LIMIT_NAMES = tuple(field.name for field in fields_of(Limits))
 GRANT_KEYS = ("host", "ports", "methods", "allow_private", "ca_file")
@@ -184,10 +185,11 @@ class _Reader:
             self.mistakes.add(node.place, f"{key}: expected {expected}, got {node.describe()}")
             return None
         definition = node.plain()
-        wrong = list(schemas.find_mistakes(definition, mode))
+        role: Role = "output" if key == "output_schema" else "input"
+        wrong = list(schemas.find_mistakes(definition, mode, role))
         for pointer, reason in wrong:
             self.mistakes.add(node.find(pointer_tokens(pointer)).place, f"{key}: {reason}")
-        return None if wrong else schemas.prepare(definition, mode)
+        return None if wrong else schemas.prepare(definition, mode, role)
 
     def _inputs(self, top: Section) -> tuple[InputDefinition, ...] | None:
         if not top.has("inputs"):
@@ -198,14 +200,29 @@ class _Reader:
         if len(items) > MAX_INPUTS:
             self.mistakes.add(items[MAX_INPUTS].place, f"inputs: at most {MAX_INPUTS} are possible")
         for number, node in enumerate(items, 1):
-            section = Section(node, self.mistakes, "an input", ("name", "schema", "mode"))
+            section = Section(node, self.mistakes, "an input", INPUT_KEYS)
             mode = cast("Mode", section.choice("mode", MODES) or "strict")
             name = section.text("name", "the name of the input") or f"input{number}"
             if name in seen:
                 self.mistakes.add(section.place("name"), f"the input {name!r} is there twice")
             seen.add(name)
-            found.append(InputDefinition(name, self._schema(section, "schema", mode)))
+            found.append(InputDefinition(name, self._schema(section, "schema", mode), self._read_options(section)))
         return tuple(found)
+
+    def _read_options(self, section: Section) -> ReadOptions:
+        form = section.choice("format", FORMATS)
+        encoding = section.text("encoding", "the name of an encoding, such as windows-1252")
+        # A delimiter may well be a tab or a space, which is no text otherwise.
+        delimiter = section.fields["delimiter"].value if section.has("delimiter") else None
+        if form is not None and form not in DELIMITED and delimiter is not None:
+            self.mistakes.add(section.place("delimiter"), f"delimiter: it is for CSV, not for {form}")
+        for key, options in (("encoding", {"encoding": encoding}), ("delimiter", {"delimiter": delimiter})):
+            try:
+                ReadOptions(**cast("dict[str, Any]", options))
+            except ConfigError as error:
+                self.mistakes.add(section.place(key), f"{key}: {error.message}")
+                return ReadOptions(form)
+        return ReadOptions(form, encoding, cast("str | None", delimiter))
 
     def _variable(self, name: str, place: Place, node: Node) -> LocalVariable | None:
         self._check_name(name, place)

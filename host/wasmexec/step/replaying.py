@@ -11,9 +11,9 @@ from ..executor import Executor
 from ..recording import Recording
 from ..replay import ReplayReport
 from ..result import Result
+from ..rows.intake import row_error
 from ..secret import Secret
 from .definition import StepDefinition
-from .intake import row_error
 from .result import error_as_dict
 from .run import REFUSED
 

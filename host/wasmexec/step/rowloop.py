@@ -10,11 +10,11 @@ from typing import Protocol
 
 from ..errors import InputError, WasmexecError
 from ..result import Result
+from ..rows.bad_row import BadRow
 from ..status import Status
 from .local import LocalBackend
 from .pool import PoolBackend
 from .result import Progress
-from .sources import BadRow
 
 POOL_AFTER_ROWS = 200
 """So many rows run in this process before worker processes are started: most inputs are shorter."""

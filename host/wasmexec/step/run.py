@@ -17,16 +17,19 @@ from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, W
 from ..executor import Executor
 from ..recording import Recorder
 from ..result import Result
+from ..rows.bad_row import BadRow
+from ..rows.formats import ReadOptions
+from ..rows.inputs import sources_of
+from ..rows.intake import checked_rows, checked_whole
+from ..rows.source import Input, Source
 from ..secret import Secret
 from ..status import Status
 from .definition import StepDefinition
-from .intake import checked_rows, checked_whole
 from .local import LocalBackend
 from .order import Order
 from .pool import PoolBackend
 from .result import Progress, StepLog, StepResult, error_as_dict
 from .rowloop import RowLoop
-from .sources import BadRow, Input, Source
 from .tally import Output, Tally
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ class RunRequest:
     input_data: Input = None
     extra_inputs: Sequence[Input] = ()
     input_format: str | None = None
+    input_encoding: str | None = None
+    input_delimiter: str | None = None
     checkpoint: object = UNSET
     local_variables: Mapping[str, object] | None = None
     secrets: Mapping[str, str | Secret] | None = None
@@ -107,6 +112,7 @@ class StepRun:
         self._masker: Masker | None = None
         self._recorder: Recorder | None = None
         self._is_ending = False
+        self._inputs: list[Source] = []
 
     def run(self) -> StepResult:
         """The result; only what is no outcome of a run is raised.
@@ -132,6 +138,9 @@ class StepRun:
             if request.record and feed is not None:
                 self._recorder = feed[0].record(feed[1])
             status, error = self._execute(tally, handle)
+            for source in self._inputs:
+                for text in source.remarks:
+                    tally.warn(text)
             status, error = self._settle(tally, status, error)
             tally.flush()
             result = self._result(tally, status, error, time.monotonic() - started, handle)
@@ -221,16 +230,14 @@ class StepRun:
                 raise ConfigError(f"more inputs are given than the step has; its inputs are: {names}")
             # A declared input that nobody wired is there, as None.
             wired = [*wired[: len(declared)], *[None] * (len(declared) - len(wired))]
-        sources = [
-            Source(
-                value,
-                request.input_format if not _has_known_suffix(value) else None,
-                max_row_bytes=self._definition.limits.input_bytes,
-                name="INPUT_DATA" if number == 1 else f"INPUT_DATA{number}",
-            )
-            for number, value in enumerate(wired or [None], 1)
-        ]
-        return (sources[0] if sources else Source(None, max_row_bytes=0)), sources[1:]
+        wired = wired or [None]
+        self._inputs = sources_of(
+            wired,
+            ReadOptions(request.input_format, request.input_encoding, request.input_delimiter),
+            [self._definition.input_options(index) for index in range(len(wired))],
+            max_row_bytes=self._definition.limits.input_bytes,
+        )
+        return self._inputs[0], self._inputs[1:]
 
     def _bulk(self, tally: Tally, order: Order, source: Source) -> tuple[Status, WasmexecError | None]:
         data, tally.rows_in = checked_whole(source, self._definition.input_schema(0), order.limits.input_bytes)
@@ -455,11 +462,3 @@ class StepRun:
         if isinstance(failure, StoreLostError):
             may_be_stored = self._is_ending and not is_recorded
             raise RunLostError(failure.message, run_id=handle.run_id, may_be_stored=may_be_stored) from failure
-
-
-def _has_known_suffix(value: Input) -> bool:
-    from pathlib import Path
-
-    from .sources import BY_SUFFIX
-
-    return isinstance(value, Path) and value.suffix.lower() in BY_SUFFIX

@@ -6,27 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigError, SchemaError
-from ..schema import Mode, Schema
+from ..schema import Mode, Role, RowSchema, Schema
 from ..schema.columns import Column
-from .definition import RowSchema
 
 
-def find_mistakes(definition: object, mode: Mode) -> Iterator[tuple[str, str]]:
+def find_mistakes(definition: object, mode: Mode, role: Role = "output") -> Iterator[tuple[str, str]]:
     """JSON pointer and reason of everything that is wrong with a schema."""
     if isinstance(definition, list) and definition:
         yield from _columns(definition, "")
         return
     try:
-        Schema.prepare(definition, mode="strict" if isinstance(definition, list) else mode)
+        Schema.prepare(definition, mode="strict" if isinstance(definition, list) else mode, role=role)
     except SchemaError as error:
         yield error.pointer, error.reason
     except ConfigError as error:
-        yield "", error.message.removeprefix("output schema: ")
+        yield "", error.message.removeprefix(f"{role} schema: ")
 
 
-def prepare(definition: Any, mode: Mode) -> RowSchema:
+def prepare(definition: Any, mode: Mode, role: Role = "output") -> RowSchema:
     """Raises: ConfigError: `find_mistakes` would have found something."""
-    return RowSchema(definition, mode, Schema.prepare(definition, mode=mode))
+    return RowSchema(definition, mode, Schema.prepare(definition, mode=mode, role=role))
 
 
 def _columns(definition: list[Any], at: str) -> Iterator[tuple[str, str]]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from ..executor import Executor
+from ..rows.source import Input
 from ..secret import Secret
 from .definition import StepDefinition
 from .mistakes import Mistake
 from .reading import read_definition
 from .result import Progress, StepLog, StepResult
 from .run import Cancellation, RunRequest, StepRun
-from .sources import Input
 from .tally import Output
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class StepRunOptions(TypedDict, total=False):
 
     extra_inputs: Sequence[Input]
     input_format: str | None
+    input_encoding: str | None
+    input_delimiter: str | None
     checkpoint: object
     local_variables: Mapping[str, object] | None
     secrets: Mapping[str, str | Secret] | None
@@ -75,7 +77,9 @@ class Step:
                 row it is consumed as it goes), bytes of JSON; None when there is no input.
             executor: runs the statements; by default one per image and process, made at the first run.
             extra_inputs: `INPUT_DATA2`, `INPUT_DATA3`, ... the same way, None for one that is not wired.
-            input_format: json, jsonl, csv or parquet, for files whose names do not tell.
+            input_format: json, jsonl, csv, tsv or parquet, for files whose names do not tell, or for the only file.
+            input_encoding: of files that are not UTF-8 and have no byte order mark.
+            input_delimiter: of CSV files; else their header shows it.
             checkpoint: used instead of the stored one; without a store this is the only one.
             local_variables: values instead of the initial ones.
             secrets: values instead of those that the step file names a source for.

@@ -1,0 +1,204 @@
+"""CSV as the world writes it: each record as the JSON text of an object whose values are texts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from ..errors import InputError
+from .bad_row import BadRow, RowStream
+from .dialect import SAMPLE_LINES, Dialect, find_dialect, is_blank, stated_delimiter
+
+_LONGEST_FIELD = 2**31 - 1
+# The limit is one for the process; how long a record may be is decided by `_Lines`.
+csv.field_size_limit(_LONGEST_FIELD)
+
+
+def delimited_rows(
+    file: io.BufferedReader,
+    name: str,
+    *,
+    default: str,
+    delimiter: str | None,
+    max_row_bytes: int,
+    remark: Callable[[str], object],
+) -> RowStream:
+    """The line that each record begins in, and its JSON text; `remark` takes what the user should know.
+
+    Raises:
+        InputError: there is no going on: a quoted field is not closed, a column is there twice, a record is too large.
+    """
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    lines = _Lines(text, name, max_row_bytes)
+    try:
+        yield from _records(lines, name, default, delimiter, remark)
+    except csv.Error as error:
+        raise InputError(
+            f"{name}, line {lines.begun}: not CSV: {_explain(error)}", source=name, source_line=lines.begun
+        ) from None
+    finally:
+        text.detach()
+
+
+def _records(
+    lines: _Lines, name: str, default: str, delimiter: str | None, remark: Callable[[str], object]
+) -> RowStream:
+    first = lines.peek(0)
+    stated = None if first is None else stated_delimiter(first)
+    if stated is not None:
+        next(lines)
+    while (header := lines.peek(0)) is not None and is_blank(header):
+        next(lines)
+    if header is None:
+        return
+    dialect = find_dialect(header, default, delimiter or stated, lambda: lines.sample(SAMPLE_LINES))
+    for text in dialect.remarks:
+        remark(text)
+    records = iter(dialect.fields(lines))
+    lines.begin()
+    columns = _Columns(next(records), name, lines.number, remark)
+    if not columns.names[-1] and columns.is_closed_by_delimiter(dialect, lines):
+        columns.names.pop()
+    columns.name_all()
+    lines.begin()
+    is_narrow = len(columns.names) == 1
+    for fields in records:
+        if not fields or (len(fields) == 1 and not is_narrow and not fields[0].strip()):
+            lines.skip()
+        else:
+            yield lines.begun, columns.row(fields, lines.begun)
+            lines.begin()
+
+
+class _Lines(Iterator[str]):
+    """Lines with their ends, whichever they are. `number` lines have been handed over, a record began in `begun`.
+
+    SECURITY: a line, a record of many lines, and what is between two records are bounded.
+    """
+
+    def __init__(self, text: io.TextIOWrapper, name: str, most: int) -> None:
+        self._text = text
+        self._name = name
+        self._most = most
+        self._ahead: deque[str] = deque()
+        self._room = most
+        self.number = 0
+        self.begun = 1
+
+    def __next__(self) -> str:
+        line = self._ahead.popleft() if self._ahead else self._read()
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self._room -= len(line)
+        if self._room < 0:
+            raise self._too_long()
+        return line
+
+    def begin(self) -> None:
+        """A record is over: the next line begins another."""
+        self.begun = self.number + 1
+        self._room = self._most
+
+    def skip(self) -> None:
+        """A blank line is over; too many of them are too much."""
+        self.begun = self.number + 1
+
+    def peek(self, index: int) -> str | None:
+        """A line that is still to come, None behind the last."""
+        while len(self._ahead) <= index:
+            line = self._read()
+            if not line:
+                return None
+            self._ahead.append(line)
+        return self._ahead[index]
+
+    def sample(self, count: int) -> list[str]:
+        """The next lines, at most so many, and not more of them than a record may have."""
+        size = 0
+        for index in range(count):
+            line = self.peek(index)
+            size += len(line or "")
+            if line is None or size > self._most:
+                break
+        return list(itertools.islice(self._ahead, count))
+
+    def _read(self) -> str:
+        line = self._text.readline(self._most + 1)
+        if len(line) > self._most:
+            raise self._too_long()
+        return line
+
+    def _too_long(self) -> InputError:
+        return InputError(
+            f"{self._name}, line {self.begun}: longer than an input may be ({self._most:,} bytes)",
+            source=self._name, source_line=self.begun,
+        )  # fmt: skip
+
+
+class _Columns:
+    """The names of the columns, and what rows they make."""
+
+    def __init__(self, names: list[str], name: str, line: int, remark: Callable[[str], object]) -> None:
+        self.names = [column if column.strip() else "" for column in names]
+        self._name = name
+        self._line = line
+        self._remark = remark
+
+    def is_closed_by_delimiter(self, dialect: Dialect, lines: _Lines) -> bool:
+        """Whether the nameless last column is only a delimiter at the end of each line: nothing is ever behind it."""
+        if len(self.names) == 1:
+            return False
+        try:
+            sample = list(dialect.fields(lines.sample(SAMPLE_LINES)))
+        except csv.Error:
+            return False
+        return not any(len(fields) >= len(self.names) and fields[-1] for fields in sample)
+
+    def name_all(self) -> None:
+        """Names for columns that have none; no name may be there twice.
+
+        Raises:
+            InputError: one is.
+        """
+        seen: set[str] = set()
+        for column in self.names:
+            if column and column in seen:
+                raise InputError(
+                    f"{self._name}, line {self._line}: the column {column!r} is there twice",
+                    source=self._name, source_line=self._line,
+                )  # fmt: skip
+            seen.add(column)
+        for index, column in enumerate(self.names):
+            if not column:
+                named = f"column{index + 1}"
+                while named in seen:
+                    named += "_"
+                seen.add(named)
+                self.names[index] = named
+                self._remark(f"its column {index + 1} has no name: it is called {named!r}")
+
+    def row(self, fields: list[str], line: int) -> bytes | BadRow:
+        """A record as JSON text."""
+        names = self.names
+        if len(fields) == len(names) + 1 and not fields[-1]:
+            # A delimiter at the end of the line, which the header has not.
+            fields.pop()
+        if len(fields) != len(names):
+            many = f"{len(fields)} fields, but the header has {len(names)}"
+            return BadRow(InputError(f"{self._name}, line {line}: {many}", source=self._name, source_line=line))
+        return orjson.dumps(dict(zip(names, fields, strict=True)))
+
+
+def _explain(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return f"{text}: the quoted field that begins here is never closed"
+    if "expected after" in text:
+        return f"{text}: a quote within a quoted field is written twice"
+    return text

@@ -1,0 +1,208 @@
+"""Rows of a Parquet file, read by a child process of its own: see `parquet_child`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from ..errors import ConfigError, InputError
+from .bad_row import BadRow, RowStream
+from .json_text import decode, encode
+from .parquet_child import BATCH_BYTES, HEAD
+from .python_rows import nan_remark
+
+STALL_SECONDS = 60.0
+"""So long may the child take for the next rows."""
+_MAX_MESSAGE_BYTES = 1024**2
+_READ_BYTES = 1024**2
+# The parent package is not executed: it would load the engine.
+_START = """\
+import json, sys, types
+sys.path[:] = json.loads(sys.argv[1])
+package = sys.modules["wasmexec"] = types.ModuleType("wasmexec")
+package.__path__ = [sys.argv[2]]
+from wasmexec.rows.parquet_child import main
+main()
+"""
+
+
+def parquet_rows(file: IO[bytes], name: str, *, max_row_bytes: int, remark: Callable[[str], object]) -> RowStream:
+    """The rows, each as JSON text; `remark` takes what the user should know.
+
+    Raises:
+        ConfigError: pyarrow is not installed, or the file is a pipe.
+        InputError: it is no Parquet, needs too much memory or time, or the child broke its rules.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError("reading Parquet needs pyarrow: pip install 'wasmexec[parquet]'")
+    if not file.seekable():
+        raise ConfigError(f"{name}: Parquet is read from a file, not from a pipe")
+    child = _Child(file.fileno(), name, max_row_bytes)
+    nans: dict[str, int] = {}
+    count = 0
+    try:
+        for kind, payload in child.frames():
+            if kind == b"R":
+                for line in child.rows(payload):
+                    yield None, line
+                    count += 1
+            elif kind == b"B":
+                pointer, reason = child.message(payload, [str, str])
+                error = InputError(f"{name}, row {count}: {pointer}: {reason}", source=name)
+                yield None, BadRow(error)
+                count += 1
+            elif kind == b"N":
+                for column, number in child.message(payload, dict).items():
+                    nans[str(column)] = nans.get(str(column), 0) + child.number(number)
+            elif kind == b"W":
+                remark(child.message(payload, str))
+            elif kind == b"E":
+                raise InputError(f"{name} cannot be read: {child.message(payload, str)}", source=name)
+            elif kind == b"." and child.message(payload, int) == count:
+                return
+            else:
+                raise child.broken("a frame that there is not")
+        raise child.lost()
+    finally:
+        child.end()
+        if nans:
+            remark(nan_remark(nans))
+
+
+class _Child:
+    """The process and its frames.
+
+    SECURITY: it parses hostile files in C++. Kinds, lengths, JSON and types of its frames are checked before use, and
+    nothing is waited for without an end.
+    """
+
+    def __init__(self, descriptor: int, name: str, max_row_bytes: int) -> None:
+        self._name = name
+        self._max_row_bytes = max_row_bytes
+        package = Path(__file__).resolve().parent.parent
+        # Standard input would be another one there.
+        descriptor = os.dup(descriptor)
+        try:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(package), str(descriptor),
+                    str(max_row_bytes),
+                ],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(descriptor,),
+                env={"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
+        finally:
+            os.close(descriptor)
+        assert self._process.stdout is not None
+        self._out = self._process.stdout.fileno()
+        self._kept = bytearray()
+
+    def frames(self) -> Iterator[tuple[bytes, bytes]]:
+        """Kind and payload of each frame until the child closes its output."""
+        most = max(self._max_row_bytes, BATCH_BYTES) + 2
+        while self._fill(HEAD.size):
+            kind, length = HEAD.unpack(self._take(HEAD.size))
+            if length > (most if kind == b"R" else _MAX_MESSAGE_BYTES):
+                raise self.broken(f"a frame of {length:,} bytes")
+            if not self._fill(length):
+                return
+            yield kind, self._take(length)
+
+    def rows(self, payload: bytes) -> Iterator[bytes]:
+        """The rows of a frame, written anew: what was sent as one row is one row.
+
+        Raises:
+            InputError: one is no object, or too long.
+        """
+        for row in self.message(payload, list):
+            if type(row) is not dict:
+                raise self.broken("a row that is no object")
+            try:
+                line = orjson.dumps(row)
+            except TypeError:
+                line = encode(row)
+            if len(line) > self._max_row_bytes:
+                raise self.broken("a row that is too long")
+            yield line
+
+    def message(self, payload: bytes, kind: Any) -> Any:
+        """The value of a frame, of a type, or a list of values of types.
+
+        Raises:
+            InputError: it is something else.
+        """
+        try:
+            value = decode(payload)
+        except ValueError as error:
+            raise self.broken(f"no JSON: {error}") from None
+        types = [type(item) for item in value] if isinstance(kind, list) and isinstance(value, list) else type(value)
+        if types != kind:
+            raise self.broken("a value of another type")
+        return value
+
+    def number(self, value: object) -> int:
+        """A count.
+
+        Raises:
+            InputError: it is none.
+        """
+        if type(value) is not int or not 0 <= value < 2**63:
+            raise self.broken("a value of another type")
+        return value
+
+    def broken(self, what: str) -> InputError:
+        """The error for a child that does not keep to the frames."""
+        return InputError(f"{self._name} cannot be read: the process that reads it sent {what}", source=self._name)
+
+    def lost(self) -> InputError:
+        """The error for a child that ended in the middle."""
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = 0
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return InputError(
+            f"{self._name} cannot be read: the process that reads it died ({how}): the file is damaged, hostile or "
+            "too large for its memory",
+            source=self._name,
+        )
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def _take(self, size: int) -> bytes:
+        piece = bytes(self._kept[:size])
+        del self._kept[:size]
+        return piece
+
+    def _fill(self, size: int) -> bool:
+        """Have so many bytes; False at the end of the output."""
+        deadline = time.monotonic() + STALL_SECONDS
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        while len(self._kept) < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise InputError(
+                    f"{self._name} cannot be read: no row for {STALL_SECONDS:g} seconds", source=self._name
+                )
+            piece = os.read(self._out, _READ_BYTES)
+            if not piece:
+                return False
+            self._kept += piece
+        return True
