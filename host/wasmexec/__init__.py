@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .errors import (
     ConfigError,
     CpuLimitError,
+    DeliveryError,
     ExecutionCancelled,
     ExecutorClosedError,
     GuestLostError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "CpuLimitError",
+    "DeliveryError",
     "Deterministic",
     "ExecutionCancelled",
     "Executor",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .._destination import STANDARD_OUTPUT, Destination
 from ..errors import ConfigError, ExecutionCancelled, InputError
 from ..result import LogRecord, Result
 from ..status import Status
 from . import exit_codes, inputs, outputs, parameters, report, statements
+from .streams import emit
 from .terminal import note, show_record
 
 if TYPE_CHECKING:
@@ -105,23 +106,23 @@ Examples:
     help="The same for a host on a private network or this machine.",
 )  # fmt: skip
 @parameters.limit_options
-@click.option(
-    "--format", "form", type=click.Choice(outputs.FORMATS), help="Rows on standard output as [default: json]."
-)
+@outputs.output_option
+@outputs.format_option
 @click.option(
     "--result", "whole_result", is_flag=True, help="Print status, rows, logs, error and usage as one JSON object."
 )
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: full, else core].")
 def command(statement: str, **values: Any) -> int:
-    """Run the statement in FILE (- for standard input) and print its rows.
+    """Run the statement in FILE (- for standard input) and print its rows, or write them to --output.
 
     Log lines appear on standard error as they happen. Ctrl-C cancels the execution.
     """
-    if values["whole_result"] and values["form"] not in (None, "json"):
-        raise click.UsageError("--result prints one JSON object: drop --format")
+    if values["whole_result"] and (values["output"] or values["form"] not in (None, "json")):
+        raise click.UsageError("--result prints one JSON object: drop --format and --output")
     _check_standard_input(statement, values)
     arguments = _run_arguments(values)
     file_name, text = statements.read_statement(statement)
+    target = Destination(values["output"] or STANDARD_OUTPUT)
     schema = None
     try:
         schema = _read_schema(values["output_schema"], lenient=values["lenient"])
@@ -136,9 +137,10 @@ def command(statement: str, **values: Any) -> int:
         result = Result(status=Status.INPUT_REFUSED, error=error)
     report.report(result, file_name, text)
     if values["whole_result"]:
-        sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
+        emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif result.status.succeeded:
-        outputs.write_rows(result.rows, values["form"] or "json", None if schema is None else schema.column_names)
+        form = values["form"] or outputs.form_by_name(values["output"])
+        outputs.write_rows(result.rows, form, None if schema is None else schema.column_names, target)
     return exit_codes.exit_code(result.status)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .._destination import STANDARD_OUTPUT, Destination
+from ..errors import DeliveryError
 from ..result import Result
 from ..status import Status
+from ..step import Spool
 from . import exit_codes, outputs, parameters, report
 from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
+from .streams import emit
 from .terminal import clean, note, say, show_record, style, warn
 
 if TYPE_CHECKING:
@@ -58,13 +62,8 @@ Examples:
 @click.option(
     "--input-format", type=click.Choice(_INPUT_FORMATS), help="Of inputs whose names do not tell; else JSON for -."
 )
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the rows there, all or none.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(outputs.FORMATS),
-    help="Rows as [default: by the name of --output, else json].",
-)
+@outputs.output_option
+@outputs.format_option
 @click.option("--row-column", metavar="NAME", help="Add a column with the index of the input row each row came from.")
 @click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
 @click.option(
@@ -91,10 +90,12 @@ def command(file: Path, **values: Any) -> int:
         raise click.UsageError("--no-store goes with neither --store nor --record")
     step = Step.load(file)
     options = _options(values)
-    keeps_rows = values["whole_result"] or values["form"] == "table"
-    spool = None if keeps_rows else _spool(step, values)
-    if spool is not None:
-        options["output"] = spool
+    form = values["form"] or outputs.form_by_name(values["output"])
+    target = Destination(values["output"] or STANDARD_OUTPUT)
+    names = step.definition.output.prepared.column_names
+    keeps_rows = values["whole_result"] or form == "table"
+    if not keeps_rows:
+        options["output"] = _Rows(target, form, column_names=names, row_column=values["row_column"])
     from ..executor import Executor
 
     before = None
@@ -107,10 +108,18 @@ def command(file: Path, **values: Any) -> int:
                 result = _run(step, executor, {**options, "store": store})
     _report(step, result, before)
     if values["whole_result"]:
-        sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
+        emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif keeps_rows and result.status.succeeded:
-        outputs.write_rows(result.rows, values["form"], step.definition.output.prepared.column_names)
+        _write_table(result, names, target)
     return exit_codes.exit_code(result.status)
+
+
+def _write_table(result: StepResult, names: Sequence[str] | None, target: Destination) -> None:
+    _interruptible()
+    try:
+        outputs.write_rows(result.rows, "table", names, target)
+    except DeliveryError as error:
+        raise DeliveryError(error.target, error.reason, run_id=result.run_id) from error
 
 
 def _options(values: dict[str, Any]) -> dict[str, Any]:
@@ -137,16 +146,19 @@ def _options(values: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _spool(step: Step, values: dict[str, Any]) -> Any:
-    from ..step import Spool
+class _Rows(Spool):
+    def commit(self) -> None:
+        """Deliver; an interrupt ends that, there is no run to be cancelled any more."""
+        _interruptible()
+        super().commit()
 
-    form, target = values["form"], values["output"]
-    if form is None:
-        form = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}.get(
-            target.suffix.lower() if target else "", "json"
-        )
-    names = step.definition.output.prepared.column_names
-    return Spool(target or sys.stdout.buffer, form, column_names=names, row_column=values["row_column"])
+
+def _interruptible() -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
@@ -169,9 +181,10 @@ def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
     threading.Thread(target=cancel, name="wasmexec-step-cancel", daemon=True).start()
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    result = step.run(executor=executor, cancellation=cancellation, **options)
-    options["on_progress"].clear()
-    return result
+    try:
+        return step.run(executor=executor, cancellation=cancellation, **options)
+    finally:
+        options["on_progress"].clear()
 
 
 def _show_log(item: StepLog) -> None:

@@ -90,6 +90,7 @@ class Step:
         Raises:
             TypeError: an argument is not of the type that it must have.
             StoreError: the store failed.
+            DeliveryError: the rows were accepted, and are on record if there is a store, but could not be written.
             ImageError: there is no image.
         """
         request = RunRequest(input_data=input_data, **options)
