@@ -67,6 +67,8 @@ class Destination:
             raise DeliveryError(self.name, _reason(error)) from error
 
     def _check(self) -> None:
+        if not self.name:
+            raise ValueError("it is empty")
         if self._descriptor is not None:
             # SECURITY: only what we were started with. Others are our own files: rows in the run store's would ruin it.
             if self._descriptor > 2 and not os.get_inheritable(self._descriptor):

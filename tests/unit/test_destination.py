@@ -218,6 +218,8 @@ def test_what_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) 
     }.items():
         assert _refused(tmp_path / name) == f"output: {tmp_path / name} cannot be written: {reason}"
     assert _refused("a\0b") == "output: 'a\\x00b' is no name of a file: embedded null byte"
+    with pytest.raises(ConfigError, match="'' is no name of a file: it is empty"):
+        Destination("")
     assert sorted(tmp_path.iterdir()) == before
     listener.close()
     put(tmp_path / ("n" * 255))
