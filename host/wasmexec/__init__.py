@@ -33,6 +33,7 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .determinism import Deterministic
+    from .proxy import Proxy
     from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
     from .replay import ReplayReport, RequestDifference, RowDifference
     from .step import Step, StepFileError, StepResult
@@ -61,6 +62,7 @@ __all__ = [
     "OutputError",
     "OutputLimitError",
     "Problem",
+    "Proxy",
     "Recorder",
     "Recording",
     "ReplayReport",
@@ -87,6 +89,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "ForExecution": "recording",
     "HttpExchange": "recording",
     "MemoryRecorder": "recording",
+    "Proxy": "proxy",
     "Recorder": "recording",
     "Recording": "recording",
     "ReplayReport": "replay",

@@ -61,7 +61,9 @@ def run_request(
         references.append([position, len(blob)])
         position += len(blob)
         if position > limits.input_bytes:
-            raise InputError(f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,}")
+            raise InputError(
+                f"the input has {position:,} bytes of JSON, allowed are {limits.input_bytes:,} (limit input_bytes)"
+            )
     try:
         stored = dumps(checkpoint)
     except (TypeError, ValueError, RecursionError) as error:

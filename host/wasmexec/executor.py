@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import weakref
@@ -267,9 +268,8 @@ class Executor:
         except InputError as error:
             return Result(status=Status.INPUT_REFUSED, error=error)
         if placeholders:
-            grants = GrantsWithSecrets(
-                http=grants.http, recorded=grants.recorded, placeholders=tuple(placeholders.values())
-            )
+            granted = {field.name: getattr(grants, field.name) for field in dataclasses.fields(Grants)}
+            grants = GrantsWithSecrets(**granted, placeholders=tuple(placeholders.values()))
         return self._shared.create(Order(request, limits, grants, schema, masker, on_log, course), on_done)
 
 

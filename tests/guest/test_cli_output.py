@@ -270,6 +270,7 @@ def test_redirected_standard_output_is_shared_and_not_replaced(cli: Cli, tmp_pat
         (signal.SIGINT, f"{STEP} --format json"),
         (signal.SIGINT, f"{STEP} --format table"),
         (signal.SIGTERM, f"{STEP} --format csv"),
+        (signal.SIGINT, f"{STEP} --result"),
         (signal.SIGINT, "step show 1 --rows"),
     ],
 )

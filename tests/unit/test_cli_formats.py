@@ -89,7 +89,7 @@ def test_an_input_over_the_limit_is_refused_before_it_is_read_whole(tmp_path: Pa
     assert len(read_input(source, None, 100)) == 100
     with pytest.raises(InputError) as caught:
         read_input(source, None, 99)
-    assert caught.value.message == f"{source} is larger than the input may be: 99 bytes"
+    assert caught.value.message == f"{source} is larger than the input may be: 99 bytes (limit input_bytes)"
 
 
 def test_statements_and_schemas_are_read_without_a_byte_order_mark(tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ class HttpCapability:
     ) -> None:
         self._policy = EgressPolicy(grants.http_grants)
         self._recorded = grants.recorded
+        self._ca_file = None if grants.ca_file is None else str(grants.ca_file)
+        self._proxy = grants.http_proxy
         placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
         self._secrets = BoundSecrets(placeholders) if placeholders else None
         self._limits = limits
@@ -167,7 +169,7 @@ class HttpCapability:
         elif self._network is None:
             self._network = Network(
                 http_bytes=limits.http_bytes, concurrent=limits.http_concurrent, usage=self._usage,
-                resolver=self._resolver,
+                resolver=self._resolver, ca_file=self._ca_file, proxy=self._proxy,
             )  # fmt: skip
         try:
             await self._take_slot(exchange.request.timeouts["pool"])

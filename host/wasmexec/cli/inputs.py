@@ -33,7 +33,9 @@ def read_source(source: str, max_bytes: int) -> bytes:
         with Path(source).open("rb") as file:
             data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise InputError(f"{display_name(source)} is larger than the input may be: {max_bytes:,} bytes")
+        raise InputError(
+            f"{display_name(source)} is larger than the input may be: {max_bytes:,} bytes (limit input_bytes)"
+        )
     return data
 
 

@@ -52,6 +52,17 @@ def format_option(function: _Decorated) -> _Decorated:
     return click.option("--format", "form", type=click.Choice(FORMATS), help=text)(function)
 
 
+def destination(output: str | None) -> Destination:
+    """Where `--output` says, else standard output.
+
+    Raises:
+        ConfigError: that cannot be written.
+    """
+    from .._destination import STANDARD_OUTPUT, Destination
+
+    return Destination(STANDARD_OUTPUT if output is None else output)
+
+
 def write_rows(
     rows: Sequence[Row], form: str, column_names: Sequence[str] | None, target: Destination | None = None
 ) -> None:

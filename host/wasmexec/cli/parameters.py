@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import ConfigError
-from ..limits import Limits, parse_size
+from ..limits import LIMIT_RANGES, Limits, parse_size
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 _HELP = {
@@ -26,6 +26,9 @@ _HELP = {
     "http_concurrent": "HTTP requests at the same time",
     "http_bytes": "HTTP bytes in each direction",
 }
+
+_LIMIT_NAME = re.compile(rf"\b({'|'.join(LIMIT_RANGES)})\b")
+_REACHED = re.compile(r"\(limit ([a-z_]{1,40})\)")
 
 
 class SizeType(click.ParamType[int]):
@@ -114,6 +117,21 @@ def limit_options(function: _Decorated) -> _Decorated:
     return function
 
 
+def limit_option(name: str) -> str:
+    """The option of a field of `Limits`, in its shortest form."""
+    return "--memory" if name == "memory_bytes" else "--" + name.replace("_", "-")
+
+
+def by_options(text: str) -> str:
+    """A message about limits with their options in the place of their names."""
+    return _LIMIT_NAME.sub(lambda match: limit_option(match[0]), text)
+
+
+def reached_limits(text: str) -> list[str]:
+    """The limits that a text says were reached, as messages of the host do: "(limit http_requests)"."""
+    return [name for name in dict.fromkeys(_REACHED.findall(text)) if name in LIMIT_RANGES]
+
+
 def limits_from(values: dict[str, Any]) -> Limits:
     """The limits given on the command line over the defaults.
 
@@ -124,4 +142,4 @@ def limits_from(values: dict[str, Any]) -> Limits:
     try:
         return Limits(**given)
     except ConfigError as error:
-        raise click.UsageError(error.message) from None
+        raise click.UsageError(by_options(error.message)) from None

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .._destination import STANDARD_OUTPUT, Destination
 from ..errors import ConfigError, ExecutionCancelled, InputError
 from ..result import LogRecord, Result
 from ..status import Status
-from . import exit_codes, inputs, outputs, parameters, report, statements
+from . import exit_codes, inputs, network_options, outputs, parameters, report, statements
 from .streams import emit
 from .terminal import note, show_record
 
@@ -52,11 +51,17 @@ A column list for --output-schema:
    {"name": "items", "type": "table", "columns": [{"name": "sku", "type": "text"}]}]
   types: text integer double boolean datetime base64 json, and object table with columns
 
+"""
+    + network_options.GRANTS_HELP
+    + "\n"
+    + network_options.WAY_HELP
+    + """
 Examples:
 
 \b
   wasmexec run sales.py --input sales.csv --output-schema sales.schema.json
   cat rows.jsonl | wasmexec run clean.py --input - --input-format jsonl --format jsonl
+  wasmexec run fetch.py --allow-http "GET https://api.example.com" --proxy env --ca-file company.pem
   wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --secret-host TOKEN=api.example.com
   wasmexec run since.py --checkpoint '"2026-11-01"' --local region='"north"' --result
 """,
@@ -97,14 +102,8 @@ Examples:
     help="The statement gets a placeholder for the secret NAME, which becomes the value only in headers of HTTPS "
     "requests to HOST (http://HOST:PORT: in the clear). Does not allow the host by itself.",
 )  # fmt: skip
-@click.option(
-    "--allow-http", metavar="HOST[:PORT]", multiple=True,
-    help="Allow HTTP to a host (*.example.com: all below it), ports 80 and 443 or the one given. Default: no network.",
-)  # fmt: skip
-@click.option(
-    "--allow-private", metavar="HOST[:PORT]", multiple=True,
-    help="The same for a host on a private network or this machine.",
-)  # fmt: skip
+@network_options.grant_options
+@network_options.way_options
 @parameters.limit_options
 @outputs.output_option
 @outputs.format_option
@@ -122,7 +121,7 @@ def command(statement: str, **values: Any) -> int:
     _check_standard_input(statement, values)
     arguments = _run_arguments(values)
     file_name, text = statements.read_statement(statement)
-    target = Destination(values["output"] or STANDARD_OUTPUT)
+    target = outputs.destination(values["output"])
     schema = None
     try:
         schema = _read_schema(values["output_schema"], lenient=values["lenient"])
@@ -151,8 +150,6 @@ def _check_standard_input(statement: str, values: dict[str, Any]) -> None:
 
 
 def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
-    from ..grants import Grants, HttpGrant
-
     secrets = parameters.unique(values["secrets"], "--secret")
     for name, variable in parameters.unique(values["environment_secrets"], "--secret-env").items():
         if name in secrets:
@@ -162,20 +159,11 @@ def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
         secrets[name] = os.environ[variable]
     local_texts = parameters.unique(values["local_variables"], "--local")
     checkpoint = values["checkpoint"]
-    try:
-        grants = Grants(
-            http=[
-                *(HttpGrant.parse(text) for text in values["allow_http"]),
-                *(HttpGrant.parse(text, allow_private=True) for text in values["allow_private"]),
-            ]
-        )
-    except ConfigError as error:
-        raise click.UsageError(error.message) from None
     return {
         "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
         "secrets": _bound(secrets, values["secret_hosts"]),
-        "grants": grants,
+        "grants": network_options.grants_from(values),
         "limits": parameters.limits_from(values),
     }
 

@@ -67,7 +67,8 @@ def command(file: Path, **values: Any) -> int:
     else:
         checkpoint = _stored_checkpoint(definition.name, values["store_url"])
     text = debug_file(definition, inputs=_inputs(definition, values), checkpoint=checkpoint, local_variables=variables)
-    target = Destination(values["output"] or file.with_name(file.name.split(".", 1)[0] + ".debug.py"))
+    beside = file.with_name(file.name.split(".", 1)[0] + ".debug.py")
+    target = Destination(beside if values["output"] is None else values["output"])
     if not target.is_file and not values["no_run"]:
         raise click.UsageError(f"{target.name} is no file that Python could run: add --no-run")
     write_debug_file(target, text)

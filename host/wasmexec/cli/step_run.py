@@ -5,18 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .._destination import STANDARD_OUTPUT, Destination
 from ..errors import DeliveryError
-from ..result import Result
 from ..status import Status
 from ..step import Spool
-from . import exit_codes, outputs, parameters, report
+from . import exit_codes, network_options, outputs, parameters, report
 from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
 from .streams import emit
 from .terminal import clean, note, say, show_record, style, warn
@@ -48,12 +47,15 @@ def _input_options(function: _Decorated) -> _Decorated:
     epilog=EXIT_CODES
     + "\n"
     + STORE_HELP
+    + "\n"
+    + network_options.WAY_HELP
     + """
 Examples:
 
 \b
   wasmexec step run orders.step.yaml --input orders.csv --output totals.jsonl
   wasmexec step run join.step.yaml --input orders.jsonl --input2 customers.parquet
+  wasmexec step run rates.step.yaml --proxy env --ca-file company.pem
   wasmexec step run since.step.yaml --format table --local Region='"north"'
 """,
 )
@@ -70,6 +72,7 @@ Examples:
     "--local", "local_variables", metavar="NAME=JSON", multiple=True, type=parameters.PairType(),
     help="A local variable instead of its initial value.",
 )  # fmt: skip
+@network_options.way_options
 @store_option
 @click.option("--no-store", is_flag=True, help="Keep no record: no checkpoint is read or stored.")
 @click.option("--record", is_flag=True, help="Keep all that decides the run, for `step replay`; runs in one process.")
@@ -88,10 +91,10 @@ def command(file: Path, **values: Any) -> int:
         raise click.UsageError("--result prints one JSON object with the rows in it: drop --output and --format")
     if values["no_store"] and (values["store_url"] or values["record"]):
         raise click.UsageError("--no-store goes with neither --store nor --record")
-    step = Step.load(file)
+    step = network_options.step_on_way(Step.load(file), values)
     options = _options(values)
     form = values["form"] or outputs.form_by_name(values["output"])
-    target = Destination(values["output"] or STANDARD_OUTPUT)
+    target = outputs.destination(values["output"])
     names = step.definition.output.prepared.column_names
     keeps_rows = values["whole_result"] or form == "table"
     if not keeps_rows:
@@ -108,16 +111,18 @@ def command(file: Path, **values: Any) -> int:
                 result = _run(step, executor, {**options, "store": store})
     _report(step, result, before)
     if values["whole_result"]:
-        emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
+        with _on_record(result):
+            emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif keeps_rows and result.status.succeeded:
-        _write_table(result, names, target)
+        with _on_record(result):
+            outputs.write_rows(result.rows, "table", names, target)
     return exit_codes.exit_code(result.status)
 
 
-def _write_table(result: StepResult, names: Sequence[str] | None, target: Destination) -> None:
-    _interruptible()
+@contextmanager
+def _on_record(result: StepResult) -> Iterator[None]:
     try:
-        outputs.write_rows(result.rows, "table", names, target)
+        yield
     except DeliveryError as error:
         raise DeliveryError(error.target, error.reason, run_id=result.run_id) from error
 
@@ -185,6 +190,7 @@ def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
         return step.run(executor=executor, cancellation=cancellation, **options)
     finally:
         options["on_progress"].clear()
+        _interruptible()
 
 
 def _show_log(item: StepLog) -> None:
@@ -233,13 +239,17 @@ def _report(step: Step, result: StepResult, before: object) -> None:
     for text in result.warnings:
         warn(text)
     if result.log_dropped:
-        warn(f"{result.log_dropped:,} log records were dropped: limits log_records and log_bytes")
+        warn(
+            f"{result.log_dropped:,} log records were dropped: `limits` in the step file has log_records and log_bytes"
+        )
     for failure in result.failures[:_SHOWN_FAILURES]:
-        report.show_failure(failure.error, failure.status, shown, statement.text, f"input row {failure.row}: ")
+        report.show_failure(failure.error, failure.status, shown, statement.text, prefix=f"input row {failure.row}: ")
     if result.rows_failed > _SHOWN_FAILURES:
         note(f"{result.rows_failed - _SHOWN_FAILURES:,} more rows failed" + _where(result))
     if result.error is not None and not any(failure.error is result.error for failure in result.failures):
-        report.report(Result(status=result.status, error=result.error), shown, statement.text)
+        report.show_failure(result.error, result.status, shown, statement.text)
+    errors = [*(failure.error for failure in result.failures), result.error]
+    report.advise(errors, (item.record for item in result.logs), in_step=True)
     say(style(clean(_summary(result, before)), fg="green" if result.status.succeeded else "red"))
 
 

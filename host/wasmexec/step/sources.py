@@ -107,7 +107,9 @@ class Source:
         if data is None:
             data = self._joined(max_bytes)
         if len(data) > max_bytes:
-            raise InputError(f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON")
+            raise InputError(
+                f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON (limit input_bytes)"
+            )
         return data.removeprefix(_UTF8_MARK)
 
     def _joined(self, max_bytes: int) -> bytes:
@@ -118,7 +120,9 @@ class Source:
                 raise row.error
             size += len(row) + 1
             if size > max_bytes:
-                raise InputError(f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON")
+                raise InputError(
+                    f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON (limit input_bytes)"
+                )
             rows.append(row)
         return b"[%b]" % b",".join(rows)
 
@@ -144,7 +148,8 @@ class Source:
             number += 1
             if len(line) > self._max_row_bytes + 1:
                 raise InputError(
-                    f"{self.name}, line {number}: longer than an input may be ({self._max_row_bytes:,} bytes)"
+                    f"{self.name}, line {number}: longer than an input may be ({self._max_row_bytes:,} bytes) "
+                    "(limit input_bytes)"
                 )
             line = (line.removeprefix(_UTF8_MARK) if number == 1 else line).strip()
             if line:
