@@ -222,6 +222,16 @@ ROWS = {
 }  # fmt: skip
 
 
+def test_a_table_has_the_row_column_too(cli: Cli, tmp_path: Path) -> None:
+    write_step(tmp_path, "return [{'id': INPUT_DATA[0]['id']}] * 2", name="rows")
+    (tmp_path / "in.jsonl").write_text('{"id": 5}\n{"id": 6}\n')
+    arguments = ("step", "run", str(tmp_path / "rows.step.yaml"), "--no-store", "--input", str(tmp_path / "in.jsonl"))
+    found = {form: cli(*arguments, "--format", form, "--row-column", "row")[1] for form in ("csv", "table")}
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in found["table"].splitlines() if "│" in line]
+    assert cells == [line.split(",") for line in found["csv"].splitlines()[1:]]
+    assert cells == [["0", "5"], ["0", "5"], ["1", "6"], ["1", "6"]]
+
+
 @pytest.mark.parametrize("command", ["run one.py", "step run one.step.yaml --no-store"])
 def test_output_to_a_file_in_every_format(cli: Cli, tmp_path: Path, command: str) -> None:
     for form in FORMATS:

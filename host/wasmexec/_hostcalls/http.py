@@ -26,7 +26,7 @@ What the guest says about the message itself is not believed: Host, Content-Leng
 host from the URL and the body, and hop-by-hop headers are dropped. Redirects and cookies are the guest's, so every hop
 is a request of its own and is checked again. Secrets that are bound to hosts: see `_secrets.py`.
 
-Error codes: "denied", "connect", "certificate" (that of the server is not accepted), "connect_timeout",
+Error codes: "denied", "connect", "certificate" (one side does not accept the other's), "connect_timeout",
 "read_timeout", "write_timeout", "pool_timeout", "read", "write", "protocol" (the server broke the rules of HTTP),
 "limit" and "bad_request" (the guest did).
 """

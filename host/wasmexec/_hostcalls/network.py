@@ -95,7 +95,7 @@ class Network:
         if server is not None:
             check_unresolved(target.host, target.port, allow_private=target.allow_private)
         files = self._files(target.tls) if target.scheme == "https" else None
-        # Through a proxy nobody is connected to but the proxy.
+        # Through a proxy nobody is connected to but the proxy: what it may be asked for was checked above, each time.
         key = (server, target.allow_private and server is None, files)
         if key not in self._pools:
             context = None if files is None else await _context(files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,8 +115,18 @@ def command(file: Path, **values: Any) -> int:
             emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif keeps_rows and result.status.succeeded:
         with _on_record(result):
-            outputs.write_rows(result.rows, "table", names, target)
+            outputs.write_rows(*_with_row_column(result, names, values["row_column"]), target)
     return exit_codes.exit_code(result.status)
+
+
+def _with_row_column(
+    result: StepResult, names: Sequence[str] | None, column: str | None
+) -> tuple[list[dict[str, Any]], str, Sequence[str] | None]:
+    if column is None:
+        return result.rows, "table", names
+    sources: Sequence[int | None] = result.source_rows or [None] * len(result.rows)
+    rows = [{column: source, **row} for source, row in zip(sources, result.rows, strict=True)]
+    return rows, "table", [column, *(names or ())]
 
 
 @contextmanager
