@@ -153,6 +153,36 @@ def test_a_proxy_is_used_when_it_is_named_or_the_environment_is_asked_for(
         assert "HTTP to 127.0.0.1 is refused: it is a loopback address; allow it with --allow-private" in err
 
 
+REDIRECTED = """
+import httpx
+async with httpx.AsyncClient(follow_redirects=True) as client:
+    response = await client.get(LocalVariable.Url)
+    parts = []
+    async with client.stream("GET", LocalVariable.Url.replace("/redirect?to=", "/chunks?count=3&size=2&to=")) as stream:
+        async for part in stream.aiter_raw():
+            parts.append(part.decode())
+return [{"text": response.text, "hops": len(response.history), "parts": "".join(parts)}]
+"""
+
+
+def test_redirects_and_streams_run_through_the_proxy_hop_by_hop(
+    executor: Executor, server: WebServer, tls_server: WebServer, cli: Cli, ca_file: str
+) -> None:
+    granted = [HttpGrant("127.0.0.1", ports=[one.port], allow_private=True) for one in (server, tls_server)]
+    url = server.url(f"/redirect?to={tls_server.url('/hello')}")
+    with ForwardProxy() as proxy:
+        grants = Grants(http=granted, ca_file=cli.folder / ca_file, proxy=proxy.url)
+        result = executor.run(REDIRECTED, grants=grants, local_variables={"Url": url})
+        assert result.rows == [{"text": "hello", "hops": 1, "parts": "001122"}]
+        assert [method for method, _ in proxy.seen] == ["GET", "CONNECT", "GET"]
+        # A hop that is not granted does not reach the proxy.
+        only = Grants(http=granted[:1], proxy=proxy.url)
+        result = executor.run(REDIRECTED, grants=only, local_variables={"Url": url})
+        assert result.error is not None
+        assert f"is granted on port {server.port} only, not on {tls_server.port}" in result.error.message
+        assert len(proxy.seen) == 4
+
+
 def write_identity(folder: Path, clients: trustme.CA) -> None:
     identity = clients.issue_cert("client@example.com")
     identity.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")

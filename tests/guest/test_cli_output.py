@@ -182,6 +182,22 @@ def test_a_full_disk_leaves_the_file_as_it_was(cli: Cli, tmp_path: Path, command
     assert not exists or path.read_text() == "old\n"
 
 
+@pytest.mark.parametrize("processing", ["bulk", "row_by_row"])
+def test_a_full_folder_for_temporary_files_is_no_fault_of_the_input(cli: Cli, tmp_path: Path, processing: str) -> None:
+    text = LARGE.replace("100", "1000").replace("4_000", "9_000")
+    write_step(tmp_path, text, columns=COLUMNS, name="larger", processing=processing)
+    arguments = ("step", "run", str(tmp_path / "larger.step.yaml"), "--no-store", "--output", str(tmp_path / "out"))
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+    code, _, err = cli(*arguments, preexec_fn=small_files)
+    assert (code, err) == (3, "error: the temporary file of the rows cannot be written: File too large\n")
+    assert not (tmp_path / "out").exists()
+    assert cli(*arguments)[0] == 0
+    assert (tmp_path / "out").stat().st_size > 9_000_000
+
+
 def test_rows_that_could_not_be_delivered_are_on_record(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     cli.environment["WASMEXEC_STORE"] = str(tmp_path / "runs.sqlite3")

@@ -162,6 +162,8 @@ def _options(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Rows(Spool):
+    """The rows on their way out of the command."""
+
     def commit(self) -> None:
         """Deliver; an interrupt ends that, there is no run to be cancelled any more."""
         _interruptible()
