@@ -14,6 +14,7 @@ from wasmexec._hostcalls.http import HttpCapability
 from wasmexec._placeholders import GrantsWithSecrets, Placeholder
 from wasmexec.grants import Grants, HttpGrant
 from wasmexec.limits import Limits
+from wasmexec.proxy import Proxy
 from wasmexec.result import UsageCounter
 
 
@@ -65,11 +66,15 @@ def play(
     *,
     resolver: Resolver | None = None,
     placeholders: Sequence[Placeholder] = (),
+    ca_file: str | None = None,
+    proxy: Proxy | str | None = None,
     **limits: Any,
 ) -> UsageCounter:
     """Run a script of operations with these grants, or with a private one of `HOST:PORT`; nothing may be left over."""
     http = [private_grant(granted)] if isinstance(granted, str) else granted
-    grants = GrantsWithSecrets(http=http, placeholders=tuple(placeholders)) if placeholders else Grants(http=http)
+    grants = Grants(http=http, ca_file=ca_file, proxy=proxy)
+    if placeholders:
+        grants = GrantsWithSecrets(http=http, ca_file=ca_file, proxy=proxy, placeholders=tuple(placeholders))
 
     async def run() -> UsageCounter:
         usage = UsageCounter()

@@ -26,7 +26,8 @@ class WebServer:
     """A server that is up from construction to `close`.
 
     `requests` and `headers_seen` have the path and the headers (names in small letters) of every request, `bodies_seen`
-    the bodies that came to /echo. Paths, with their query parameters:
+    the bodies that came to /echo, `has_client_certificate` is about each connection with TLS. Paths, with their query
+    parameters:
 
     ========================= ==================================================================================
     /hello                    `hello`, as text
@@ -52,6 +53,7 @@ class WebServer:
         self.requests: list[str] = []
         self.headers_seen: list[dict[str, str]] = []
         self.bodies_seen: list[bytes] = []
+        self.has_client_certificate: list[bool] = []
         self.connections = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -139,6 +141,7 @@ class _Server(ThreadingHTTPServer):
             super().finish_request(request, client_address)
             return
         with self.tls.wrap_socket(request, server_side=True) as secured:
+            self.web.has_client_certificate.append(bool(secured.getpeercert(binary_form=True)))
             super().finish_request(secured, client_address)
 
     def shutdown_request(self, request: Any) -> None:

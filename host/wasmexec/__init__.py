@@ -6,6 +6,7 @@ from ._launcher import Statistics
 from .errors import (
     ConfigError,
     CpuLimitError,
+    DeliveryError,
     ExecutionCancelled,
     ExecutorClosedError,
     GuestLostError,
@@ -34,6 +35,7 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .determinism import Deterministic
+    from .proxy import Proxy
     from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
     from .replay import ReplayReport, RequestDifference, RowDifference
     from .step import Step, StepFileError, StepResult
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "CpuLimitError",
+    "DeliveryError",
     "Deterministic",
     "ExecutionCancelled",
     "Executor",
@@ -62,6 +65,7 @@ __all__ = [
     "OutputLimitError",
     "Prepared",
     "Problem",
+    "Proxy",
     "Recorder",
     "Recording",
     "ReplayReport",
@@ -89,6 +93,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "ForExecution": "recording",
     "HttpExchange": "recording",
     "MemoryRecorder": "recording",
+    "Proxy": "proxy",
     "Recorder": "recording",
     "Recording": "recording",
     "ReplayReport": "replay",

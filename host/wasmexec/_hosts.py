@@ -62,6 +62,13 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 _TEREDO = IPv6Network("2001::/32")
 
+# Source: RFC 6761 6.3, the names in every Debian's /etc/hosts, and the clouds' documentation.
+_LOOPBACK_NAMES = {"localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+_METADATA_NAMES = {
+    "metadata", "metadata.google.internal", "metadata.goog", "metadata.tencentyun.com", "instance-data",
+    "instance-data.ec2.internal",
+}  # fmt: skip
+
 _WITH_PRIVATE_GRANT = {"loopback", "private", "carrier-grade NAT", "documentation"}
 _WITH_PRIVATE_GRANT_BY_ADDRESS = _WITH_PRIVATE_GRANT | {"link-local", "metadata"}
 
@@ -161,6 +168,13 @@ def _kind_v4(address: IPv4Address) -> str | None:
     if str(address) in _METADATA:
         return "metadata"
     return next((kind for network, kind in _SPECIAL_V4 if address in network), None)
+
+
+def name_kind(host: str) -> str | None:
+    """What sort of special address a normalised name stands for wherever it is resolved; None for other names."""
+    if host in _METADATA_NAMES:
+        return "metadata"
+    return "loopback" if host in _LOOPBACK_NAMES or host.endswith(".localhost") else None
 
 
 def is_reachable(kind: str | None, *, allow_private: bool, granted_by_address: bool) -> bool:

@@ -72,7 +72,10 @@ class RunStart(NamedTuple):
             references.append([position, len(blob)])
             position += len(blob)
             if position > self.limits.input_bytes:
-                raise InputError(f"the input has {position:,} bytes of JSON, allowed are {self.limits.input_bytes:,}")
+                raise InputError(
+                    f"the input has {position:,} bytes of JSON, allowed are {self.limits.input_bytes:,} "
+                    "(limit input_bytes)"
+                )
         try:
             stored = encode(checkpoint)
         except ValueError as error:

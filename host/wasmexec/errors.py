@@ -20,6 +20,7 @@
         InputSchemaError           a row of the input does not match the input schema
       OutputError                  the returned value is not a list of objects that matches the schema
       GuestLostError               trap, bad frame, dead guest: treated as hostile, the instance is discarded
+      DeliveryError                accepted rows could not be written to where they were to go
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import TypeAlias
 __all__ = [
     "ConfigError",
     "CpuLimitError",
+    "DeliveryError",
     "ExecutionCancelled",
     "ExecutorClosedError",
     "GuestLostError",
@@ -246,3 +248,17 @@ class GuestLostError(WasmexecError):
         self.detail = detail
         self.line = line
         self.function = function
+
+
+class DeliveryError(WasmexecError):
+    """Output could not be written to where it was to go: `target` names that, `reason` says why.
+
+    With `run_id` the rows are on record, and nothing is lost.
+    """
+
+    def __init__(self, target: str, reason: str, *, run_id: int | None = None) -> None:
+        where = "" if run_id is None else f"; the rows are on record: wasmexec step show {run_id} --rows"
+        super().__init__(f"{target} cannot be written: {reason}{where}")
+        self.target = target
+        self.reason = reason
+        self.run_id = run_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -183,9 +184,8 @@ class Prepared:
             )  # fmt: skip
         grants = self._grants
         if placeholders:
-            grants = GrantsWithSecrets(
-                http=grants.http, recorded=grants.recorded, placeholders=tuple(placeholders.values())
-            )
+            granted = {field.name: getattr(grants, field.name) for field in dataclasses.fields(Grants)}
+            grants = GrantsWithSecrets(**granted, placeholders=tuple(placeholders.values()))
         return Order(request, self._limits, grants, self._schema, self._masker, given.on_log, course, self._code)
 
 

@@ -274,7 +274,7 @@ def test_limits_are_taken_from_the_options(cli: Cli) -> None:
     assert "note: raise the limit with --output-bytes" in outcome.err
     outcome = cli.run("return []", "--memory", "1MiB")
     assert outcome.code == 2
-    assert "memory_bytes must be at least" in outcome.err
+    assert "limits: --memory must be at least" in outcome.err
 
 
 def test_dropped_log_records_are_counted(cli: Cli) -> None:

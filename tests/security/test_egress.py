@@ -189,7 +189,9 @@ def test_a_method_that_is_not_granted_is_refused(executor: Executor, server: Web
         return executor.run(statement, local_variables=variables, grants=Grants(http=[grant]))
 
     assert refusal(with_method("POST")) == (
-        'HTTP POST to 127.0.0.1 is not granted, only GET: allow it with HttpGrant("127.0.0.1", methods=("POST",))'
+        "HTTP POST to 127.0.0.1 is not granted, only GET: "
+        f'allow it with --allow-private "POST {server.url("")}" '
+        f'or HttpGrant.parse("POST {server.url("")}", allow_private=True)'
     )
     assert with_method("GET").rows[0]["method"] == "GET"
 

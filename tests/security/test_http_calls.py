@@ -428,7 +428,8 @@ def test_an_unknown_authority_is_not_trusted(tls_server: WebServer) -> None:
         assert code == "certificate"
         assert message.startswith("the certificate of api.example.com is not accepted: ")
         assert message.endswith(
-            "(certificates are always verified; a private authority is trusted with HttpGrant(ca_file=...))"
+            "(certificates are always verified; a private authority is trusted with --ca-file FILE or "
+            "HttpGrant(ca_file=...))"
         )
 
     play([private_grant(f"api.example.com:{tls_server.port}")], script, resolver=answering("127.0.0.1"))

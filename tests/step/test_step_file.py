@@ -139,7 +139,7 @@ local_variables:
   Since: {type: integer, initial: tomorrow}
   Other: {typ: text}
 limits: {wall_seconds: 0, output_bytes: 12 parsecs, memory: 5}
-grants: {http: ["https://x", {host: a.b, ports: []}]}
+grants: {http: ["ftp://x/y", {host: a.b, ports: []}]}
 secrets: {Key: {env: A, file: B}, Since: {env: S}}
 on_row_error: ignore
 concurrency: 0

@@ -126,8 +126,10 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["rum"], "No such command 'rum'"),
         (["run"], "Missing argument"),
         (["run", "{}", "--nonsense"], "No such option"),
-        (["run", "{}", "--memory", "12"], "limits: memory_bytes must be from 1,048,576 to 4,294,967,296, not 12"),
-        (["run", "{}", "--wall-seconds", "nan"], "limits: wall_seconds must be finite, not nan"),
+        (["run", "{}", "--memory", "12"], "limits: --memory must be from 1,048,576 to 4,294,967,296, not 12"),
+        (["run", "{}", "--wall-seconds", "nan"], "limits: --wall-seconds must be finite, not nan"),
+        (["run", "{}", "--http-concurrent", "0"], "limits: --http-concurrent must be from 1 to 1,000, not 0"),
+        (["run", "{}", "--log-records", "-1"], "limits: --log-records must be from 0 to 10,000,000, not -1"),
         (["run", "{}", "--http-requests", "many"], "'many' is not a valid integer"),
         (["run", "{}", "--checkpoint", "abc"], "'abc' is not JSON"),
         (["run", "{}", "--local", "a=abc"], "a text needs quotes: '\"abc\"'"),
@@ -138,7 +140,26 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["run", "{}", "--secret-host", "KEY=a.example"], "there is no secret KEY: add --secret-env KEY or"),
         (["run", "{}", "--secret", "KEY=1", "--secret-host", "KEY=a.example"], "must have 8 to 4,096 characters"),
         (["run", "{}", "--secret", "KEY=12345678", "--secret-host", "KEY=a/b"], "'a/b' must be HOST or HOST:PORT"),
-        (["run", "{}", "--allow-http", "https://example.com/"], "must be HOST or HOST:PORT, not a URL"),
+        (["run", "{}", "--allow-http", "https://example.com/a"], "must be HOST or HOST:PORT, not a URL"),
+        (["run", "{}", "--allow-http", "GET,TRACE example.com"], "method TRACE cannot be granted"),
+        (["run", "{}", "--proxy", "socks5://u:s3cret@proxy:1"], "only http and https proxies are known, not socks5"),
+        (["run", "{}", "--proxy", "http://u:s3cret@proxy:x"], "proxy: it must be http://[USER:PASSWORD@]HOST:PORT"),
+        (["run", "{}", "--no-proxy", "a.example"], "--no-proxy needs a --proxy"),
+        (["run", "{}", "--proxy", "proxy:1", "--no-proxy", "10.0.0.0/99"], "'10.0.0.0/99' in no_proxy is no host"),
+        (["run", "{}", "--ca-file", "none.pem"], "none.pem cannot be loaded: No such file or directory"),
+        (["run", "{}", "--ca-file", "{}"], "cannot be loaded: it holds no certificate (PEM)"),
+        (["run", "{}", "--client-cert", "c.pem"], "no hosts are allowed: write HOST=FILE for one that is"),
+        (
+            ["run", "{}", "--allow-http", "a.example", "--allow-http", "b.example", "--client-cert", "c.pem"],
+            "2 hosts are allowed: write HOST=FILE",
+        ),
+        (["run", "{}", "--allow-http", "a.example", "--client-cert", "b.example=c.pem"], "b.example is not allowed:"),
+        (["run", "{}", "--allow-http", "a.example", "--client-key", "c.pem"], "a.example has no --client-cert"),
+        (["run", "{}", "--allow-http", "a.example", "--client-cert", "none.pem"], "none.pem cannot be loaded: No such"),
+        (
+            ["run", "{}", "--allow-http", "a.example", "--client-cert", "a", "--client-cert", "a.example=b"],
+            "a.example has two of them",
+        ),
         (["run", "{}", "--result", "--format", "csv"], "--result prints one JSON object: drop --format"),
         (["run", "-", "--input", "-"], "standard input (-) can be the statement or one input, not both"),
         (["run", "{}", "--input", "-", "--input3", "-"], "standard input (-) can be"),
@@ -166,6 +187,7 @@ def test_what_cannot_run_exits_with_2_and_says_why(
     assert shown.out == ""
     assert message in shown.err
     assert "Traceback" not in shown.err
+    assert "s3cret" not in shown.err
 
 
 def test_an_invalid_schema_is_refused_with_its_pointer(

@@ -81,7 +81,8 @@ def test_an_ungranted_method_is_denied() -> None:
         "denied",
         (
             "HTTP POST to a.wild.example.com is not granted, only GET: "
-            'allow it with HttpGrant("a.wild.example.com", methods=("POST",))'
+            'allow it with --allow-http "POST https://a.wild.example.com:8443" '
+            'or HttpGrant.parse("POST https://a.wild.example.com:8443")'
         ),
     )
     assert POLICY.target("GET", "https://a.wild.example.com:8443/").host == "a.wild.example.com"

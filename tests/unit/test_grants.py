@@ -47,10 +47,39 @@ def test_a_grant_is_kept_in_one_spelling(text: str, host: str, ports: tuple[int,
 
 
 @pytest.mark.parametrize(
+    ("text", "methods", "schemes", "ports"),
+    [
+        ("GET api.example.com", ("GET",), ("http", "https"), (80, 443)),
+        ("GET,POST https://api.example.com", ("GET", "POST"), ("https",), (443,)),
+        ("GET , POST  https://api.example.com/", ("GET", "POST"), ("https",), (443,)),
+        ("https://api.example.com:8443", DEFAULT_METHODS, ("https",), (8443,)),
+        ("http://api.example.com", DEFAULT_METHODS, ("http",), (80,)),
+        ("PURGE,X-SYNC http://api.example.com:8080", ("PURGE", "X-SYNC"), ("http",), (8080,)),
+    ],
+)
+def test_methods_and_a_scheme_stand_before_the_host(
+    text: str, methods: tuple[str, ...], schemes: tuple[str, ...], ports: tuple[int, ...]
+) -> None:
+    grant = HttpGrant.parse(text)
+    assert (grant.host, grant.methods, grant.schemes, grant.ports) == ("api.example.com", methods, schemes, ports)
+    assert HttpGrant.parse(grant.text) == grant
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "host '' is empty"),
-        ("https://api.example.com", "must be HOST or HOST:PORT, not a URL"),
+        ("https://api.example.com/v1", "must be HOST or HOST:PORT, not a URL"),
+        ("https://api.example.com?a", "must be HOST or HOST:PORT, not a URL"),
+        ("https://user@api.example.com", "must be HOST or HOST:PORT, not a URL"),
+        ("ftp://api.example.com", "must be HOST or HOST:PORT, not a URL"),
+        ("https://", "host '' is empty"),
+        ("GET https://", "host '' is empty"),
+        ("GET,CONNECT api.example.com", "method CONNECT cannot be granted"),
+        ("GET POST api.example.com", "is not a host name"),
+        ("GET,,POST api.example.com", "is not a host name"),
+        ("GET,api.example.com", "is not a host name"),
+        ("get api.example.com", "is not a host name"),
         ("api.example.com/path", "must be HOST or HOST:PORT, not a URL"),
         ("user@api.example.com", "must be HOST or HOST:PORT, not a URL"),
         ("api.example.com:0", "port must be from 1 to 65,535, not 0"),
@@ -101,6 +130,15 @@ def test_a_wrong_grant_is_refused_when_it_is_made(text: str, message: str) -> No
         ({"methods": ("CONNECT",)}, "method CONNECT cannot be granted"),
         ({"methods": ("TRACE",)}, "method TRACE cannot be granted"),
         ({"allow_private": 1}, "allow_private must be True or False"),
+        ({"schemes": ()}, "schemes must be http, https or both, not ()"),
+        ({"schemes": ("ftp",)}, "schemes must be http, https or both, not ('ftp',)"),
+        ({"schemes": "https"}, "schemes must be a sequence"),
+        ({"client_cert": 7}, "client_cert must be a path, not int"),
+        ({"client_key": "/nowhere/key.pem"}, "client_key needs a client_cert"),
+        (
+            {"client_cert": "/nowhere/cert.pem"},
+            "client_cert /nowhere/cert.pem cannot be loaded: No such file or directory",
+        ),
         ({"ca_file": 7}, "ca_file must be a path, not int"),
         ({"ca_file": "/nowhere/ca.pem"}, "ca_file /nowhere/ca.pem cannot be loaded"),
     ],

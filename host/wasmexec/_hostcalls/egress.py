@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .._hosts import address_kind, bracketed, is_address, is_reachable, normalise_host
+from .._hosts import address_kind, bracketed, is_address, is_reachable, name_kind, normalise_host
+from .._tls import TlsFiles
 from ..grants import HttpGrant
 from . import HostCallError
 
@@ -42,7 +43,7 @@ class Target:
     port: int
     path: bytes
     allow_private: bool
-    ca_file: str | None
+    tls: TlsFiles
 
     @property
     def authority(self) -> str:
@@ -80,17 +81,18 @@ class EgressPolicy:
             raise HostCallError("denied", f"HTTP to {_shown(match['host'])} is refused: it {error}") from None
         target = match["target"] or "/"
         path = target if target.startswith("/") else "/" + target
-        matching = self._matching(method, host, port)
+        matching = self._matching(method, scheme, host, port)
         return Target(
             scheme, host, port, path.encode("ascii"),
             allow_private=any(grant.allow_private for grant in matching),
-            ca_file=_ca_file(matching),
+            tls=_tls_files(matching),
         )  # fmt: skip
 
-    def _matching(self, method: str, host: str, port: int) -> list[HttpGrant]:
+    def _matching(self, method: str, scheme: str, host: str, port: int) -> list[HttpGrant]:
         for_host = [grant for grant in self._grants if grant.covers_host(host)]
         for_port = [grant for grant in for_host if port in grant.ports]
-        matching = [grant for grant in for_port if method in grant.methods]
+        for_scheme = [grant for grant in for_port if scheme in grant.schemes]
+        matching = [grant for grant in for_scheme if method in grant.methods]
         if matching:
             return matching
         where = bracketed(host)
@@ -103,21 +105,36 @@ class EgressPolicy:
                 "denied",
                 f"HTTP to {where} is granted on port {ports} only, not on {port}: {_how_to_grant(f'{where}:{port}')}",
             )
-        methods = ", ".join(dict.fromkeys(method for grant in for_port for method in grant.methods))
+        place = f"{scheme}://{where}" + ("" if port == DEFAULT_PORT[scheme] else f":{port}")
+        if not for_scheme:
+            raise HostCallError("denied", f"HTTP to {place} is not granted: {_how_to_widen(place, for_port)}")
+        methods = ", ".join(dict.fromkeys(method for grant in for_scheme for method in grant.methods))
         raise HostCallError(
             "denied",
             f"HTTP {method} to {where} is not granted, only {methods}: "
-            f'allow it with HttpGrant("{host}", methods=("{method}",))',
+            f"{_how_to_widen(f'{method} {place}', for_scheme)}",
         )
 
 
-def _ca_file(matching: Sequence[HttpGrant]) -> str | None:
+def _tls_files(matching: Sequence[HttpGrant]) -> TlsFiles:
+    """The files of the grants that permit a request, the exact ones before wildcards."""
     exact_first = sorted(matching, key=lambda grant: grant.host.startswith("*."))
-    return next((str(grant.ca_file) for grant in exact_first if grant.ca_file is not None), None)
+    ca_file = next((str(grant.ca_file) for grant in exact_first if grant.ca_file is not None), None)
+    for grant in exact_first:
+        if grant.client_cert is not None:
+            key = None if grant.client_key is None else str(grant.client_key)
+            return TlsFiles(ca_file, client_cert=str(grant.client_cert), client_key=key)
+    return TlsFiles(ca_file)
 
 
 def _how_to_grant(text: str) -> str:
     return f'allow it with --allow-http {text} or Grants(http=["{text}"])'
+
+
+def _how_to_widen(text: str, grants: Sequence[HttpGrant]) -> str:
+    private = any(grant.allow_private for grant in grants)
+    option, field = ("--allow-private", ", allow_private=True") if private else ("--allow-http", "")
+    return f'allow it with {option} "{text}" or HttpGrant.parse("{text}"{field})'
 
 
 def _shown(text: str) -> str:
@@ -168,6 +185,20 @@ class Lookups:
         self._free.release()
         if not lookup.cancelled():
             lookup.exception()  # or asyncio complains when nobody waits for it any more
+
+
+def check_unresolved(host: str, port: int, *, allow_private: bool) -> None:
+    """Check a normalised host that a proxy is going to resolve.
+
+    SECURITY: only the proxy sees to which address a name leads, so what is left to be checked here is an address that
+    is written out, and the names that mean the proxy's own machine or the metadata service of its cloud.
+
+    Raises:
+        HostCallError: "denied".
+    """
+    kind = address_kind(host) if is_address(host) else name_kind(host)
+    if not is_reachable(kind, allow_private=allow_private, granted_by_address=is_address(host)):
+        raise HostCallError("denied", _refusal(host, port, str(kind)))
 
 
 async def checked_addresses(host: str, port: int, *, allow_private: bool, resolver: Resolver) -> list[str]:

@@ -26,7 +26,7 @@ What the guest says about the message itself is not believed: Host, Content-Leng
 host from the URL and the body, and hop-by-hop headers are dropped. Redirects and cookies are the guest's, so every hop
 is a request of its own and is checked again. Secrets that are bound to hosts: see `_secrets.py`.
 
-Error codes: "denied", "connect", "certificate" (that of the server is not accepted), "connect_timeout",
+Error codes: "denied", "connect", "certificate" (one side does not accept the other's), "connect_timeout",
 "read_timeout", "write_timeout", "pool_timeout", "read", "write", "protocol" (the server broke the rules of HTTP),
 "limit" (one of the limits of the execution) and "bad_request" (the guest did).
 """
@@ -67,6 +67,8 @@ class HttpCapability:
     ) -> None:
         self._policy = EgressPolicy(grants.http_grants)
         self._recorded = grants.recorded
+        self._ca_file = None if grants.ca_file is None else str(grants.ca_file)
+        self._proxy = grants.http_proxy
         placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
         self._secrets = BoundSecrets(placeholders) if placeholders else None
         self._limits = limits
@@ -167,7 +169,7 @@ class HttpCapability:
         elif self._network is None:
             self._network = Network(
                 http_bytes=limits.http_bytes, concurrent=limits.http_concurrent, usage=self._usage,
-                resolver=self._resolver,
+                resolver=self._resolver, ca_file=self._ca_file, proxy=self._proxy,
             )  # fmt: skip
         try:
             await self._take_slot(exchange.request.timeouts["pool"])

@@ -1,4 +1,4 @@
-"""The network under the http capability: guarded connections, metered streams, and one pool per kind of connection.
+"""The network under the http capability: which connections a request may use, and one pool per kind of connection.
 
 Apart from `http.py` because it imports httpcore, which a process whose statements never reach the network need not pay.
 """
@@ -6,25 +6,23 @@ Apart from `http.py` because it imports httpcore, which a process whose statemen
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
 import ssl
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-import certifi
 import h11
 import httpcore
 
-from .._hosts import bracketed
+from .._hosts import is_address
+from .._tls import TlsFileError, TlsFiles, client_context
+from ..proxy import Proxy, ProxyServer
 from ..result import UsageCounter
 from . import HostCallError
-from ._pressure import before_read
-from .egress import Lookups, Resolver, Target, checked_addresses
+from .connections import Backend, Meter, guarded
+from .egress import MAX_ADDRESSES, Lookups, Resolver, Target, check_unresolved
+from .proxies import ForwardingPool, ProxyConnector, TunnelBackend
 
 KEEPALIVE_SECONDS = 5.0
-LONGEST_CONNECT_SECONDS = 60.0
 
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (httpcore.ConnectTimeout, "connect_timeout"),
@@ -62,149 +60,7 @@ def host_call_error(error: Exception) -> HostCallError | None:
     return HostCallError(code, _H11_IN_OUR_WORDS.get(text, text))
 
 
-class Meter:
-    """Counts the bytes of one execution on all its connections and stops each direction at the limit."""
-
-    def __init__(self, limit: int, usage: UsageCounter) -> None:
-        self._limit = limit
-        self._usage = usage
-
-    def sending(self, count: int) -> None:
-        """Count bytes about to be sent.
-
-        Raises:
-            HostCallError: "limit".
-        """
-        if self._usage.http_bytes_sent + count > self._limit:
-            raise HostCallError("limit", f"more than {self._limit:,} bytes sent over HTTP (limit http_bytes)")
-        self._usage.http_bytes_sent += count
-
-    def received(self, count: int) -> None:
-        """Count bytes received.
-
-        Raises:
-            HostCallError: "limit".
-        """
-        self._usage.http_bytes_received += count
-        if self._usage.http_bytes_received > self._limit:
-            raise HostCallError("limit", f"more than {self._limit:,} bytes received over HTTP (limit http_bytes)")
-
-
-class _MeteredStream(httpcore.AsyncNetworkStream):
-    """A connection whose bytes are counted; after `start_tls` those inside TLS are."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream, meter: Meter) -> None:
-        self._inner = inner
-        self._meter = meter
-        self._write_failed = False
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        await before_read.get()()
-        try:
-            data = await self._inner.read(max_bytes, timeout)
-        except httpcore.ReadError:
-            if self._write_failed:
-                raise httpcore.ReadError("the server closed the connection before it had the whole request") from None
-            raise
-        self._meter.received(len(data))
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._meter.sending(len(buffer))
-        try:
-            await self._inner.write(buffer, timeout)
-        except httpcore.WriteError:
-            # httpcore goes on to read: the server may have answered before it closed.
-            self._write_failed = True
-            raise
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        except httpcore.ConnectError as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise HostCallError(
-                    "certificate",
-                    f"the certificate of {server_hostname} is not accepted: {error.__cause__.verify_message} "
-                    "(certificates are always verified; a private authority is trusted with HttpGrant(ca_file=...))",
-                ) from error
-            reason = str(error) or "the server closed the connection"
-            raise httpcore.ConnectError(f"TLS with {server_hostname} failed: {reason}") from error
-        return _MeteredStream(inner, self._meter)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a name once, checks every answer and connects to a checked address, never to a name."""
-
-    def __init__(self, meter: Meter, *, allow_private: bool, lookups: Lookups) -> None:
-        self._inner = httpcore.AnyIOBackend()
-        self._meter = meter
-        self._allow_private = allow_private
-        self._lookups = lookups
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        seconds = LONGEST_CONNECT_SECONDS if timeout is None else min(timeout, LONGEST_CONNECT_SECONDS)
-        try:
-            async with asyncio.timeout(seconds):
-                addresses = await checked_addresses(
-                    host, port, allow_private=self._allow_private, resolver=self._lookups
-                )
-                inner = await self._connect_first(host, addresses, port, seconds)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout(f"no connection to {bracketed(host)}:{port} in {seconds:g} s") from None
-        return _MeteredStream(inner, self._meter)
-
-    async def _connect_first(
-        self, host: str, addresses: Sequence[str], port: int, seconds: float
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address that answers; each but the last has its share of the time left."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        reasons = []
-        for position, address in enumerate(addresses):
-            untried = len(addresses) - position
-            share = None if untried == 1 else (deadline - loop.time()) / untried
-            try:
-                return await self._inner.connect_tcp(address, port, share)
-            except httpcore.ConnectTimeout:
-                reasons.append("timed out")
-            except httpcore.ConnectError as error:
-                reasons.append(_reason(error))
-        reason = ", ".join(dict.fromkeys(reasons))
-        raise httpcore.ConnectError(f"connection to {bracketed(host)}:{port} failed: {reason}")
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        raise httpcore.ConnectError("Unix sockets are not reachable")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-def _reason(error: BaseException) -> str:
-    """The operating system's word for why a connection failed, without the address."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno:
-            return os.strerror(cause.errno)
-        cause = cause.__cause__
-    return "no connection"
+_Key: TypeAlias = "tuple[ProxyServer | None, bool, TlsFiles | None]"
 
 
 class Network:
@@ -213,28 +69,47 @@ class Network:
     Used on one event loop; `aclose` ends every connection.
     """
 
-    def __init__(self, *, http_bytes: int, concurrent: int, usage: UsageCounter, resolver: Resolver | None) -> None:
+    def __init__(
+        self,
+        *,
+        http_bytes: int,
+        concurrent: int,
+        usage: UsageCounter,
+        resolver: Resolver | None,
+        ca_file: str | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
         self._meter = Meter(http_bytes, usage)
         self._concurrent = concurrent
         self._lookups = Lookups(resolver)
-        self._pools: dict[tuple[bool, str | None, bool], httpcore.AsyncConnectionPool] = {}
+        # The proxy's name is the operator's, who may mean one of this machine's own.
+        self._proxy_lookups = Lookups()
+        self._ca_file = ca_file
+        self._proxy = proxy
+        self._pools: dict[_Key, httpcore.AsyncConnectionPool] = {}
 
     async def pool(self, target: Target) -> httpcore.AsyncConnectionPool:
         """The pool that serves this target.
 
-        SECURITY: what a connection was allowed to reach and whom it trusts is part of the key.
+        SECURITY: what a connection was allowed to reach, whom it trusts and as whom it speaks is part of the key.
+
+        Raises:
+            HostCallError: "denied", the proxy may not be asked for it; "connect", a file for TLS cannot be loaded.
         """
-        tls = target.scheme == "https"
-        key = (target.allow_private, target.ca_file if tls else None, tls)
-        context = await asyncio.to_thread(_ssl_context, target.ca_file) if tls and key not in self._pools else None
+        server = None
+        if self._proxy is not None:
+            server = self._proxy.server_for(target.scheme, target.host, target.port)
+        if server is not None:
+            check_unresolved(target.host, target.port, allow_private=target.allow_private)
+        files = self._files(target.tls) if target.scheme == "https" else None
+        # Through a proxy nobody is connected to but the proxy: what it may be asked for was checked above, each time.
+        key = (server, target.allow_private and server is None, files)
         if key not in self._pools:
-            self._pools[key] = httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=self._concurrent,
-                max_keepalive_connections=self._concurrent,
-                keepalive_expiry=KEEPALIVE_SECONDS,
-                network_backend=_GuardedBackend(self._meter, allow_private=target.allow_private, lookups=self._lookups),
-            )
+            context = None if files is None else await _context(files)
+            connector = None if server is None else await self._connector(server)
+            # Meanwhile another request may have made it.
+            if key not in self._pools:
+                self._pools[key] = self._make(target, context, connector)
         return self._pools[key]
 
     async def aclose(self) -> None:
@@ -244,28 +119,52 @@ class Network:
         for pool in pools:
             await pool.aclose()
         await self._lookups.aclose()
+        await self._proxy_lookups.aclose()
+
+    def _files(self, files: TlsFiles) -> TlsFiles:
+        return files if files.ca_file is not None else files._replace(extra_ca_file=self._ca_file)
+
+    async def _connector(self, server: ProxyServer) -> ProxyConnector:
+        files = TlsFiles(extra_ca_file=self._ca_file)
+        return ProxyConnector(
+            server,
+            Backend(self._meter, self._proxy_addresses, "the proxy"),
+            await _context(files) if server.scheme == "https" else None,
+            self._meter,
+        )
+
+    async def _proxy_addresses(self, host: str, port: int) -> Sequence[str]:
+        """Where the proxy is, on whatever network: the operator chose it, not the statement."""
+        try:
+            return [host] if is_address(host) else (await self._proxy_lookups(host, port))[:MAX_ADDRESSES]
+        except OSError:
+            raise HostCallError("connect", "the name of the proxy does not resolve") from None
+
+    def _make(
+        self, target: Target, context: ssl.SSLContext | None, connector: ProxyConnector | None
+    ) -> httpcore.AsyncConnectionPool:
+        options: dict[str, Any] = {
+            "max_connections": self._concurrent,
+            "max_keepalive_connections": self._concurrent,
+            "keepalive_expiry": KEEPALIVE_SECONDS,
+        }
+        if connector is None:
+            backend = Backend(self._meter, guarded(self._lookups, allow_private=target.allow_private))
+            return httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend, **options)
+        if context is None:
+            return ForwardingPool(connector, **options)
+        return httpcore.AsyncConnectionPool(ssl_context=context, network_backend=TunnelBackend(connector), **options)
 
 
-def _ssl_context(ca_file: str | None) -> ssl.SSLContext:
-    """A verifying context that trusts the roots of the grant, else the system's.
+async def _context(files: TlsFiles) -> ssl.SSLContext:
+    """A verifying context, made in a thread: reading all authorities takes tens of ms.
 
     Raises:
-        HostCallError: "connect", the file was there when the grant was made and cannot be loaded any more.
+        HostCallError: "connect", a file was there when the grant was made and cannot be loaded any more; its name and
+            the reason are the host's business.
     """
-    if ca_file is None:
-        return _system_context()
     try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError:
-        raise HostCallError("connect", "the ca_file of the grant cannot be loaded") from None
-
-
-@functools.cache
-def _system_context() -> ssl.SSLContext:
-    """A verifying context with the system's roots, or certifi's on a machine without any; takes tens of ms."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    folder = Path(paths.capath or os.devnull)
-    if not paths.cafile and not (folder.is_dir() and any(entry.suffix == ".0" for entry in folder.iterdir())):
-        context.load_verify_locations(cafile=certifi.where())
-    return context
+        return await asyncio.to_thread(client_context, files)
+    except TlsFileError as error:
+        owner = "of the host" if error.what.startswith("SSL_") else "of the grant"
+        raise HostCallError("connect", f"the {error.what} {owner} cannot be loaded") from None

@@ -8,6 +8,7 @@ import click
 
 from ..result import Problem
 from . import exit_codes, outputs, report, statements
+from .streams import emit
 from .terminal import clean, say
 
 
@@ -43,9 +44,7 @@ def command(statement: str, form: str, image: str | None) -> int:
     with Executor(image, workers=1) as executor:
         problems = executor.check(text)
     if form == "json":
-        sys.stdout.write(
-            outputs.to_json([{"file": file_name, **item.as_dict()} for item in problems], indent=True) + "\n"
-        )
+        emit(outputs.to_json([{"file": file_name, **item.as_dict()} for item in problems], indent=True) + "\n")
     else:
         for problem in problems:
             _show(problem, file_name, text)
@@ -54,7 +53,7 @@ def command(statement: str, form: str, image: str | None) -> int:
 
 
 def _show(problem: Problem, file_name: str, text: str) -> None:
-    sys.stdout.write(clean(f"{file_name}:{problem.line}:{problem.column}: {problem.message}") + "\n")
+    emit(clean(f"{file_name}:{problem.line}:{problem.column}: {problem.message}") + "\n")
     sys.stdout.flush()
     end = problem.end_column if problem.end_line in (None, problem.line) else None
     shown = report.source_line(file_name, text, problem.line, problem.column, end)

@@ -6,6 +6,7 @@ from ..status import Status
 
 USAGE = 2
 CANCELLED = 3
+NOT_DELIVERED = 3
 
 _CODES = {
     Status.FINISHED: 0,
@@ -27,7 +28,7 @@ Exit codes:
   0  the rows were accepted (status 200, 201 no rows, 202 something logged an error)
   1  the statement raised (300)
   2  nothing ran: syntax error, schema, limit, option or image refused (400)
-  3  out of time (302), cancelled (303), runtime failed (304)
+  3  out of time (302), cancelled (303), runtime failed (304), or the output could not be written
   4  output refused (306)
   5  input refused (307)
 """

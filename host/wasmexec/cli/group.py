@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from ..errors import ConfigError, ImageError, WasmexecError
+from ..errors import ConfigError, DeliveryError, ImageError, WasmexecError
 from ..status import Status
-from . import exit_codes
+from . import exit_codes, streams
 from .lazy_group import LazyGroup
 from .terminal import fail
 
@@ -52,25 +50,16 @@ def group() -> None:
 
 def invoke(arguments: Sequence[str] | None) -> int:
     """Run the group; every way it can end is an exit code."""
-    _prepare_streams()
+    streams.prepare()
+    code = _invoke(arguments)
     try:
-        code = _invoke(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain again when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        streams.finish()
+    except KeyboardInterrupt:
+        return _cancelled()
+    except DeliveryError as error:
+        fail(error.message)
+        return code or exit_codes.NOT_DELIVERED
     return code
-
-
-def _prepare_streams() -> None:
-    # Python has None for a stream that the caller closed; click and print would stumble over it.
-    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
-    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
-    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
-    # Rows are UTF-8 whatever the locale says; the escape of a lone surrogate is the one that JSON has for it.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _invoke(arguments: Sequence[str] | None) -> int:
@@ -80,12 +69,21 @@ def _invoke(arguments: Sequence[str] | None) -> int:
         error.show()
         return exit_codes.USAGE
     except (click.Abort, KeyboardInterrupt):
-        fail("cancelled")
-        return exit_codes.CANCELLED
+        return _cancelled()
     except (ConfigError, ImageError) as error:
         fail(error.message)
         return exit_codes.USAGE
     except WasmexecError as error:
         fail(error.message)
         return exit_codes.exit_code(Status.RUNTIME_FAILED)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        fail(f"{error.filename}: {reason}" if error.filename else reason)
+        return exit_codes.exit_code(Status.RUNTIME_FAILED)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _cancelled() -> int:
+    streams.drop()
+    fail("cancelled")
+    return exit_codes.CANCELLED

@@ -12,6 +12,7 @@ import click
 
 from ..errors import ImageError
 from . import outputs
+from .streams import emit
 from .terminal import clean, fail, note, say
 
 if TYPE_CHECKING:
@@ -90,17 +91,17 @@ def info(name: str | None, form: str) -> int:
         if not images:
             find_image()  # raises with the command that builds one
     if form == "json":
-        sys.stdout.write(outputs.to_json([_fields(image) for image in images], indent=True) + "\n")
+        emit(outputs.to_json([_fields(image) for image in images], indent=True) + "\n")
         return 0
     default_image = None if name is not None else find_image()
     for image in images:
         standard = " (the default)" if default_image is not None and image.manifest == default_image.manifest else ""
-        print(f"{image.name}{standard}")
+        emit(f"{image.name}{standard}\n")
         for title, value in _fields(image).items():
             text = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
             if title not in ("name", "modules"):
-                print(f"  {title.replace('_', ' '):<14} {text}")
-        print(f"  {'modules':<14} {len(image.modules)} top-level names")
+                emit(f"  {title.replace('_', ' '):<14} {text}\n")
+        emit(f"  {'modules':<14} {len(image.modules)} top-level names\n")
     return 0
 
 
@@ -118,9 +119,9 @@ def verify(name: str) -> int:
         fail(str(error))
         return _FAILED
     for finding in findings:
-        print(clean(f"{finding.step}: {finding.subject}: {finding.message}"))
+        emit(clean(f"{finding.step}: {finding.subject}: {finding.message}") + "\n")
         for detail in finding.details.splitlines():
-            print(clean(f"    {detail}"))
+            emit(clean(f"    {detail}") + "\n")
     say(f"image {name}: {len(findings)} finding{'' if len(findings) == 1 else 's'}")
     return _FAILED if findings else 0
 

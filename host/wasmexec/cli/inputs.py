@@ -161,7 +161,9 @@ def read_text(source: str, max_bytes: int) -> str:
         with Path(source).open("rb") as file:
             data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise InputError(f"{display_name(source)} is larger than the input may be: {max_bytes:,} bytes")
+        raise InputError(
+            f"{display_name(source)} is larger than the input may be: {max_bytes:,} bytes (limit input_bytes)"
+        )
     try:
         return data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -1,18 +1,27 @@
-"""Writing rows: JSON, JSON Lines, CSV or a table on standard output."""
+"""Writing rows: JSON, JSON Lines, CSV or a table, to standard output or where `--output` says."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import click
 
 from ..rows.json_text import encode
+from .streams import emit
 from .terminal import clean
 
+if TYPE_CHECKING:
+    from .._destination import Destination
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 Row: TypeAlias = "dict[str, Any]"
 FORMATS = ("json", "jsonl", "csv", "table")
+_BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 
 def to_json(value: object, *, indent: bool = False) -> str:
@@ -20,19 +29,63 @@ def to_json(value: object, *, indent: bool = False) -> str:
     return encode(value, indent=indent).decode()
 
 
-def write_rows(rows: Sequence[Row], form: str, column_names: Sequence[str] | None) -> None:
-    """Write the rows to standard output; `column_names` come first in CSV and tables."""
+def output_option(function: _Decorated) -> _Decorated:
+    """`--output`."""
+    return click.option(
+        "--output",
+        metavar="FILE|-",
+        help="Write the rows there, all or none; a device or a pipe is written to, never replaced.",
+    )(function)
+
+
+def format_option(function: _Decorated) -> _Decorated:
+    """`--format`."""
+    text = "Rows as [default: by the name of --output, else json]."
+    return click.option("--format", "form", type=click.Choice(FORMATS), help=text)(function)
+
+
+def destination(output: str | None) -> Destination:
+    """Where `--output` says, else standard output.
+
+    Raises:
+        ConfigError: that cannot be written.
+    """
+    from .._destination import STANDARD_OUTPUT, Destination
+
+    return Destination(STANDARD_OUTPUT if output is None else output)
+
+
+def write_rows(
+    rows: Sequence[Row], form: str, column_names: Sequence[str] | None, target: Destination | None = None
+) -> None:
+    """Write the rows to standard output, or to `target`; `column_names` come first in CSV and tables.
+
+    Raises:
+        DeliveryError: that failed.
+    """
+    if target is None or target.is_standard_output:
+        emit(_text(rows, form, column_names, on_terminal=sys.stdout.isatty()))
+        return
+    with target.open() as out:
+        out.write(_text(rows, form, column_names, on_terminal=False).encode("utf-8", "backslashreplace"))
+
+
+def form_by_name(path: str | None) -> str:
+    """The format that the name of an output file tells; JSON if it tells none."""
+    return _BY_SUFFIX.get(Path(path).suffix.lower(), "json") if path else "json"
+
+
+def _text(rows: Sequence[Row], form: str, column_names: Sequence[str] | None, *, on_terminal: bool) -> str:
     names = list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
     if form == "table":
-        _write_table(rows, names)
-        return
+        return _table(rows, names, on_terminal=on_terminal)
     if form == "json":
         text = "[\n" + ",\n".join(to_json(row) for row in rows) + "\n]" if rows else "[]"
     elif form == "jsonl":
         text = "\n".join(map(to_json, rows))
     else:
         text = _csv(rows, names)
-    sys.stdout.write(text + "\n" if text else "")
+    return text + "\n" if text else ""
 
 
 def _csv(rows: Iterable[Row], names: Sequence[str]) -> str:
@@ -51,14 +104,15 @@ def _csv_field(value: object) -> object:
     return value if isinstance(value, str) else to_json(value)
 
 
-def _write_table(rows: Sequence[Row], names: Sequence[str]) -> None:
+def _table(rows: Sequence[Row], names: Sequence[str], *, on_terminal: bool) -> str:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    # Into a file or a pipe nothing is cut or wrapped: the table is as wide as its content.
-    console = Console(file=sys.stdout, width=None if terminal else 1_000_000, highlight=False)
+    # Into text first: rich ends the process itself when the reader goes away. Into a file or a pipe nothing is cut or
+    # wrapped: the table is as wide as its content.
+    text = io.StringIO()
+    console = Console(file=text, width=None if on_terminal else 1_000_000, highlight=False, force_terminal=on_terminal)
     table = Table(header_style="bold")
     for name in names:
         numeric = any(type(row.get(name)) in (int, float) for row in rows)
@@ -67,7 +121,7 @@ def _write_table(rows: Sequence[Row], names: Sequence[str]) -> None:
         table.add_row(*(Text(_cell(row[name])) if name in row else Text() for name in names))
     if names:
         console.print(table)
-    print(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}")
+    return f"{text.getvalue()}{len(rows):,} row{'' if len(rows) == 1 else 's'}\n"
 
 
 def _cell(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import ConfigError
-from ..limits import Limits, parse_size
+from ..limits import LIMIT_RANGES, Limits, parse_size
 from ..rows.json_text import decode
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -28,6 +28,9 @@ _HELP = {
     "http_headers": "headers of one HTTP request",
     "http_header_bytes": "header bytes of one HTTP request or response",
 }
+
+_LIMIT_NAME = re.compile(rf"\b({'|'.join(LIMIT_RANGES)})\b")
+_REACHED = re.compile(r"\(limit ([a-z_]{1,40})\)")
 
 
 class SizeType(click.ParamType[int]):
@@ -116,6 +119,21 @@ def limit_options(function: _Decorated) -> _Decorated:
     return function
 
 
+def limit_option(name: str) -> str:
+    """The option of a field of `Limits`, in its shortest form."""
+    return "--memory" if name == "memory_bytes" else "--" + name.replace("_", "-")
+
+
+def by_options(text: str) -> str:
+    """A message about limits with their options in the place of their names."""
+    return _LIMIT_NAME.sub(lambda match: limit_option(match[0]), text)
+
+
+def reached_limits(text: str) -> list[str]:
+    """The limits that a text says were reached, as messages of the host do: "(limit http_requests)"."""
+    return [name for name in dict.fromkeys(_REACHED.findall(text)) if name in LIMIT_RANGES]
+
+
 def limits_from(values: dict[str, Any]) -> Limits:
     """The limits given on the command line over the defaults.
 
@@ -126,4 +144,4 @@ def limits_from(values: dict[str, Any]) -> Limits:
     try:
         return Limits(**given)
     except ConfigError as error:
-        raise click.UsageError(error.message) from None
+        raise click.UsageError(by_options(error.message)) from None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ..errors import LimitError, OutputError, StatementRaised, StatementSyntaxError, WasmexecError
-from ..result import Result
+from collections.abc import Callable, Iterable
+
+from ..errors import ConfigError, OutputError, StatementRaised, StatementSyntaxError, WasmexecError
+from ..result import LogRecord, Result
 from ..status import Status
+from .parameters import by_options, limit_option, reached_limits
 from .terminal import clean, fail, note, say, style, warn
 
 _MEANING = {
@@ -16,9 +19,9 @@ _MEANING = {
     Status.INPUT_REFUSED: "input refused",
     Status.CONFIG_REFUSED: "nothing ran",
 }
-_OPTIONS = {
-    "TimeLimitError": "--wall-seconds", "CpuLimitError": "--cpu-seconds", "MemoryLimitError": "--memory",
-    "OutputLimitError": "--output-bytes",
+_LIMITS = {
+    "TimeLimitError": "wall_seconds", "CpuLimitError": "cpu_seconds", "MemoryLimitError": "memory_bytes",
+    "OutputLimitError": "output_bytes",
 }  # fmt: skip
 
 
@@ -28,19 +31,47 @@ def report(result: Result, file_name: str, statement: str) -> None:
         warn(text)
     if result.log_dropped:
         warn(f"{result.log_dropped:,} log records were dropped: --log-records and --log-bytes set the limits")
-    if result.error is None:
-        return
-    error = result.error
-    show_failure(error, result.status, file_name, statement)
-    hint = _hint(error)
-    if hint:
-        note(hint)
+    if result.error is not None:
+        show_failure(result.error, result.status, file_name, statement, named=by_options)
+    advise([result.error], result.logs)
 
 
-def show_failure(error: WasmexecError, status: Status, file_name: str, statement: str, prefix: str = "") -> None:
-    """Place, message and status of a failed execution."""
+def show_failure(
+    error: WasmexecError,
+    status: Status,
+    file_name: str,
+    statement: str,
+    *,
+    prefix: str = "",
+    named: Callable[[str], str] = str,
+) -> None:
+    """Place, message and status of a failed execution; `named` puts the user's names of limits into a message."""
     _show_place(error, file_name, statement)
-    fail(f"{prefix}{_first_line(error)} [{int(status)} {_MEANING.get(status, 'failed')}]")
+    text = _first_line(error)
+    if isinstance(error, ConfigError):
+        text = named(text)
+    fail(f"{prefix}{text} [{int(status)} {_MEANING.get(status, 'failed')}]")
+
+
+def advise(errors: Iterable[WasmexecError | None], logs: Iterable[LogRecord], *, in_step: bool = False) -> None:
+    """How to get further, where an option or a key of the step file would: what was reached, or only logged."""
+    limits: dict[str, None] = {}
+    lenient: dict[str, None] = {}
+    for error in errors:
+        if error is None:
+            continue
+        name = _LIMITS.get(type(error).__name__)
+        limits |= dict.fromkeys(reached_limits(error.message) if name is None else [name])
+        if isinstance(error, OutputError) and error.rule == "extra":
+            lenient["drops keys that are not in the schema"] = None
+        elif isinstance(error, OutputError) and error.rule in ("base64", "json"):
+            lenient["passes it"] = None
+    for record in logs:
+        limits |= dict.fromkeys(reached_limits(record.message))
+    for name in limits:
+        note(f"raise the limit with {f'`limits: {{{name}: ...}}` in the step file' if in_step else limit_option(name)}")
+    for text in lenient:
+        note(f"{'`mode: lenient` in the step file' if in_step else '--lenient'} {text}")
 
 
 def source_line(file_name: str, statement: str, line: int, column: int | None, end_column: int | None = None) -> str:
@@ -78,14 +109,3 @@ def _first_line(error: WasmexecError) -> str:
     if isinstance(error, OutputError) and not text.startswith(error.pointer):
         return f"{error.pointer}: {text}"
     return text
-
-
-def _hint(error: WasmexecError) -> str:
-    if isinstance(error, LimitError):
-        option = _OPTIONS.get(type(error).__name__)
-        return f"raise the limit with {option}" if option else ""
-    if isinstance(error, OutputError) and error.rule == "extra":
-        return "--lenient drops keys that are not in the schema"
-    if isinstance(error, OutputError) and error.rule in ("base64", "json"):
-        return "--lenient passes it"
-    return ""

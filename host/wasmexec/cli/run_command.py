@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,8 @@ import click
 from ..errors import ConfigError, ExecutionCancelled, InputError
 from ..result import LogRecord, Result
 from ..status import Status
-from . import exit_codes, inputs, outputs, parameters, report, statements
+from . import exit_codes, inputs, network_options, outputs, parameters, report, statements
+from .streams import emit
 from .terminal import note, show_record
 
 if TYPE_CHECKING:
@@ -32,11 +32,17 @@ A column list for --output-schema and --input-schema:
    {"name": "items", "type": "table", "columns": [{"name": "sku", "type": "text"}]}]
   types: text integer double boolean datetime base64 json, and object table with columns
 
+"""
+    + network_options.GRANTS_HELP
+    + "\n"
+    + network_options.WAY_HELP
+    + """
 Examples:
 
 \b
   wasmexec run sales.py --input sales.csv --input-schema orders.schema.json --output-schema sales.schema.json
   cat rows.jsonl | wasmexec run clean.py --input - --input-format jsonl --format jsonl
+  wasmexec run fetch.py --allow-http "GET https://api.example.com" --proxy env --ca-file company.pem
   wasmexec run fetch.py --allow-http api.example.com --secret-env TOKEN --secret-host TOKEN=api.example.com
   wasmexec run since.py --checkpoint '"2026-11-01"' --local region='"north"' --result
 """,
@@ -74,32 +80,26 @@ Examples:
     help="The statement gets a placeholder for the secret NAME, which becomes the value only in headers of HTTPS "
     "requests to HOST (http://HOST:PORT: in the clear). Does not allow the host by itself.",
 )  # fmt: skip
-@click.option(
-    "--allow-http", metavar="HOST[:PORT]", multiple=True,
-    help="Allow HTTP to a host (*.example.com: all below it), ports 80 and 443 or the one given. Default: no network.",
-)  # fmt: skip
-@click.option(
-    "--allow-private", metavar="HOST[:PORT]", multiple=True,
-    help="The same for a host on a private network or this machine.",
-)  # fmt: skip
+@network_options.grant_options
+@network_options.way_options
 @parameters.limit_options
-@click.option(
-    "--format", "form", type=click.Choice(outputs.FORMATS), help="Rows on standard output as [default: json]."
-)
+@outputs.output_option
+@outputs.format_option
 @click.option(
     "--result", "whole_result", is_flag=True, help="Print status, rows, logs, error and usage as one JSON object."
 )
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: full, else core].")
 def command(statement: str, **values: Any) -> int:
-    """Run the statement in FILE (- for standard input) and print its rows.
+    """Run the statement in FILE (- for standard input) and print its rows, or write them to --output.
 
     Log lines appear on standard error as they happen. Ctrl-C cancels the execution.
     """
-    if values["whole_result"] and values["form"] not in (None, "json"):
-        raise click.UsageError("--result prints one JSON object: drop --format")
+    if values["whole_result"] and (values["output"] or values["form"] not in (None, "json")):
+        raise click.UsageError("--result prints one JSON object: drop --format and --output")
     _check_standard_input(statement, values)
     arguments = _run_arguments(values)
     file_name, text = statements.read_statement(statement)
+    target = outputs.destination(values["output"])
     schema = None
     remarks: list[str] = []
 
@@ -122,9 +122,10 @@ def command(statement: str, **values: Any) -> int:
     report.report(result, file_name, text)
     result.warnings[:0] = remarks
     if values["whole_result"]:
-        sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
+        emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif result.status.succeeded:
-        outputs.write_rows(result.rows, values["form"] or "json", None if schema is None else schema.column_names)
+        form = values["form"] or outputs.form_by_name(values["output"])
+        outputs.write_rows(result.rows, form, None if schema is None else schema.column_names, target)
     return exit_codes.exit_code(result.status)
 
 
@@ -139,8 +140,6 @@ def _check_standard_input(statement: str, values: dict[str, Any]) -> None:
 
 
 def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
-    from ..grants import Grants, HttpGrant
-
     secrets = parameters.unique(values["secrets"], "--secret")
     for name, variable in parameters.unique(values["environment_secrets"], "--secret-env").items():
         if name in secrets:
@@ -150,20 +149,11 @@ def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
         secrets[name] = os.environ[variable]
     local_texts = parameters.unique(values["local_variables"], "--local")
     checkpoint = values["checkpoint"]
-    try:
-        grants = Grants(
-            http=[
-                *(HttpGrant.parse(text) for text in values["allow_http"]),
-                *(HttpGrant.parse(text, allow_private=True) for text in values["allow_private"]),
-            ]
-        )
-    except ConfigError as error:
-        raise click.UsageError(error.message) from None
     return {
         "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
         "secrets": _bound(secrets, values["secret_hosts"]),
-        "grants": grants,
+        "grants": network_options.grants_from(values),
         "limits": parameters.limits_from(values),
     }
 

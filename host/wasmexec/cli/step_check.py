@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from . import exit_codes, outputs
+from .streams import emit
 from .terminal import clean, say
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def command(files: tuple[Path, ...], form: str, no_statement: bool, image: str |
     """Check step files, the test cases beside them and their statements; print `file:line:column: message` lines."""
     mistakes = [mistake for file in files for mistake in _check(file, image, no_statement=no_statement)]
     if form == "json":
-        sys.stdout.write(outputs.to_json([mistake.as_dict() for mistake in mistakes], indent=True) + "\n")
+        emit(outputs.to_json([mistake.as_dict() for mistake in mistakes], indent=True) + "\n")
     else:
         for mistake in mistakes:
-            sys.stdout.write(clean(str(mistake)) + "\n")
+            emit(clean(str(mistake)) + "\n")
         shown = f"{len(files)} files" if len(files) > 1 else clean(str(files[0]))
         say(f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'} in {shown}")
     return exit_codes.USAGE if mistakes else 0

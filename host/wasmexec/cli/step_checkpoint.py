@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from . import outputs, parameters
 from .step_support import STORE_HELP, moment, open_store, short_json, step_name, store_option
+from .streams import emit
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def get(step: str, history: bool, limit: int, store_url: str | None) -> int:
         if not history:
             found = store.checkpoint(name)
             say(_described(found))
-            sys.stdout.write(outputs.to_json(found.value) + "\n")
+            emit(outputs.to_json(found.value) + "\n")
             return 0
         entries = store.checkpoint_history(name, limit=limit).checkpoints
     rows = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._destination import Destination
 from ..errors import ConfigError
 from . import parameters
 from .inputs import format_options, read_options
@@ -42,7 +43,7 @@ Examples:
     "--local", "local_variables", metavar="NAME=JSON", multiple=True, type=parameters.PairType(),
     help="A local variable instead of its initial value.",
 )  # fmt: skip
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Where to write it [default: beside].")
+@click.option("--output", metavar="FILE|-", help="Where to write it [default: beside].")
 @click.option("--no-run", is_flag=True, help="Only write the file.")
 @click.option("--python", default=sys.executable, metavar="FILE", help="Python to run it with [default: this one].")
 @store_option
@@ -66,15 +67,18 @@ def command(file: Path, **values: Any) -> int:
     else:
         checkpoint = _stored_checkpoint(definition.name, values["store_url"])
     text = debug_file(definition, inputs=_inputs(definition, values), checkpoint=checkpoint, local_variables=variables)
-    target = values["output"] or file.with_name(file.name.split(".", 1)[0] + ".debug.py")
+    beside = file.with_name(file.name.split(".", 1)[0] + ".debug.py")
+    target = Destination(beside if values["output"] is None else values["output"])
+    if not target.is_file and not values["no_run"]:
+        raise click.UsageError(f"{target.name} is no file that Python could run: add --no-run")
     write_debug_file(target, text)
-    note(f"written: {target}")
+    note(f"written: {target.name}")
     if values["no_run"]:
         say(style(WARNING, fg="red", bold=True))
         return 0
     say(style(f"{WARNING}\n", fg="red", bold=True))
     try:
-        return subprocess.run([values["python"], str(target)], check=False).returncode
+        return subprocess.run([values["python"], target.name], check=False).returncode
     except OSError as error:
         fail(f"{values['python']} cannot be started: {error.strerror}")
         return 2

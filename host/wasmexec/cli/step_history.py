@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from . import outputs
 from .step_support import STORE_HELP, moment, open_store, short_json, step_name, store_option
+from .streams import emit
 from .terminal import clean, say
 
 _MOST = 1000
@@ -23,10 +22,10 @@ def command(step: str | None, limit: int, form: str, store_url: str | None) -> i
     with open_store(store_url) as store:
         runs = store.runs(None if step is None else step_name(step), limit=limit).runs
     if form == "json":
-        sys.stdout.write(outputs.to_json([run.as_dict() for run in runs], indent=True) + "\n")
+        emit(outputs.to_json([run.as_dict() for run in runs], indent=True) + "\n")
         return 0
     if form == "jsonl":
-        sys.stdout.write("".join(outputs.to_json(run.as_dict()) + "\n" for run in runs))
+        emit("".join(outputs.to_json(run.as_dict()) + "\n" for run in runs))
         return 0
     rows = [
         {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from ..errors import ConfigError
 from . import outputs
 from .step_support import STORE_HELP, open_store, short_json, store_option
+from .streams import emit
 from .terminal import clean, note, say, style
 
 if TYPE_CHECKING:
@@ -84,18 +84,18 @@ def _write_json(replay: StepReplay) -> None:
         "run_id": replay.run_id, "is_identical": replay.is_identical, "executions": items, "refused": refused,
         "incomplete": replay.incomplete,
     }  # fmt: skip
-    sys.stdout.write(outputs.to_json(record, indent=True) + "\n")
+    emit(outputs.to_json(record, indent=True) + "\n")
 
 
 def _write_text(replay: StepReplay) -> None:
     different = [item for item in replay.executions if not item.is_identical]
     for item in different[:_SHOWN]:
-        sys.stdout.write(clean("\n".join(_lines(item))) + "\n")
+        emit(clean("\n".join(_lines(item))) + "\n")
     if len(different) > _SHOWN:
         say(f"{len(different) - _SHOWN:,} more executions are different")
     changed = [item for item in replay.refused if not item.is_identical]
     for refused in changed[:_SHOWN]:
-        sys.stdout.write(clean("\n".join(_refused_lines(refused))) + "\n")
+        emit(clean("\n".join(_refused_lines(refused))) + "\n")
     if len(changed) > _SHOWN:
         say(f"{len(changed) - _SHOWN:,} more refused rows are different")
 

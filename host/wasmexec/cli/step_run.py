@@ -5,15 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..result import Result
+from ..errors import DeliveryError
 from ..status import Status
-from . import exit_codes, inputs, outputs, parameters, report
+from ..step import Spool
+from . import exit_codes, inputs, network_options, outputs, parameters, report
 from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
+from .streams import emit
 from .terminal import clean, note, say, show_record, style, warn
 
 if TYPE_CHECKING:
@@ -29,30 +33,29 @@ _LONG_SECONDS = 5.0
     epilog=EXIT_CODES
     + "\n"
     + STORE_HELP
+    + "\n"
+    + network_options.WAY_HELP
     + """
 Examples:
 
 \b
   wasmexec step run orders.step.yaml --input orders.csv --output totals.jsonl
   wasmexec step run join.step.yaml --input orders.jsonl --input2 customers.parquet
+  wasmexec step run rates.step.yaml --proxy env --ca-file company.pem
   wasmexec step run since.step.yaml --format table --local Region='"north"'
 """,
 )
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @inputs.input_options
-@click.option("--output", metavar="FILE", type=click.Path(path_type=Path), help="Write the rows there, all or none.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(outputs.FORMATS),
-    help="Rows as [default: by the name of --output, else json].",
-)
+@outputs.output_option
+@outputs.format_option
 @click.option("--row-column", metavar="NAME", help="Add a column with the index of the input row each row came from.")
 @click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
 @click.option(
     "--local", "local_variables", metavar="NAME=JSON", multiple=True, type=parameters.PairType(),
     help="A local variable instead of its initial value.",
 )  # fmt: skip
+@network_options.way_options
 @store_option
 @click.option("--no-store", is_flag=True, help="Keep no record: no checkpoint is read or stored.")
 @click.option("--record", is_flag=True, help="Keep all that decides the run, for `step replay`; runs in one process.")
@@ -71,12 +74,14 @@ def command(file: Path, **values: Any) -> int:
         raise click.UsageError("--result prints one JSON object with the rows in it: drop --output and --format")
     if values["no_store"] and (values["store_url"] or values["record"]):
         raise click.UsageError("--no-store goes with neither --store nor --record")
-    step = Step.load(file)
+    step = network_options.step_on_way(Step.load(file), values)
     options = _options(values)
-    keeps_rows = values["whole_result"] or values["form"] == "table"
-    spool = None if keeps_rows else _spool(step, values)
-    if spool is not None:
-        options["output"] = spool
+    form = values["form"] or outputs.form_by_name(values["output"])
+    target = outputs.destination(values["output"])
+    names = step.definition.output.prepared.column_names
+    keeps_rows = values["whole_result"] or form == "table"
+    if not keeps_rows:
+        options["output"] = _Rows(target, form, column_names=names, row_column=values["row_column"])
     from ..executor import Executor
 
     before = None
@@ -89,10 +94,30 @@ def command(file: Path, **values: Any) -> int:
                 result = _run(step, executor, {**options, "store": store})
     _report(step, result, before)
     if values["whole_result"]:
-        sys.stdout.write(outputs.to_json(result.as_dict(), indent=True) + "\n")
+        with _on_record(result):
+            emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif keeps_rows and result.status.succeeded:
-        outputs.write_rows(result.rows, values["form"], step.definition.output.prepared.column_names)
+        with _on_record(result):
+            outputs.write_rows(*_with_row_column(result, names, values["row_column"]), target)
     return exit_codes.exit_code(result.status)
+
+
+def _with_row_column(
+    result: StepResult, names: Sequence[str] | None, column: str | None
+) -> tuple[list[dict[str, Any]], str, Sequence[str] | None]:
+    if column is None:
+        return result.rows, "table", names
+    sources: Sequence[int | None] = result.source_rows or [None] * len(result.rows)
+    rows = [{column: source, **row} for source, row in zip(sources, result.rows, strict=True)]
+    return rows, "table", [column, *(names or ())]
+
+
+@contextmanager
+def _on_record(result: StepResult) -> Iterator[None]:
+    try:
+        yield
+    except DeliveryError as error:
+        raise DeliveryError(error.target, error.reason, run_id=result.run_id) from error
 
 
 def _options(values: dict[str, Any]) -> dict[str, Any]:
@@ -120,16 +145,21 @@ def _options(values: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _spool(step: Step, values: dict[str, Any]) -> Any:
-    from ..step import Spool
+class _Rows(Spool):
+    """The rows on their way out of the command."""
 
-    form, target = values["form"], values["output"]
-    if form is None:
-        form = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}.get(
-            target.suffix.lower() if target else "", "json"
-        )
-    names = step.definition.output.prepared.column_names
-    return Spool(target or sys.stdout.buffer, form, column_names=names, row_column=values["row_column"])
+    def commit(self) -> None:
+        """Deliver; an interrupt ends that, there is no run to be cancelled any more."""
+        _interruptible()
+        super().commit()
+
+
+def _interruptible() -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
@@ -152,9 +182,11 @@ def _run(step: Step, executor: Any, options: dict[str, Any]) -> StepResult:
     threading.Thread(target=cancel, name="wasmexec-step-cancel", daemon=True).start()
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    result = step.run(executor=executor, cancellation=cancellation, **options)
-    options["on_progress"].clear()
-    return result
+    try:
+        return step.run(executor=executor, cancellation=cancellation, **options)
+    finally:
+        options["on_progress"].clear()
+        _interruptible()
 
 
 def _show_log(item: StepLog) -> None:
@@ -203,13 +235,17 @@ def _report(step: Step, result: StepResult, before: object) -> None:
     for text in result.warnings:
         warn(text)
     if result.log_dropped:
-        warn(f"{result.log_dropped:,} log records were dropped: limits log_records and log_bytes")
+        warn(
+            f"{result.log_dropped:,} log records were dropped: `limits` in the step file has log_records and log_bytes"
+        )
     for failure in result.failures[:_SHOWN_FAILURES]:
-        report.show_failure(failure.error, failure.status, shown, statement.text, f"input row {failure.row}: ")
+        report.show_failure(failure.error, failure.status, shown, statement.text, prefix=f"input row {failure.row}: ")
     if result.rows_failed > _SHOWN_FAILURES:
         note(f"{result.rows_failed - _SHOWN_FAILURES:,} more rows failed" + _where(result))
     if result.error is not None and not any(failure.error is result.error for failure in result.failures):
-        report.report(Result(status=result.status, error=result.error), shown, statement.text)
+        report.show_failure(result.error, result.status, shown, statement.text)
+    errors = [*(failure.error for failure in result.failures), result.error]
+    report.advise(errors, (item.record for item in result.logs), in_step=True)
     say(style(clean(_summary(result, before)), fg="green" if result.status.succeeded else "red"))
 
 

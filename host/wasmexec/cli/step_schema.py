@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from . import outputs
+from .streams import emit
 
 
 @click.command(
@@ -24,5 +23,5 @@ def command(cases: bool) -> int:
     """Print the JSON Schema (draft 2020-12) of step files, or of their test cases."""
     from ..step.file_schema import cases_schema, step_schema
 
-    sys.stdout.write(outputs.to_json(cases_schema() if cases else step_schema(), indent=True) + "\n")
+    emit(outputs.to_json(cases_schema() if cases else step_schema(), indent=True) + "\n")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from ..result import LogRecord
 from . import outputs
 from .step_support import STORE_HELP, open_store, store_option
+from .streams import emit, has_reader
 from .terminal import clean, say, show_record
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def command(run: int, rows: bool, errors: bool, log: bool, definition: bool, for
         record = store.get_run(run)
         if rows:
             for item in store.output(run):
-                sys.stdout.write(outputs.to_json(item.row) + "\n")
+                if not emit(outputs.to_json(item.row) + "\n"):
+                    break
         elif errors:
             _write_errors(store, run)
         elif log:
@@ -43,9 +44,9 @@ def command(run: int, rows: bool, errors: bool, log: bool, definition: bool, for
             if record.definition_sha256 is None:
                 say("the run has no definition on record")
             else:
-                sys.stdout.write(store.definition(record.definition_sha256).rstrip("\n") + "\n")
+                emit(store.definition(record.definition_sha256).rstrip("\n") + "\n")
         elif form == "json":
-            sys.stdout.write(outputs.to_json(record.as_dict(), indent=True) + "\n")
+            emit(outputs.to_json(record.as_dict(), indent=True) + "\n")
         else:
             _write_record(record)
     return 0
@@ -56,15 +57,15 @@ def _write_record(record: RunRecord) -> None:
         if value is None or value in ({}, [], ""):
             continue
         text = value if isinstance(value, str) else outputs.to_json(value)
-        sys.stdout.write(clean(f"{name.replace('_', ' '):<26}{text}") + "\n")
+        emit(clean(f"{name.replace('_', ' '):<26}{text}") + "\n")
 
 
 def _write_errors(store: RunStore, run: int) -> None:
     after: int | None = 0
-    while after is not None:
+    while after is not None and has_reader():
         page = store.row_errors(run, after=after, limit=_PAGE)
         for item in page.errors:
-            sys.stdout.write(outputs.to_json({"row": item.row, "status": int(item.status), "error": item.error}) + "\n")
+            emit(outputs.to_json({"row": item.row, "status": int(item.status), "error": item.error}) + "\n")
         after = page.next_after
 
 

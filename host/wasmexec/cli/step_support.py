@@ -25,7 +25,8 @@ Exit codes:
   0  the rows were accepted (status 200, 201 no rows, 202 something logged an error or rows were skipped)
   1  the statement raised (300)
   2  nothing ran: the step file, an option, input file, secret or image is wrong (400)
-  3  out of time (302), cancelled or overtaken by another run (303), runtime failed (304), run store out of reach
+  3  out of time (302), cancelled or overtaken by another run (303), runtime failed (304), run store out of reach,
+     or the output could not be written (the rows are on record)
   4  output refused (306)
   5  input refused (307)
 """

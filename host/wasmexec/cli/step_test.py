@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
 import click
 
+from .streams import emit
 from .terminal import clean, note, say, style
 
 _FAILED = 1
@@ -69,9 +69,9 @@ def command(files: tuple[Path, ...], names: tuple[str, ...], cases_file: Path | 
                 passed += outcome.has_passed
                 failed += not outcome.has_passed
                 mark = style("pass", fg="green") if outcome.has_passed else style("FAIL", fg="red", bold=True)
-                sys.stdout.write(f"{mark} {clean(step.name)}: {clean(case.name)}\n")
+                emit(f"{mark} {clean(step.name)}: {clean(case.name)}\n")
                 for difference in outcome.differences:
-                    sys.stdout.write(clean(str(difference)).replace("\n", "\n    ").join(("    ", "\n")))
+                    emit(clean(str(difference)).replace("\n", "\n    ").join(("    ", "\n")))
                 if not outcome.has_passed:
                     for item in outcome.result.logs:
                         note(f"log {item.record.level}: {item.record.message}")

@@ -136,7 +136,7 @@ class _Lines(Iterator[str]):
 
     def _too_long(self) -> InputError:
         return InputError(
-            f"{self._name}, line {self.begun}: longer than an input may be ({self._most:,} bytes)",
+            f"{self._name}, line {self.begun}: longer than an input may be ({self._most:,} bytes) (limit input_bytes)",
             source=self._name, source_line=self.begun,
         )  # fmt: skip
 

@@ -75,7 +75,7 @@ def _element(buffer: _Buffer, max_bytes: int, name: str) -> tuple[bytes, bytes]:
                 raise InputError(f"{name}: not JSON: unexpected {chr(token)!r}")
             searched = match.end()
         if len(buffer.data) - start > max_bytes:
-            raise InputError(f"{name}: larger than an input may be ({max_bytes:,} bytes)")
+            raise InputError(f"{name}: larger than an input may be ({max_bytes:,} bytes) (limit input_bytes)")
         moved = buffer.more()
         if moved is None:
             raise InputError(f"{name}: not JSON: the input ends in the middle")

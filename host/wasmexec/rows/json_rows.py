@@ -31,7 +31,7 @@ def json_lines(file: io.BufferedReader, name: str, max_row_bytes: int) -> RowStr
         line = line.strip()
         if len(line) > max_row_bytes or (spaces > max_row_bytes and not line):
             raise InputError(
-                f"{name}, line {number}: longer than an input may be ({max_row_bytes:,} bytes)",
+                f"{name}, line {number}: longer than an input may be ({max_row_bytes:,} bytes) (limit input_bytes)",
                 source=name, source_line=number,
             )  # fmt: skip
         if line:

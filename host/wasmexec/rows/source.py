@@ -164,7 +164,8 @@ class Source:
         return data
 
     def _too_large(self, max_bytes: int) -> InputError:
-        return InputError(f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON", source=self.name)
+        message = f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON (limit input_bytes)"
+        return InputError(message, source=self.name)
 
     def _open(self, path: Path) -> IO[bytes]:
         if str(path) == "-":

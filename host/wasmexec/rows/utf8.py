@@ -126,7 +126,8 @@ class Utf8Reader(io.RawIOBase):
         self._given += size
         if self._max_bytes is not None and self._given > self._max_bytes:
             raise InputError(
-                f"{self._name} is larger than the input may be: {self._max_bytes:,} bytes", source=self._name
+                f"{self._name} is larger than the input may be: {self._max_bytes:,} bytes (limit input_bytes)",
+                source=self._name,
             )
         return size
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from .._destination import Destination
 from ..errors import ConfigError
 from ..rows import conversion
 from ..rows.json_text import encode
@@ -130,15 +131,24 @@ def _indented(statement: str) -> str:
     return "\n".join(shifted) + "\n"
 
 
-def write_debug_file(path: Path, text: str) -> None:
+def write_debug_file(target: Destination, text: str) -> None:
     """Write it, over an earlier one of ours only.
 
     Raises:
-        ConfigError: there is another file, or it cannot be written.
+        ConfigError: there is another file.
+        DeliveryError: it could not be written.
     """
+    if target.is_file and not _is_ours(Path(target.name)):
+        raise ConfigError(f"{target.name} is there, and not from `wasmexec step debug`; choose another --output")
+    with target.open() as out:
+        out.write(text.encode())
+
+
+def _is_ours(path: Path) -> bool:
     try:
-        if path.exists() and not path.read_text("utf-8", "replace").startswith(MARKER):
-            raise ConfigError(f"{path} is there already, and not from `wasmexec step debug`; choose another --output")
-        path.write_text(text, encoding="utf-8")
+        with path.open("rb") as file:
+            return file.read(len(MARKER)) == MARKER.encode()
+    except FileNotFoundError:
+        return True
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from ..grants import DEFAULT_METHODS, DEFAULT_PORTS
+from ..grants import DEFAULT_METHODS, DEFAULT_PORTS, DEFAULT_SCHEMES
 from ..limits import LIMIT_RANGES, Limits
 from ..rows.formats import FORMATS
 from ..schema.columns import COLUMN_TYPES, NESTED_TYPES
@@ -246,9 +246,23 @@ def _grants() -> dict[str, Any]:
                 "default": list(DEFAULT_PORTS),
             },
             "methods": {"type": "array", "minItems": 1, "items": _TEXT, "default": list(DEFAULT_METHODS)},
+            "schemes": {
+                "type": "array", "minItems": 1, "items": {"enum": list(DEFAULT_SCHEMES)},
+                "default": list(DEFAULT_SCHEMES),
+            },
             "allow_private": {"type": "boolean", "default": False},
-            "ca_file": _TEXT,
+            "ca_file": _about(_TEXT, "A PEM file: the authorities that this host's certificate may be from."),
+            "client_cert": _about(_TEXT, "A PEM file: the certificate for a server that asks for one, with its key."),
+            "client_key": _about(_TEXT, "A PEM file: that key, if it is by itself."),
         },
         ["host"],
     )  # fmt: skip
-    return _object({"http": {"type": "array", "items": {"anyOf": [_about(_TEXT, "HOST or HOST:PORT"), grant]}}})
+    short = _about(_TEXT, "HOST, HOST:PORT or methods and a scheme before it: GET,POST https://HOST")
+    proxy = {"type": "string", "pattern": r"^\s*(env|([hH][tT][tT][pP][sS]?://)?[^@/\s]+/?)\s*$"}
+    return _object(
+        {
+            "http": {"type": "array", "items": {"anyOf": [short, grant]}},
+            "ca_file": _about(_TEXT, "A PEM file: authorities that are trusted besides the system's."),
+            "proxy": _about(proxy, "http://HOST:PORT without credentials, or env: what the environment says."),
+        }
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from ..proxy import Proxy
 from ..rows.json_text import decode, encode
 from ..schema import RowSchema
 from ..secret import Secret
@@ -53,16 +54,11 @@ class Order:
             "checkpoint": self.checkpoint,
             "local_variables": dict(self.local_variables),
             "limits": asdict(self.limits),
-            "grants": [
-                {
-                    "host": grant.host,
-                    "ports": list(grant.ports),
-                    "methods": list(grant.methods),
-                    "allow_private": grant.allow_private,
-                    "ca_file": grant.ca_file,
-                }
-                for grant in self.grants.http_grants
-            ],
+            "grants": {
+                "http": [asdict(grant) for grant in self.grants.http_grants],
+                "ca_file": self.grants.ca_file,
+                "proxy": None if self.grants.http_proxy is None else asdict(self.grants.http_proxy),
+            },
             "secrets": {
                 name: [secret.value, list(secret.hosts)] if isinstance(secret, Secret) else [secret, None]
                 for name, secret in self.secrets.items()
@@ -82,9 +78,15 @@ class Order:
             checkpoint=content["checkpoint"],
             local_variables=content["local_variables"],
             limits=Limits(**content["limits"]),
-            grants=Grants(http=[HttpGrant(**grant) for grant in content["grants"]]),
+            grants=_grants(**content["grants"]),
             secrets={
                 name: value if hosts is None else Secret(value, hosts=hosts)
                 for name, (value, hosts) in content["secrets"].items()
             },
         )
+
+
+def _grants(http: list[dict[str, Any]], ca_file: str | None, proxy: dict[str, Any] | None) -> Grants:
+    return Grants(
+        http=[HttpGrant(**grant) for grant in http], ca_file=ca_file, proxy=None if proxy is None else Proxy(**proxy)
+    )

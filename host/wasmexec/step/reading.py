@@ -40,7 +40,8 @@ KEYS = (
 INPUT_KEYS = ("name", "schema", "mode", "format", "encoding", "delimiter")
 MODES: tuple[Mode, ...] = ("strict", "lenient")
 LIMIT_NAMES = tuple(field.name for field in fields_of(Limits))
-GRANT_KEYS = ("host", "ports", "methods", "allow_private", "ca_file")
+GRANT_KEYS = ("host", "ports", "methods", "schemes", "allow_private", "ca_file", "client_cert", "client_key")
+_FILE_KEYS = ("ca_file", "client_cert", "client_key")
 MAX_NAME = 200
 MAX_INPUTS = 99
 _IDENTIFIER = re.compile(r"(?!__)[^\W\d]\w*")
@@ -301,9 +302,31 @@ class _Reader:
     def _grants(self, top: Section) -> Grants:
         if not top.has("grants"):
             return Grants()
-        section = Section(top.fields["grants"], self.mistakes, "grants", ("http",))
+        section = Section(top.fields["grants"], self.mistakes, "grants", ("http", "ca_file", "proxy"))
         items = section.items("http", "a list of hosts, such as [api.example.com]")
-        return Grants(http=[grant for grant in map(self._http_grant, items) if grant is not None])
+        http = [grant for grant in map(self._http_grant, items) if grant is not None]
+        ca_file = section.text("ca_file", "the name of a PEM file")
+        options: dict[str, Any] = {
+            "ca_file": None if ca_file is None else self._beside(ca_file),
+            "proxy": self._proxy(section),
+        }
+        for key, value in options.items():
+            try:
+                Grants(**{key: value})
+            except ConfigError as error:
+                self.mistakes.add(section.place(key), error.message)
+                options[key] = None
+        return Grants(http=http, **options)
+
+    def _proxy(self, section: Section) -> str | None:
+        text = section.text("proxy", "http://HOST:PORT, or env")
+        if text is not None and "@" in text:
+            # SECURITY: a step file is kept with every run, and read by whoever may look at one.
+            self.mistakes.add(
+                section.place("proxy"), "proxy: no user name and no password here; `env` and --proxy may have them"
+            )
+            return None
+        return text
 
     def _http_grant(self, node: Node) -> HttpGrant | None:
         def made(make: Callable[[], HttpGrant]) -> HttpGrant | None:
@@ -317,14 +340,13 @@ class _Reader:
             text = node.value
             return made(lambda: HttpGrant.parse(text))
         if not isinstance(node.value, dict):
-            expected = f"HOST, HOST:PORT or a mapping with {', '.join(GRANT_KEYS)}"
+            expected = f"[METHOD,...] [https://]HOST[:PORT] or a mapping with {', '.join(GRANT_KEYS)}"
             self.mistakes.add(node.place, f"grants: expected {expected}, got {node.describe()}")
             return None
         section = Section(node, self.mistakes, "an http grant", GRANT_KEYS)
         section.require("host", "a host name, *.NAME or an address")
         options = {key: value for key, value in cast("dict[str, Any]", node.plain()).items() if key in GRANT_KEYS}
-        if isinstance(options.get("ca_file"), str):
-            options["ca_file"] = self._beside(options["ca_file"])
+        options |= {key: self._beside(options[key]) for key in _FILE_KEYS if isinstance(options.get(key), str)}
         host = options.pop("host", None)
         return None if host is None else made(lambda: HttpGrant(host, **options))
 

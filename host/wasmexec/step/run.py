@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from .._interruptible import wait
 from .._masking import Masker
-from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
+from ..errors import ConfigError, DeliveryError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ..executor import Executor
 from ..recording import Recorder
 from ..result import Result
@@ -121,6 +121,7 @@ class StepRun:
             TypeError: an argument is not of the type that it must have.
             StoreError: the store failed; the run's record may be missing, but then the checkpoint is as it was.
                 RunLostError: it is out of reach; says what was lost.
+            DeliveryError: the rows were accepted, and are on record if there is a store, but could not be written.
         """
         started = time.monotonic()
         request, definition = self._request, self._definition
@@ -144,13 +145,16 @@ class StepRun:
             status, error = self._settle(tally, status, error)
             tally.flush()
             result = self._result(tally, status, error, time.monotonic() - started, handle)
-            return self._record(result, handle)
+            result = self._record(result, handle)
         except BaseException as failure:
             if request.output is not None:
                 request.output.discard()
             if feed is not None:
                 self._leave(feed, tally, failure)
             raise
+        if request.output is not None:
+            self._deliver(request.output, result)
+        return result
 
     def _execute(self, tally: Tally, handle: RunHandle | None) -> tuple[Status, WasmexecError | None]:
         try:
@@ -386,7 +390,7 @@ class StepRun:
 
     def _record(self, result: StepResult, handle: RunHandle | None) -> StepResult:
         """Put the run on record with its checkpoint, in one transaction; only then are the rows delivered."""
-        store, output = self._request.store, self._request.output
+        store = self._request.store
         if store is not None and handle is not None:
             from ..store import Advance, CheckpointConflictError, StoreLimitError
 
@@ -404,23 +408,24 @@ class StepRun:
             except StoreLimitError as error:
                 result = self._refused(result, Status.OUTPUT_REFUSED, error)
                 self._finish(store, handle, result, None)
-        if output is not None:
-            if result.status.succeeded:
-                self._deliver(output, handle)
-            else:
-                output.discard()
         return result
 
     @staticmethod
-    def _deliver(output: Output, handle: RunHandle | None) -> None:
+    def _deliver(output: Output, result: StepResult) -> None:
+        if not result.status.succeeded:
+            output.discard()
+            return
         try:
             output.commit()
+        except DeliveryError as error:
+            raise DeliveryError(error.target, error.reason, run_id=result.run_id) from error
         except BrokenPipeError:
             # Whoever read the rows has seen enough.
             raise
         except OSError as error:
-            where = "" if handle is None else f"; the run is on record: wasmexec step show {handle.run_id} --rows"
-            raise WasmexecError(f"the rows could not be written: {error.strerror or error}{where}") from error
+            raise DeliveryError("the output", error.strerror or str(error), run_id=result.run_id) from error
+        finally:
+            output.discard()
 
     def _refused(self, result: StepResult, status: Status, error: WasmexecError) -> StepResult:
         return replace(
@@ -448,7 +453,7 @@ class StepRun:
         status, error = Status.RUNTIME_FAILED, WasmexecError(f"internal error: {type(failure).__name__}")
         if isinstance(failure, KeyboardInterrupt):
             status, error = Status.CANCELLED, ExecutionCancelled()
-        elif isinstance(failure, StoreError):
+        elif isinstance(failure, (StoreError, DeliveryError)):
             error = failure
         is_recorded = False
         with suppress(WasmexecError):

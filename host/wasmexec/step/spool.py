@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import ConfigError
+from .._destination import Destination
+from ..errors import ConfigError, DeliveryError
 from ..rows.json_text import decode, encode
 
 FORMATS = ("json", "jsonl", "csv")
@@ -21,8 +21,8 @@ _COPY_BYTES = 1024 * 1024
 class Spool:
     """An `Output` that delivers to a file or a binary stream when the run is on record, and nothing before.
 
-    A file appears whole or not at all. `column_names` come first in CSV; `row_column` adds a column with the index of
-    the input row that each row came from.
+    A file appears whole or not at all; what is no regular file (a device, a pipe) is written to. `column_names` come
+    first in CSV; `row_column` adds a column with the index of the input row that each row came from.
 
     Raises:
         ConfigError: the format is unknown or the file cannot be written.
@@ -30,7 +30,7 @@ class Spool:
 
     def __init__(
         self,
-        target: Path | IO[bytes],
+        target: Path | Destination | IO[bytes],
         form: str = "json",
         *,
         column_names: Sequence[str] | None = None,
@@ -38,16 +38,12 @@ class Spool:
     ) -> None:
         if form not in FORMATS:
             raise ConfigError(f"output: the format must be {', '.join(FORMATS)}, not {form!r}")
-        self._target = target
+        self._target = Destination(target) if isinstance(target, Path) else target
         self._form = form
         self._row_column = row_column
         self._names = dict.fromkeys(column_names or ())
         if row_column is not None:
             self._names = {row_column: None, **self._names}
-        if isinstance(target, Path) and (target.is_dir() or not target.parent.is_dir()):
-            raise ConfigError(
-                f"output: {target} cannot be written: {'a folder' if target.is_dir() else 'no such folder'}"
-            )
         self._rows: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  (closed in discard)
 
     def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
@@ -57,13 +53,23 @@ class Spool:
         if self._form == "csv":
             for row in rows:
                 self._names.update(dict.fromkeys(row))
-        self._rows.write(b"".join([encode(row) + b"\n" for row in rows]))
+        try:
+            self._rows.write(b"".join([encode(row) + b"\n" for row in rows]))
+        except OSError as error:
+            # Memory is not enough for them, and the folder for temporary files takes no more.
+            raise DeliveryError("the temporary file of the rows", error.strerror or str(error)) from error
 
     def commit(self) -> None:
-        """Deliver everything."""
+        """Deliver everything.
+
+        Raises:
+            DeliveryError: the file cannot be written, and is as it was.
+            OSError: the stream cannot be written.
+        """
         self._rows.seek(0)
-        if isinstance(self._target, Path):
-            self._replace(self._target)
+        if isinstance(self._target, Destination):
+            with self._target.open() as out:
+                self._copy(out)
         else:
             self._copy(self._target)
             self._target.flush()
@@ -72,21 +78,6 @@ class Spool:
     def discard(self) -> None:
         """Forget everything."""
         self._rows.close()
-
-    def _replace(self, path: Path) -> None:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                self._copy(file)
-                file.flush()
-                os.fsync(descriptor)
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            temporary.chmod(mode)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
     def _copy(self, out: IO[bytes]) -> None:
         if self._form == "csv":
@@ -125,10 +116,3 @@ def _csv_field(value: object) -> object:
     if value is None:
         return ""
     return value if isinstance(value, str) else encode(value).decode()
-
-
-def _umask() -> int:
-    # It can only be read by setting it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .._hostcalls.recorded import RecordedHttp
+    from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
 
@@ -67,6 +69,16 @@ class Step:
         """Under which name runs and checkpoints are stored."""
         return self.definition.name
 
+    def on_network(self, *, proxy: Proxy | str | None = None, ca_file: str | Path | None = None) -> Step:
+        """The same step on this machine's network: with a proxy, or more authorities, than its file says; see `Grants`.
+
+        Raises:
+            ConfigError: one of them is wrong.
+        """
+        grants = self.definition.grants
+        changed = replace(grants, proxy=proxy or grants.proxy, ca_file=ca_file or grants.ca_file)
+        return Step(replace(self.definition, grants=changed))
+
     def run(
         self, input_data: Input = None, *, executor: Executor | None = None, **options: Unpack[StepRunOptions]
     ) -> StepResult:
@@ -94,6 +106,7 @@ class Step:
         Raises:
             TypeError: an argument is not of the type that it must have.
             StoreError: the store failed.
+            DeliveryError: the rows were accepted, and are on record if there is a store, but could not be written.
             ImageError: there is no image.
         """
         request = RunRequest(input_data=input_data, **options)
