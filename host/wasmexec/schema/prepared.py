@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
-from ..errors import ConfigError, OutputError
+from ..errors import ConfigError, OutputError, SchemaError
 from .values import short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
@@ -27,31 +28,40 @@ class Schema:
     """What the rows of a statement must look like; immutable, usable from any thread.
 
     `kind` is "columns" (column list), "rows" (JSON Schema for one row), "list" (JSON Schema for the whole list) or
-    "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list.
+    "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list;
+    `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing.
     """
 
-    __slots__ = ("_check", "column_names", "kind", "mode")
+    __slots__ = ("_check", "column_names", "kind", "mode", "note")
 
     def __init__(
-        self, kind: Kind, mode: Mode, column_names: tuple[str, ...] | None, check: Callable[[list[Row]], Validated]
+        self,
+        kind: Kind,
+        mode: Mode,
+        column_names: tuple[str, ...] | None,
+        check: Callable[[list[Row]], Validated],
+        note: str = "",
     ) -> None:
         self.kind = kind
         self.mode = mode
         self.column_names = column_names
         self._check = check
+        self.note = note
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict") -> Schema:
         """Check a definition and make it ready; the same content is prepared once per process (least recently used).
 
-        `definition` is a JSON Schema (draft 2020-12) as a dict, for one row, or for the whole list when its "type" is
-        "array"; or a list of columns, each a dict with "name", "type", "allow_null" (default false) and, for the types
-        "object" and "table", "columns". None accepts any list of objects; a `Schema` is returned as it is.
+        `definition` is a JSON Schema as a dict (draft-03 to 2020-12 as its "$schema" says, 2020-12 without it), for one
+        row, or for the whole list when its "type" is "array"; or a list of columns, each a dict with "name", "type",
+        "allow_null" (default false) and, for the types "object" and "table", "columns". None accepts any list of
+        objects; a `Schema` is returned as it is.
         `mode` "lenient" is for column lists only: extra keys are dropped with a warning, base64 is not checked, a json
         column takes strings and an integer column takes floats that are whole numbers.
 
         Raises:
-            ConfigError: the definition is not a valid schema; the message gives the JSON pointer of the mistake.
+            SchemaError: the definition is not a valid schema; `mistakes` has every mistake with its JSON pointer.
+            ConfigError: it is neither JSON nor of a type that could be a schema, or the mode is unknown.
         """
         if isinstance(definition, Schema):
             return definition
@@ -65,8 +75,8 @@ class Schema:
                 f"got {type_name(definition)}" + _fix_for(definition)
             )
         try:
-            content = orjson.dumps(definition)
-        except TypeError as error:
+            content = _json(definition)
+        except (TypeError, ValueError) as error:
             raise ConfigError(f"output schema: it is not JSON: {error}") from None
         return _prepare(content, mode)
 
@@ -107,11 +117,14 @@ _ANY = Schema("none", "strict", None, _accept)
 @lru_cache(maxsize=256)
 def _prepare(content: bytes, mode: Mode) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
-    definition = orjson.loads(content)
+    definition = json.loads(content)
     if isinstance(definition, list):
         from .column_check import check_table
-        from .columns import Table
+        from .columns import Table, find_mistakes
 
+        mistakes = list(find_mistakes(definition))
+        if mistakes:
+            raise SchemaError.of(mistakes)
         table = Table.parse(definition)
         lenient = mode == "lenient"
         return Schema("columns", mode, table.names, lambda rows: Validated(*check_table(table, rows, lenient=lenient)))
@@ -120,7 +133,18 @@ def _prepare(content: bytes, mode: Mode) -> Schema:
     from .json_schema import JsonSchema
 
     schema = JsonSchema.parse(cast("dict[str, Any]", definition))
-    return Schema("list" if schema.whole_list else "rows", mode, schema.names, lambda rows: _accept(schema.check(rows)))
+    kind: Kind = "list" if schema.whole_list else "rows"
+    return Schema(kind, mode, schema.names, lambda rows: _accept(schema.check(rows)), schema.slower)
+
+
+def _json(definition: object) -> bytes:
+    try:
+        return orjson.dumps(definition)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+    # Only the standard module writes, and reads, integers of any size.
+    return json.dumps(definition, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _fix_for(definition: object) -> str:
