@@ -14,7 +14,7 @@ import click
 from ..result import Result
 from ..status import Status
 from . import exit_codes, outputs, parameters, report
-from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
+from .step_support import EXIT_CODES, STORE_HELP, open_store, schema_notes, short_json, store_option
 from .terminal import clean, note, say, show_record, style, warn
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def command(file: Path, **values: Any) -> int:
     if values["no_store"] and (values["store_url"] or values["record"]):
         raise click.UsageError("--no-store goes with neither --store nor --record")
     step = Step.load(file)
+    for text in schema_notes(step):
+        note(text)
     options = _options(values)
     keeps_rows = values["whole_result"] or values["form"] == "table"
     spool = None if keeps_rows else _spool(step, values)
