@@ -25,7 +25,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 __all__ = [
     "ConfigError",
@@ -42,6 +43,7 @@ __all__ = [
     "OutputError",
     "OutputLimitError",
     "SchemaError",
+    "SchemaMistake",
     "StatementError",
     "StatementRaised",
     "StatementSyntaxError",
@@ -79,17 +81,48 @@ class ConfigError(WasmexecError, ValueError):
     """A limit, grant, schema or option is wrong; nothing has started."""
 
 
-class SchemaError(ConfigError):
-    """A schema is wrong: `pointer` is the place of the mistake in it, `reason` what is wrong there.
+class SchemaMistake(NamedTuple):
+    """One mistake of a schema: the JSON pointer of its place ("" is the top) and what is wrong there."""
 
-    `role` says what the schema is for, "output" or "input".
+    pointer: str
+    reason: str
+
+
+class SchemaError(ConfigError):
+    """A schema is wrong: `mistakes` has every mistake in the order of the schema, at most 100.
+
+    `pointer` and `reason` are those of the first; the message has a line for each of the first 20. `role` says what
+    the schema is for, "output" or "input".
     """
 
-    def __init__(self, pointer: str, reason: str, *, role: str = "output") -> None:
-        super().__init__(f"{role} schema, at {pointer or 'its top'}: {reason}")
+    _MOST: Final = 100
+    _MOST_LINES: Final = 20
+
+    def __init__(
+        self, pointer: str, reason: str, others: Sequence[SchemaMistake] = (), *, role: str = "output"
+    ) -> None:
+        self.mistakes = (SchemaMistake(pointer, reason), *others)
+        shown = [f"{role} schema, at {at or 'its top'}: {why}" for at, why in self.mistakes[: self._MOST_LINES]]
+        hidden = len(self.mistakes) - len(shown)
+        super().__init__("\n".join([*shown, f"and {hidden} more"] if hidden else shown))
         self.role = role
         self.pointer = pointer
         self.reason = reason
+
+    @classmethod
+    def of(cls, mistakes: Sequence[SchemaMistake], *, role: str = "output") -> SchemaError:
+        """The error for one mistake or more."""
+        (pointer, reason), *others = mistakes[: cls._MOST]
+        return cls(pointer, reason, others, role=role)
+
+    def fields(self) -> dict[str, object]:
+        """The typed fields as JSON-able values; `mistakes` is a list of objects."""
+        return {
+            "pointer": self.pointer,
+            "reason": self.reason,
+            "role": self.role,
+            "mistakes": [mistake._asdict() for mistake in self.mistakes],
+        }
 
 
 class ImageError(WasmexecError):

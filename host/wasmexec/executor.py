@@ -68,8 +68,8 @@ class Executor:
             statement: body of an async function that returns a list of objects.
             input_data: `INPUT_DATA`: None, any JSON-able value, or bytes of JSON.
             extra_inputs: `INPUT_DATA2`, `INPUT_DATA3`, ... in this order, None for one that is not wired.
-            output_schema: JSON Schema (2020-12) of one row, or of the list if its type is "array"; a list of columns;
-                a prepared `Schema`; None accepts any list of objects.
+            output_schema: JSON Schema (of the draft it declares) of one row, or of the list if its type is "array"; a
+                list of columns; a prepared `Schema`; None accepts any list of objects.
             checkpoint: `DATA_CHECKPOINT`, any JSON-able value.
             local_variables: what `LocalVariable` offers, primitive values.
             limits: what it may use.

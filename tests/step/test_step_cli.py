@@ -148,6 +148,28 @@ def test_check_reports_the_file_its_cases_and_its_statement(cli: Cli) -> None:
     assert cli("run", "b.yaml").code == 2
 
 
+OLD_DRAFT = "  $schema: http://json-schema.org/draft-03/schema#\n  properties: {id: {type: integer, required: true}}\n"
+
+
+def test_check_and_run_note_a_schema_that_is_checked_by_the_slower_engine(cli: Cli) -> None:
+    schema = "{$schema: 'http://json-schema.org/draft-03/schema', properties: {n: {type: integer}}}"
+    inputs = f"[{{name: orders, schema: {schema}}}, {{name: rates}}]"
+    write_step(cli.folder, "return [{'id': row['n']} for row in INPUT_DATA]", columns=OLD_DRAFT, inputs=inputs)
+    note = "rows are checked by jsonschema, the reference implementation, which is some 100 times slower"
+    checked = cli("check", "step.step.yaml", "--no-statement")
+    assert (checked.code, checked.out) == (0, "")
+    for name in ("output_schema", "input orders"):
+        assert f"note: step.step.yaml: {name}: {note}: jsonschema-rs does not know draft-03\n" in checked.err
+    run = cli("run", "step.step.yaml", "--input", cli.write("in.jsonl", '{"n": 1}\n{"n": 2}\n'))
+    assert (run.code, run.out) == (0, '[\n{"id":1},\n{"id":2}\n]\n')
+    assert f"note: output_schema: {note}" in run.err
+    refused = cli("run", "step.step.yaml", "--input", cli.write("bad.jsonl", '{"n": 1}\n{"n": "x"}\n'))
+    assert refused.code == 5
+    assert "/1/n: the value is not of type 'integer', got 'x'" in refused.err
+    write_step(cli.folder, "return []", name="new")
+    assert "note:" not in cli("check", "new.step.yaml", "--no-statement").err
+
+
 def test_step_test_shows_a_diff_and_fails(cli: Cli) -> None:
     write_step(cli.folder, "log.info('hello')\nreturn INPUT_DATA or []", processing="bulk")
     cli.write(

@@ -219,6 +219,25 @@ def test_a_mistake_has_its_place_and_what_was_expected(tmp_path: Path, text: str
         assert part in found
 
 
+def test_every_mistake_of_a_json_schema_has_its_place(tmp_path: Path) -> None:
+    text = """\
+statement: x
+output_schema:
+  type: object
+  required: id
+  properties:
+    a: {type: strin}
+    b: {pattern: "("}
+    c: {$ref: "#/nowhere"}
+inputs:
+  - name: orders
+    schema: {$schema: "http://json-schema.org/draft-04/schema#", properties: {a: {minimum: x}, b: {$ref: other.json}}}
+"""
+    found = mistakes(tmp_path, text)
+    assert [item.split(": ")[0] for item in found] == ["4:13", "6:15", "7:18", "8:15", "11:92", "11:106"]
+    assert found[1].endswith("did you mean 'string'?")
+
+
 def test_mistakes_in_another_file_name_that_file(tmp_path: Path) -> None:
     (tmp_path / "rows.yaml").write_text("- {name: a, type: txt}\n")
     with pytest.raises(StepFileError) as caught:

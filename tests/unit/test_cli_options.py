@@ -226,6 +226,28 @@ def test_without_a_schema_the_run_says_what_is_checked(statement: str, capsys: p
     assert 'note: no --output-schema: only "a list of objects" is checked' in capsys.readouterr().err
 
 
+def test_a_schema_that_is_checked_by_the_slower_engine_is_noted(
+    statement: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = tmp_path / "schema.json"
+    for draft, noted in (("03", True), ("04", False)):
+        schema.write_text(f'{{"$schema": "http://json-schema.org/draft-{draft}/schema#", "type": "object"}}')
+        main(["run", statement, "--output-schema", str(schema)])
+        note = "note: --output-schema: rows are checked by jsonschema, the reference implementation, which is some 100"
+        assert (note in capsys.readouterr().err) is noted
+
+
+def test_every_mistake_of_an_output_schema_is_shown(
+    statement: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "objekt", "required": "id", "properties": {"a": {"pattern": "("}}}')
+    assert main(["run", statement, "--output-schema", str(schema)]) == 2
+    shown = capsys.readouterr().err
+    for pointer in ("/type", "/required", "/properties/a/pattern"):
+        assert f"output schema, at {pointer}: " in shown
+
+
 SOURCE = "a = 1\n\tb: int = 2\nreturn [a, b]\n"
 
 

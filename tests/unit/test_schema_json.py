@@ -1,7 +1,8 @@
-"""JSON Schema (draft 2020-12) as an output schema."""
+"""JSON Schema as an output schema: what is reported, and where. The verdicts are in `test_schema_reference.py`."""
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wasmexec.errors import ConfigError, OutputError
+from wasmexec.errors import ConfigError, OutputError, SchemaError
 from wasmexec.schema import Schema
 
 ROW: dict[str, Any] = {
@@ -155,12 +156,13 @@ def test_unknown_formats_are_ignored() -> None:
         ({"required": "id"}, "at /required: 'id': the value is not of type \"array\""),
         (
             {"properties": {"a": {"pattern": "(a"}}},
-            ("at /properties/a/pattern: '(a' is no regular expression of the linear-time kind (no look-around, no"
-            " back-references)"),
+            "at /properties/a/pattern: '(a' is no regular expression: missing ) at position 2",
         ),
-        ({"properties": {"a": {"pattern": "(?=a)b"}}}, "at /properties/a/pattern: '(?=a)b' is no regular expression"),
-        ({"properties": {"a": {"pattern": "(a)\\1"}}}, "at /properties/a/pattern: '(a)\\\\1' is no regular expression"),
-        ({"patternProperties": {"(a": {}}}, "at /patternProperties"),
+        ({"properties": {"a": {"pattern": "(?=a"}}}, "at /properties/a/pattern: '(?=a' is no regular expression: miss"),
+        ({"properties": {"a": {"pattern": "\\1(a"}}}, "at /properties/a/pattern: '\\\\1(a' is no regular expression: "),
+        ({"properties": {"a": {"pattern": "(?1)"}}}, "at /properties/a/pattern: '(?1)' is no regular expression: '(?"),
+        ({"properties": {"a": {"pattern": "(?:a){e<=1}(?=b)\\L<x>"}}}, "at /properties/a/pattern: "),
+        ({"patternProperties": {"(a": {}}}, "at /patternProperties/(a: '(a' is no regular expression: missing )"),
         ({"type": "string"}, 'at /type: "type" must be "object" (the schema is for one row) or "array"'),
         ({"type": ["array", "null"]}, 'at /type: "type" must be "object"'),
         (
@@ -169,11 +171,29 @@ def test_unknown_formats_are_ignored() -> None:
             ' {"type": "object", "properties": {...}} or a list of columns'),
         ),
         (
-            {"$schema": "http://json-schema.org/draft-07/schema#"},
-            ("at /$schema: rows are checked by draft 2020-12 (https://json-schema.org/draft/2020-12/schema), not by"
-            " http://json-schema.org/draft-07/schema#"),
+            {"$schema": "http://json-schema.org/draft7/schema"},
+            ("at /$schema: 'http://json-schema.org/draft7/schema' is no known draft of JSON Schema, did you mean"
+            " 'http://json-schema.org/draft-07/schema#'? known are http://json-schema.org/draft-03/schema#, "),
         ),
-        ({"$schema": 3}, "at /$schema: "),
+        ({"$schema": "https://example.com/mine"}, "at /$schema: 'https://example.com/mine' is no known draft"),
+        ({"$schema": 3}, "at /$schema: 3 is no known draft of JSON Schema; known are "),
+        (
+            {"type": "array", "prefixItems": [{"$id": "x:y", "$schema": "http://example.com/"}]},
+            "at /prefixItems/0/$schema: 'http://example.com/' is no known draft",
+        ),
+        ({"type": ["strin", "object"]}, "at /type/0: 'strin': the value is not one of"),
+        ({"type": 5}, "at /type: 5: "),
+        (
+            {"properties": {"a": {"items": [{}]}}},
+            ('at /properties/a/items: [{}]: the value is not of types "boolean", "object"; since draft 2020-12 a list'
+            ' of schemas is called "prefixItems"'),
+        ),
+        ({"properties": {"a": {"exclusiveMinimum": True}}}, "at /properties/a/exclusiveMinimum: True: the value is"),
+        ({"properties": {"a": {"$id": "not a uri%"}}}, "at /properties/a/$id: 'not a uri%' is no URI reference"),
+        (
+            {"$ref": "#/components/schemas/Row", "components": {"schemas": {"Row": {"pattern": "("}}}},
+            "at /components/schemas/Row/pattern: '(' is no regular expression: missing )",
+        ),
         ({"properties": {"a": {"$ref": "#/$defs/x"}}}, "at /properties/a/$ref: '#/$defs/x' leads nowhere"),
         ({"type": "array", "items": {"$ref": "#x"}}, "at /items/$ref: '#x' leads nowhere"),
     ],
@@ -183,7 +203,8 @@ def test_an_invalid_schema_is_refused_with_the_place_of_the_mistake(definition: 
 
 
 @pytest.mark.parametrize(
-    "target", ["http://127.0.0.1:9/row.json", "file:///etc/hostname", "other.json", "//127.0.0.1:9/x"]
+    "target",
+    ["http://127.0.0.1:9/row.json", "file:///etc/hostname", "other.json", "//127.0.0.1:9/x", "urn:x:y", "x.json#/a"],
 )
 def test_references_to_outside_are_refused_and_nothing_is_fetched(target: str) -> None:
     message = config_refusal({"properties": {"a": {"$ref": target}}})
@@ -268,3 +289,262 @@ def test_one_schema_serves_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert outcomes == [True] * 800
+
+
+BROKEN: dict[str, Any] = {
+    "type": "objekt",
+    "required": "id",
+    "patternProperties": {"(a": {}},
+    "properties": {
+        "a": {"minimum": "3", "pattern": "(?=a"},
+        "b": {"$ref": "#/$defs/nowhere"},
+        "c": {"anyOf": [{"type": "integer"}, {"type": "integr"}]},
+        "d": 1,
+        "e": {"$ref": "https://example.com/e.json"},
+        "const": {"const": {"$ref": "#/no/reference", "pattern": "("}},
+    },
+}
+
+
+def test_every_mistake_of_a_schema_is_reported_in_its_order() -> None:
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare(BROKEN)
+    error = caught.value
+    assert [mistake.pointer for mistake in error.mistakes] == [
+        "/type", "/required", "/patternProperties/(a", "/properties/a/minimum", "/properties/a/pattern",
+        "/properties/b/$ref", "/properties/c/anyOf/1/type", "/properties/d", "/properties/e/$ref",
+    ]  # fmt: skip
+    assert (error.pointer, error.reason) == error.mistakes[0]
+    assert error.message.split("\n") == list(map(str, error.mistakes))
+    assert "did you mean 'object'?" in error.reason
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.mistakes, again.message) == (error.mistakes, error.message)
+    assert error.fields() == {
+        "pointer": "/type",
+        "reason": error.reason,
+        "mistakes": [{"pointer": pointer, "reason": reason} for pointer, reason in error.mistakes],
+    }
+
+
+@pytest.mark.parametrize("draft", ["draft-03", "draft-04", "draft-06", "draft-07", "2019-09", "2020-12"])
+def test_every_draft_reports_every_mistake(draft: str) -> None:
+    uri = f"http://json-schema.org/{draft}/schema#"
+    if not draft.startswith("draft"):
+        uri = f"https://json-schema.org/draft/{draft}/schema"
+    kind = 3 if draft == "draft-03" else "strin"
+    bad = {"$schema": uri, "properties": {"a": {"type": kind}, "b": {"pattern": "("}, "c": {"$ref": "#/x"}, "d": "?"}}
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare(bad)
+    found = [mistake.pointer for mistake in caught.value.mistakes]
+    assert found == ["/properties/a/type", "/properties/b/pattern", "/properties/c/$ref", "/properties/d"]
+
+
+def test_every_mistake_of_a_column_list_is_reported() -> None:
+    columns = [
+        {"name": "a", "type": "strin"},
+        {"name": "a", "type": "text", "size": 3},
+        {"name": "b", "type": "object", "columns": [{"name": "c"}, {"name": "d", "type": "int"}]},
+        7,
+    ]
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare(columns)
+    pointers = [mistake.pointer for mistake in caught.value.mistakes]
+    assert pointers == ["/0/type", "/1/size", "/1/name", "/2/columns/0", "/2/columns/1/type", "/3"]
+
+
+def test_many_mistakes_stay_readable() -> None:
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare({"properties": {f"c{number}": {"type": "x"} for number in range(5000)}})
+    assert len(caught.value.mistakes) == 100
+    assert caught.value.message.count("\n") == 20
+    assert caught.value.message.endswith("\nand 80 more")
+
+
+def test_a_schema_within_a_schema_is_judged_by_the_draft_that_it_declares() -> None:
+    old = {"$id": "x:old", "$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "integer"}]}
+    schema = {"properties": {"a": {"$ref": "x:old"}}, "$defs": {"old": old}}
+    Schema.prepare(schema).validate([{"a": [1]}])
+    assert refusal(schema, [{"a": ["x"]}]).pointer == "/0/a/0"
+    old["items"] = [{"type": "integr"}]
+    schema["required"] = 5
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare(schema)
+    assert [mistake.pointer for mistake in caught.value.mistakes] == ["/$defs/old/items/0/type", "/required"]
+
+
+EXPONENTIAL = r"^(?=a)(a|aa)+$"
+QUADRATIC = r"(?=.*x)y|z(?!q)"
+
+
+@pytest.mark.parametrize(
+    ("definition", "row", "pointer"),
+    [
+        ({"properties": {"v": {"pattern": EXPONENTIAL}}}, {"v": "a" * 60 + "!"}, "/1/v"),
+        ({"properties": {"v": {"pattern": QUADRATIC}}}, {"v": "a" * 900_000 + "x"}, "/1/v"),
+        ({"properties": {"v": {"items": {"pattern": r"(x+x+)+\1y"}}}}, {"v": ["xxxxy", "x" * 5000]}, "/1/v/1"),
+        ({"properties": {"v": {"not": {"pattern": EXPONENTIAL}}}}, {"v": "a" * 60 + "!"}, "/1/v"),
+        ({"anyOf": [{"properties": {"v": {"pattern": EXPONENTIAL}}}, True]}, {"v": "a" * 60 + "!"}, "/1/v"),
+        ({"patternProperties": {EXPONENTIAL: {}}}, {"a" * 60 + "!": 1}, "/1/" + "a" * 60 + "!"),
+        ({"propertyNames": {"pattern": EXPONENTIAL}}, {"a" * 60 + "!": 1}, "/1/" + "a" * 60 + "!"),
+        (
+            {"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"v": {"pattern": EXPONENTIAL}}},
+            {"v": "a" * 60 + "!"}, "/1/v",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pattern_with_look_around_takes_bounded_time(
+    definition: dict[str, Any], row: dict[str, Any], pointer: str
+) -> None:
+    # The positive control: the same schema takes a row, and the next rows too.
+    fine: dict[str, Any] = {"v": []} if "items" in str(definition) else {}
+    schema = Schema.prepare(definition)
+    schema.validate([fine])
+    started = time.process_time()
+    with pytest.raises(OutputError) as caught:
+        schema.validate([fine, row, row, row])
+    assert time.process_time() - started < 5
+    assert (caught.value.pointer, caught.value.rule) == (pointer, "pattern")
+    assert ", which is not of the linear-time kind, takes too long on '" in caught.value.message
+    assert len(caught.value.message) < 500
+    schema.validate([fine])
+
+
+def test_a_text_may_be_as_long_as_a_pattern_with_look_around_takes() -> None:
+    definition = {"properties": {"v": {"pattern": "^(?!tmp)"}}}
+    Schema.prepare(definition).validate([{"v": "x" * 1_000_000}])
+    error = refusal(definition, [{"v": "x" * 1_000_001}])
+    assert (error.pointer, error.rule) == ("/0/v", "pattern")
+    assert "takes texts of up to 1,000,000 characters, not 1,000,001" in error.message
+
+
+def test_as_many_names_may_match_a_pattern_with_look_around() -> None:
+    definition = {"patternProperties": {"^(?!tmp)": {"type": "integer"}}}
+    rows = [{f"n{number}": number} for number in range(10_000)]
+    Schema.prepare(definition).validate(rows)
+    error = refusal(definition, [*rows, {"one": 1}])
+    assert (error.rule, error.message) == (
+        "pattern", "the list: more than 10,000 different names match the pattern '^(?!tmp)'",
+    )  # fmt: skip
+    assert refusal(definition, [*rows[:-1], {"n9999": "x"}]).pointer == "/9999/n9999"
+
+
+def test_names_with_any_character_are_matched_one_by_one() -> None:
+    definition = {"patternProperties": {"^(?!id$)": {"type": "integer"}}, "additionalProperties": {"type": "string"}}
+    names = ["a.b", "a|b", "^$", "\\", "]", "é", "😀", "\n", "", " ", "(", "a/b~c", "id\n", "\x00"]
+    schema = Schema.prepare(definition)
+    for name in names:
+        schema.validate([{name: 1, "id": "x"}])
+        with pytest.raises(OutputError):
+            schema.validate([{name: "1", "id": "x"}])
+    schema.validate([dict.fromkeys(names, 1)])
+
+
+def test_threads_with_new_names_each_get_their_own_verdicts() -> None:
+    schema = Schema.prepare({"patternProperties": {"^(?=n)": {"type": "integer"}}, "additionalProperties": False})
+    wrong: list[str] = []
+
+    def work(thread: int) -> None:
+        for number in range(60):
+            name = f"n{thread}_{number}"
+            schema.validate([{name: number}])
+            for row in ({name: "x"}, {f"x{name}": 1}):
+                try:
+                    schema.validate([row])
+                except OutputError:
+                    continue
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_refusal_by_a_pattern_with_look_around_reads_like_any_other() -> None:
+    error = refusal({"properties": {"v": {"pattern": "^(?!x)"}}}, [{"v": "y"}, {"v": "xy"}])
+    assert (error.pointer, error.rule, error.value) == ("/1/v", "pattern", "'xy'")
+    assert error.message == "/1/v: the value does not match \"^(?!x)\", got 'xy'"
+    error = refusal({"patternProperties": {"^(?!x)": {"type": "integer"}}}, [{"x": "a", "y": "a"}])
+    assert (error.pointer, error.rule) == ("/0/y", "type")
+
+
+def test_integers_of_any_size_stay_exact_in_schema_and_rows() -> None:
+    big = 10**30
+    definition = {"properties": {"v": {"enum": [big, 2**64 + 1]}, "w": {"minimum": big}}}
+    schema = Schema.prepare(definition)
+    schema.validate([{"v": big, "w": big + 1}, {"v": 2**64 + 1}])
+    assert refusal(definition, [{"v": big + 1}]).pointer == "/0/v"
+    assert refusal(definition, [{"v": 2**64}]).pointer == "/0/v"
+    assert refusal(definition, [{"w": big - 1}]).pointer == "/0/w"
+
+
+DRAFT_03: dict[str, Any] = {
+    "$schema": "http://json-schema.org/draft-03/schema#",
+    "properties": {"id": {"type": "integer", "required": True}, "tags": {"uniqueItems": True}},
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        (DRAFT_03, "jsonschema-rs does not know draft-03"),
+        (
+            {"properties": {"schema": {"$ref": "http://json-schema.org/draft-07/schema#"}}},
+            "jsonschema-rs does not take it (Resource 'http://json-schema.org/draft-07/schema' is not present",
+        ),
+    ],
+)
+def test_what_jsonschema_rs_does_not_take_is_checked_by_the_reference_with_a_note(
+    definition: dict[str, Any], reason: str
+) -> None:
+    note = "rows are checked by jsonschema, the reference implementation, which is some 100 times slower: "
+    assert Schema.prepare(definition).note.startswith(note + reason)
+    assert Schema.prepare(ROW).note == ""
+    assert Schema.prepare({"properties": {"v": {"pattern": "(?=x)"}}}).note == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "pointer", "rule", "message"),
+    [
+        ({}, "/1", "required", "/1: 'id' is a required property, got {}"),
+        ({"id": "x"}, "/1/id", "type", "/1/id: the value is not of type 'integer', got 'x'"),
+        ({"id": 1, "tags": [1, 1]}, "/1/tags", "uniqueItems", "/1/tags: the value has non-unique elements, got [1, 1]"),
+        (
+            {"id": 1, "b": 2, "a": 3}, "/1", "additionalProperties",
+            "/1: Additional properties are not allowed ('b', 'a' were unexpected), got {'a': 3, 'b': 2, 'id': 1}",
+        ),
+    ],
+)  # fmt: skip
+def test_a_refusal_by_the_reference_has_pointer_rule_and_value(
+    row: dict[str, Any], pointer: str, rule: str, message: str
+) -> None:
+    error = refusal(DRAFT_03, [{"id": 1}, row])
+    assert (error.pointer, error.rule, error.message) == (pointer, rule, message)
+
+
+def test_the_reference_is_refused_what_it_cannot_check_in_bounded_time() -> None:
+    definition = {
+        "properties": {"schema": {"$ref": "http://json-schema.org/draft-07/schema#"}},
+        "unevaluatedProperties": False,
+    }
+    assert config_refusal(definition).endswith(
+        "and jsonschema cannot check unevaluatedItems and unevaluatedProperties in bounded time"
+    )
+
+
+def test_the_reference_takes_linear_time_for_unique_items() -> None:
+    items = [[number] if number % 2 else {"a": number} for number in range(100_000)]
+    started = time.process_time()
+    Schema.prepare(DRAFT_03).validate([{"id": 1, "tags": items}])
+    assert refusal(DRAFT_03, [{"id": 1, "tags": [*items, {"a": 0}]}]).rule == "uniqueItems"
+    assert time.process_time() - started < 10
+
+
+def test_the_reference_ends_with_a_schema_that_leads_to_itself() -> None:
+    definition = {"$schema": DRAFT_03["$schema"], "properties": {"a": {"$ref": "#/properties/a"}}}
+    error = refusal(definition, [{"a": 1}])
+    assert (error.rule, error.message) == ("depth", "the output cannot be checked: it, or the schema, is too deep")
+    assert Schema.prepare(definition).validate([{"b": 1}]).rows == [{"b": 1}]

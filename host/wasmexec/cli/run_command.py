@@ -53,7 +53,7 @@ Examples:
 @click.option(
     "--output-schema",
     metavar="FILE",
-    help="JSON Schema (draft 2020-12) or column list, as JSON, that the rows must match.",
+    help="JSON Schema (its $schema names the draft; else 2020-12) or column list, as JSON, that the rows must match.",
 )
 @click.option(
     "--lenient", is_flag=True, help="Column lists: drop extra keys, do not check base64, take strings in json columns."
@@ -114,6 +114,8 @@ def command(statement: str, **values: Any) -> int:
         arguments |= {"input_data": read[0] if read else None, "extra_inputs": read[1:]}
         if schema is None:
             note('no --output-schema: only "a list of objects" is checked')
+        elif schema.note:
+            note(f"--output-schema: {schema.note}")
         result = _execute(text, values["image"], arguments)
     except ConfigError as error:
         result = Result(status=Status.CONFIG_REFUSED, error=error)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from . import exit_codes, outputs
+from .step_support import schema_notes
 from .streams import emit
-from .terminal import clean, say
+from .terminal import clean, note, say
 
 if TYPE_CHECKING:
     from ..step import Mistake
@@ -31,7 +32,10 @@ Exit codes:
 @click.option("--no-statement", is_flag=True, help="Leave the statement unread: this needs no image.")
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
 def command(files: tuple[Path, ...], form: str, no_statement: bool, image: str | None) -> int:
-    """Check step files, the test cases beside them and their statements; print `file:line:column: message` lines."""
+    """Check step files, the test cases beside them and their statements; print `file:line:column: message` lines.
+
+    A note on standard error says which schema is checked by the slower engine; it is no mistake.
+    """
     mistakes = [mistake for file in files for mistake in _check(file, image, no_statement=no_statement)]
     if form == "json":
         emit(outputs.to_json([mistake.as_dict() for mistake in mistakes], indent=True) + "\n")
@@ -51,6 +55,8 @@ def _check(file: Path, image: str | None, *, no_statement: bool) -> list[Mistake
         step = Step.load(file)
     except StepFileError as error:
         return list(error.mistakes)
+    for text in schema_notes(step):
+        note(f"{file}: {text}")
     found: list[Mistake] = []
     try:
         load_cases(file, step.definition)

@@ -16,7 +16,7 @@ from ..errors import DeliveryError
 from ..status import Status
 from ..step import Spool
 from . import exit_codes, inputs, network_options, outputs, parameters, report
-from .step_support import EXIT_CODES, STORE_HELP, open_store, short_json, store_option
+from .step_support import EXIT_CODES, STORE_HELP, open_store, schema_notes, short_json, store_option
 from .streams import emit
 from .terminal import clean, note, say, show_record, style, warn
 
@@ -75,6 +75,8 @@ def command(file: Path, **values: Any) -> int:
     if values["no_store"] and (values["store_url"] or values["record"]):
         raise click.UsageError("--no-store goes with neither --store nor --record")
     step = network_options.step_on_way(Step.load(file), values)
+    for text in schema_notes(step):
+        note(text)
     options = _options(values)
     form = values["form"] or outputs.form_by_name(values["output"])
     target = outputs.destination(values["output"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from ..step import Step
     from ..store import RunStore
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -62,6 +63,14 @@ def step_name(named: str) -> str:
 
         return Step.load(path).name
     return named
+
+
+def schema_notes(step: Step) -> Iterator[str]:
+    """What the author of a step should know of its schemas: which of them is checked by a slower engine."""
+    schemas = [(f"input {item.name}", item.schema) for item in step.definition.inputs or ()]
+    for name, schema in [("output_schema", step.definition.output), *schemas]:
+        if schema is not None and schema.prepared.note:
+            yield f"{name}: {schema.prepared.note}"
 
 
 def moment(time: datetime | None) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from ..errors import SchemaError
+from ..errors import SchemaError, SchemaMistake
 from .values import pointer_token, type_name
 
 COLUMN_TYPES: Final = (
@@ -95,6 +95,32 @@ class Table:
                 _refuse(f"{at}/{index}/name", f"the column {column.name!r} is there twice")
             seen.add(column.name)
         return Table(columns)
+
+
+def find_mistakes(definition: object, at: str = "") -> Iterator[SchemaMistake]:
+    """Everything that is wrong with a column list, in its order; for each column the first thing, if it is its own."""
+    if not isinstance(definition, list) or not definition:
+        try:
+            Table.parse(definition, at)
+        except SchemaError as error:
+            yield from error.mistakes
+        return
+    seen: set[str] = set()
+    for index, column in enumerate(definition):
+        here = f"{at}/{index}"
+        try:
+            Column.parse(column, here)
+        except SchemaError as error:
+            nested = f"{here}/columns"
+            if error.pointer.startswith(f"{nested}/"):
+                yield from find_mistakes(column["columns"], nested)
+            else:
+                yield from error.mistakes
+        name = column.get("name") if isinstance(column, dict) else None
+        if isinstance(name, str) and name in seen:
+            yield SchemaMistake(f"{here}/name", f"the column {name!r} is there twice")
+        if isinstance(name, str):
+            seen.add(name)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

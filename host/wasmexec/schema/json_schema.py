@@ -1,153 +1,94 @@
-"""JSON Schema (draft 2020-12) for rows, evaluated by jsonschema-rs.
-
-`format` is asserted (the standard leaves that to the implementation), with one widening: "date-time" also takes a date
-and time without offset, because that is what a naive `datetime` or `Timestamp` becomes. Unknown formats are ignored.
-
-SECURITY: nothing is ever retrieved (`offline`), and patterns run in linear time (`RegexOptions`: no look-around, no
-back-references).
-"""
+"""JSON Schema for rows: the draft that a schema declares, its mistakes, and the engine that checks by it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, Protocol, TypeAlias
 
-import jsonschema_rs
+from ..errors import SchemaError, SchemaMistake
+from .definition_check import find_mistakes
+from .dialects import Dialect, find_dialect, has_keyword, subschemas
+from .rust_engine import RustEngine
+from .values import shorten
 
-from ..errors import ConfigError, OutputError, SchemaError
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+Row: TypeAlias = "dict[str, Any]"
 
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_ROW_ID = "urn:wasmexec:row"
-# What the library calls the value in its messages; the value itself follows in ours, shortened.
-_VALUE = "the value"
+# The reference needs more than linear time for these; see reference_engine.
+_UNBOUNDED: Final = ("unevaluatedItems", "unevaluatedProperties")
 
-_KEYWORDS = {
-    "$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "$comment", "$defs",
-    "definitions", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
-    "dependentRequired", "dependencies", "prefixItems", "items", "contains", "properties", "patternProperties",
-    "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "type", "enum",
-    "const", "multipleOf", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
-    "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "maxContains", "minContains",
-    "maxProperties", "minProperties", "required", "format", "contentEncoding", "contentMediaType",
-    "contentSchema", "title", "description", "default", "deprecated", "readOnly", "writeOnly", "examples",
-}  # fmt: skip
+
+class Engine(Protocol):
+    """What checks rows."""
+
+    def check(self, rows: list[Row]) -> None:
+        """Raises: OutputError: for the first value that is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """A JSON Schema ready for use: for each row, or for the whole list when its "type" is "array"."""
+    """A JSON Schema ready for use: for each row, or for the whole list when its "type" is "array".
+
+    `slower` says why it is checked by the slower engine, "" if it is not.
+    """
 
     whole_list: bool
     names: tuple[str, ...] | None
-    _validator: jsonschema_rs.Validator
+    slower: str
+    _engine: Engine
 
     @staticmethod
     def parse(definition: dict[str, Any]) -> JsonSchema:
         """Check a JSON Schema and compile it.
 
         Raises:
-            ConfigError: it is no valid schema, declares another draft, or refers to something outside itself.
+            SchemaError: it is no valid schema, declares an unknown draft, or refers to something outside itself.
         """
-        if definition and not _KEYWORDS.intersection(definition):
+        if definition and not has_keyword(definition):
             key = next(iter(definition))
             fix = 'write {"type": "object", "properties": {...}} or a list of columns'
-            _refuse((key,), f"{key!r} is no keyword of JSON Schema, so this schema would accept everything: {fix}")
-        if definition.get("$schema", _DRAFT) not in (_DRAFT, f"{_DRAFT}#"):
-            _refuse(("$schema",), f"rows are checked by draft 2020-12 ({_DRAFT}), not by {definition['$schema']}")
+            raise SchemaError(
+                f"/{key}", f"{key!r} is no keyword of JSON Schema, so this schema would accept everything: {fix}"
+            )
+        dialect = find_dialect(definition)
         kind = definition.get("type", "object")
+        mistakes = find_mistakes(definition, dialect)
+        if not mistakes and kind != "array" and not any(name in (kind, *kind) for name in ("object", "any")):
+            reason = '"type" must be "object" (the schema is for one row) or "array" (for the list of rows)'
+            mistakes.append(SchemaMistake("/type", reason))
+        if mistakes:
+            raise SchemaError.of(mistakes)
         whole_list = kind == "array"
-        validator = _compile(definition, definition)
-        if whole_list:
-            return JsonSchema(True, _names(definition.get("items")), validator)
-        if kind != "object" and "object" not in kind:
-            _refuse(("type",), '"type" must be "object" (the schema is for one row) or "array" (for the list of rows)')
-        # An `$id` makes it a resource of its own, so that its "#/$defs/..." keep their meaning inside the wrapper.
-        row = {**definition, "$id": definition.get("$id") or _ROW_ID}
-        return JsonSchema(False, _names(definition), _compile({"type": "array", "items": row}, definition))
+        engine, slower = _engine(definition, dialect, whole_list=whole_list)
+        names = _names(definition.get("items") if whole_list else definition)
+        return JsonSchema(whole_list, names, slower, engine)
 
-    def check(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def check(self, rows: list[Row]) -> list[Row]:
         """The rows as they are.
 
         Raises:
             OutputError: for the first value that is refused.
         """
-        try:
-            self._validator.validate(rows)
-        except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows) from None
-        except ValueError as error:
-            # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
-            raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
+        self._engine.check(rows)
         return rows
 
 
-def _compile(schema: dict[str, Any], definition: dict[str, Any]) -> jsonschema_rs.Validator:
-    try:
-        return jsonschema_rs.Draft202012Validator(
-            schema, validate_formats=True, formats={"date-time": is_datetime}, offline=True, mask=_VALUE,
-            pattern_options=jsonschema_rs.RegexOptions(),
-        )  # fmt: skip
-    except jsonschema_rs.ValidationError as error:
-        _refuse_schema(error, definition)
-    except ValueError as error:
-        raise ConfigError(f"output schema: {error}") from None
+def _engine(definition: dict[str, Any], dialect: Dialect, *, whole_list: bool) -> tuple[Engine, str]:
+    if dialect.validator is None:
+        reason = f"jsonschema-rs does not know {dialect.name}"
+    else:
+        try:
+            return RustEngine(definition, dialect, whole_list=whole_list), ""
+        except SchemaError as error:
+            reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"
+            if any(key in node for _, node in subschemas(definition) for key in _UNBOUNDED):
+                cannot = f"jsonschema cannot check {' and '.join(_UNBOUNDED)} in bounded time"
+                raise SchemaError(error.pointer, f"{reason}, and {cannot}") from None
+    from .reference_engine import ReferenceEngine
 
-
-def _refuse_schema(error: jsonschema_rs.ValidationError, definition: dict[str, Any]) -> NoReturn:
-    path = error.instance_path
-    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
-        for place, target in _references(definition, ()):
-            if f"'{target.lstrip('#')}'" in error.message:
-                if target.startswith("#"):
-                    _refuse(place, f"{target!r} leads nowhere")
-                _refuse(place, f"{target!r} lies outside this schema, and nothing is fetched: put it under $defs")
-        _refuse((), error.message)
-    value = short_repr(error.instance)
-    if path[-1:] == ["pattern"] or path[-2:-1] == ["patternProperties"]:
-        _refuse(path, f"{value} is no regular expression of the linear-time kind (no look-around, no back-references)")
-    _refuse(path, f"{value}: {_explain(error)}")
-
-
-def _references(node: object, place: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield (*place, key), value
-            else:
-                yield from _references(value, (*place, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _references(value, (*place, index))
-
-
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any]]) -> OutputError:
-    where = pointer(error.instance_path)
-    rule = error.kind.name
-    if rule == "falseSchema":
-        rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"
-    value: object = rows
-    for step in error.instance_path:
-        value = value[step]  # type: ignore[index]
-    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
-
-
-def _explain(error: jsonschema_rs.ValidationError) -> str:
-    kind = error.kind
-    if isinstance(kind, (jsonschema_rs.ValidationErrorKind.AnyOf, jsonschema_rs.ValidationErrorKind.OneOfNotValid)):
-        reasons = list(dict.fromkeys(branch[0].message for branch in kind.context if branch))
-        more = f"; and {len(reasons) - 4} more" if len(reasons) > 4 else ""
-        return f"{_VALUE} fits no branch of {kind.name!r} ({'; '.join(reasons[:4])}{more})"
-    if isinstance(kind, jsonschema_rs.ValidationErrorKind.FalseSchema):
-        return f"{_VALUE} is not allowed"
-    return error.message
+    slower = f"rows are checked by jsonschema, the reference implementation, which is some 100 times slower: {reason}"
+    return ReferenceEngine(definition, dialect, whole_list=whole_list), slower
 
 
 def _names(row_schema: object) -> tuple[str, ...] | None:
     properties = row_schema.get("properties") if isinstance(row_schema, dict) else None
     return tuple(properties) if isinstance(properties, dict) and properties else None
-
-
-def _refuse(path: tuple[str | int, ...] | list[str | int], message: str) -> NoReturn:
-    raise SchemaError(pointer(path), message)

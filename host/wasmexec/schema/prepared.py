@@ -29,10 +29,11 @@ class Schema:
     """What the rows of a statement must look like; immutable, usable from any thread.
 
     `kind` is "columns" (column list), "rows" (JSON Schema for one row), "list" (JSON Schema for the whole list) or
-    "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list.
+    "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list;
+    `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing.
     """
 
-    __slots__ = ("_check", "column_names", "kind", "mode", "role")
+    __slots__ = ("_check", "column_names", "kind", "mode", "note", "role")
 
     def __init__(
         self,
@@ -41,26 +42,30 @@ class Schema:
         column_names: tuple[str, ...] | None,
         check: Callable[[list[Row]], Validated],
         role: Role = "output",
+        note: str = "",
     ) -> None:
         self.kind = kind
         self.mode = mode
         self.role = role
         self.column_names = column_names
         self._check = check
+        self.note = note
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
         """Check a definition and make it ready; the same content is prepared once per process (least recently used).
 
-        `definition` is a JSON Schema (draft 2020-12) as a dict, for one row, or for the whole list when its "type" is
-        "array"; or a list of columns, each a dict with "name", "type", "allow_null" (default false) and, for the types
-        "object" and "table", "columns". None accepts any list of objects; a `Schema` is returned as it is.
+        `definition` is a JSON Schema as a dict (draft-03 to 2020-12 as its "$schema" says, 2020-12 without it), for one
+        row, or for the whole list when its "type" is "array"; or a list of columns, each a dict with "name", "type",
+        "allow_null" (default false) and, for the types "object" and "table", "columns". None accepts any list of
+        objects; a `Schema` is returned as it is.
         `mode` "lenient" is for column lists only: extra keys are dropped with a warning, base64 is not checked, a json
         column takes strings and an integer column takes floats that are whole numbers. `role` is what messages call
         the schema, and whether they advise who writes the statement or who writes the input.
 
         Raises:
-            ConfigError: the definition is not a valid schema; the message gives the JSON pointer of the mistake.
+            SchemaError: the definition is not a valid schema; `mistakes` has every mistake with its JSON pointer.
+            ConfigError: it is neither JSON nor of a type that could be a schema, or the mode is unknown.
         """
         if isinstance(definition, Schema):
             return definition
@@ -128,9 +133,12 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     definition = decode(content)
     if isinstance(definition, list):
         from .column_check import check_table
-        from .columns import Table
+        from .columns import Table, find_mistakes
 
         with _named(role):
+            mistakes = list(find_mistakes(definition))
+            if mistakes:
+                raise SchemaError.of(mistakes)
             table = Table.parse(definition)
         lenient = mode == "lenient"
         return Schema(
@@ -146,7 +154,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     with _named(role):
         schema = JsonSchema.parse(cast("dict[str, Any]", definition))
     kind: Kind = "list" if schema.whole_list else "rows"
-    return Schema(kind, mode, schema.names, lambda rows: _accept(schema.check(rows)), role)
+    return Schema(kind, mode, schema.names, lambda rows: _accept(schema.check(rows)), role, schema.slower)
 
 
 @contextmanager
@@ -155,7 +163,7 @@ def _named(role: Role) -> Iterator[None]:
     try:
         yield
     except SchemaError as error:
-        raise SchemaError(error.pointer, error.reason, role=role) from None
+        raise SchemaError.of(error.mistakes, role=role) from None
     except ConfigError as error:
         raise ConfigError(error.message.replace("output schema", f"{role} schema", 1)) from None
 

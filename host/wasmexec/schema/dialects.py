@@ -1,0 +1,148 @@
+"""The drafts of JSON Schema: how each is named, and where schemas stand inside a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import jsonschema_rs
+
+from ..errors import SchemaError
+from .columns import did_you_mean
+from .values import short_repr
+
+Path: TypeAlias = "tuple[str | int, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One draft: `number` as jsonschema-rs counts them, `validator` its class there, None if it has none."""
+
+    name: str
+    uri: str
+    id_key: str
+    number: int
+    validator: type[jsonschema_rs.Validator] | None
+
+
+_OLD: Final = "http://json-schema.org/draft-{}/schema#"
+_NEW: Final = "https://json-schema.org/draft/{}/schema"
+DEFAULT: Final = Dialect(
+    "draft 2020-12", _NEW.format("2020-12"), "$id", jsonschema_rs.Draft202012, jsonschema_rs.Draft202012Validator
+)
+# References of draft-03 work as those of draft-04 do.
+DRAFT_03: Final = Dialect("draft-03", _OLD.format("03"), "id", jsonschema_rs.Draft4, None)
+_DIALECTS: Final = (
+    DRAFT_03,
+    Dialect("draft-04", _OLD.format("04"), "id", jsonschema_rs.Draft4, jsonschema_rs.Draft4Validator),
+    Dialect("draft-06", _OLD.format("06"), "$id", jsonschema_rs.Draft6, jsonschema_rs.Draft6Validator),
+    Dialect("draft-07", _OLD.format("07"), "$id", jsonschema_rs.Draft7, jsonschema_rs.Draft7Validator),
+    Dialect(
+        "draft 2019-09", _NEW.format("2019-09"), "$id", jsonschema_rs.Draft201909, jsonschema_rs.Draft201909Validator
+    ),
+    DEFAULT,
+)
+
+
+def _plain(uri: str) -> str:
+    return uri.removesuffix("#").removeprefix("https://").removeprefix("http://")
+
+
+_BY_URI: Final = {_plain(dialect.uri): dialect for dialect in _DIALECTS}
+
+
+def find_dialect(definition: dict[str, Any], at: str = "") -> Dialect:
+    """The draft that a schema declares by `$schema`; draft 2020-12 without it. `at` is the pointer of the schema.
+
+    Raises:
+        SchemaError: it declares something else.
+    """
+    uri = definition.get("$schema", DEFAULT.uri)
+    if isinstance(uri, str) and _plain(uri) in _BY_URI:
+        return _BY_URI[_plain(uri)]
+    hint = did_you_mean(uri, (dialect.uri for dialect in _DIALECTS)) if isinstance(uri, str) else ""
+    known = ", ".join(dialect.uri for dialect in _DIALECTS)
+    reason = f"{short_repr(uri)} is no known draft of JSON Schema{hint or ';'} known are {known}"
+    raise SchemaError(f"{at}/$schema", f"{reason}; without $schema it is {DEFAULT.name}")
+
+
+def is_metaschema(uri: str) -> bool:
+    """Whether this is the URI of one of the drafts themselves, which are at hand without fetching anything."""
+    return _plain(uri) in _BY_URI
+
+
+# Their values are schemas, or lists in which the objects are schemas.
+_SCHEMA_KEYS: Final = (
+    "items", "prefixItems", "additionalItems", "unevaluatedItems", "contains", "additionalProperties",
+    "unevaluatedProperties", "propertyNames", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "contentSchema",
+    "extends", "disallow", "type",
+)  # fmt: skip
+# Their values are objects whose values are schemas; in `dependencies`, lists of names too.
+_MAP_KEYS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+_KEYWORDS: Final = {
+    *_SCHEMA_KEYS, *_MAP_KEYS, "$schema", "$id", "$ref", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef",
+    "$recursiveAnchor", "$vocabulary", "$comment", "dependentRequired", "enum", "const", "multipleOf", "maximum",
+    "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength", "minLength", "pattern", "maxItems", "minItems",
+    "uniqueItems", "maxContains", "minContains", "maxProperties", "minProperties", "required", "format",
+    "contentEncoding", "contentMediaType", "title", "description", "default", "deprecated", "readOnly", "writeOnly",
+    "examples", "divisibleBy",
+}  # fmt: skip
+REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+
+
+def has_keyword(definition: dict[str, Any]) -> bool:
+    """Whether any key means something to any draft ("id" does not count: a column is often called so)."""
+    return not _KEYWORDS.isdisjoint(definition)
+
+
+class Subschema(NamedTuple):
+    """A schema inside a schema, or the whole, with the way to it."""
+
+    path: Path
+    node: dict[str, Any]
+
+
+def subschemas(definition: dict[str, Any]) -> Iterator[Subschema]:
+    """Every schema of a definition that keywords or local references lead to, each once; wrong types are skipped."""
+    stack = [Subschema((), definition)]
+    seen: set[Path] = set()
+    while stack:
+        subschema = stack.pop()
+        path, node = subschema
+        if path in seen:
+            continue
+        seen.add(path)
+        yield subschema
+        found = [*_below(subschema), *(target for key in REFERENCES if (target := _target(definition, node.get(key))))]
+        stack.extend(reversed(found))
+
+
+def _below(subschema: Subschema) -> Iterator[Subschema]:
+    path, node = subschema
+    for key, value in node.items():
+        if key in _SCHEMA_KEYS and isinstance(value, dict):
+            yield Subschema((*path, key), value)
+        elif key in _SCHEMA_KEYS and isinstance(value, list):
+            yield from (Subschema((*path, key, i), item) for i, item in enumerate(value) if isinstance(item, dict))
+        elif key in _MAP_KEYS and isinstance(value, dict):
+            yield from (Subschema((*path, key, name), item) for name, item in value.items() if isinstance(item, dict))
+
+
+def _target(definition: dict[str, Any], reference: object) -> Subschema | None:
+    """Where a reference such as "#/components/schemas/Row" leads, as keywords alone may not lead there."""
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    from urllib.parse import unquote
+
+    node: Any = definition
+    path: list[str | int] = []
+    for token in unquote(reference[2:]).split("/"):
+        key: str | int = token.replace("~1", "/").replace("~0", "~")
+        try:
+            key = int(token) if isinstance(node, list) else key
+            node = node[key]
+        except (LookupError, TypeError, ValueError):
+            return None
+        path.append(key)
+    return Subschema(tuple(path), node) if isinstance(node, dict) else None

@@ -1,0 +1,137 @@
+"""Matching texts of hostile rows with the patterns of a schema, in bounded time.
+
+SECURITY: a pattern of the linear-time kind is matched by Rust's engine, whatever the text. One with look-around or
+back-references can take exponential time, or quadratic time that no limit on backtracking sees (`(?=.*x)y`): the module
+`regex` matches those, which stops when its time is over and does not hold the interpreter meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import jsonschema_rs
+
+from .ecma import NotAPatternError, translate
+from .values import short_repr
+
+TEXT_SECONDS: Final = 1.0
+LIST_SECONDS: Final = 10.0
+ROW_SECONDS: Final = 0.001
+MAX_TEXT: Final = 1_000_000
+
+
+class PatternTimeError(ValueError):
+    """Matching took too long, or the text is too long for a pattern that is not of the linear-time kind.
+
+    `text` is what was matched, None if it was the rows altogether that took too long.
+    """
+
+    def __init__(self, message: str, text: str | None = None) -> None:
+        super().__init__(message)
+        self.text = text
+
+
+@dataclass(slots=True)
+class Budget:
+    """Time for checking one list of rows: for matching alone, and for everything; `overrun` is why it was given up."""
+
+    matching_seconds: float
+    deadline: float
+    overrun: PatternTimeError | None = None
+
+    def check(self) -> None:
+        """Raises: PatternTimeError: nothing is left, or the list was given up before."""
+        if self.overrun is None and (self.matching_seconds <= 0 or time.perf_counter() > self.deadline):
+            self.overrun = PatternTimeError("checking these rows takes too long")
+        if self.overrun is not None:
+            raise self.overrun
+
+
+@dataclass(slots=True)
+class _Current(threading.local):
+    budget: Budget = field(default_factory=lambda: Budget(float("inf"), float("inf")))
+
+
+_current = _Current()
+
+
+@contextmanager
+def budget_for(rows: int, seconds: float = float("inf")) -> Iterator[Budget]:
+    """The time that may be spent on so many rows in this thread, `seconds` for everything but matching."""
+    before = _current.budget
+    _current.budget = Budget(LIST_SECONDS + ROW_SECONDS * rows, time.perf_counter() + seconds)
+    try:
+        yield _current.budget
+    finally:
+        _current.budget = before
+
+
+def current_budget() -> Budget:
+    """The budget of the list that this thread is checking."""
+    return _current.budget
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern ready for use; `is_linear` says that it needs no budget."""
+
+    text: str
+    is_linear: bool
+    _search: Callable[[str], bool]
+
+    def search(self, text: str) -> bool:
+        """Whether the pattern is found anywhere in the text.
+
+        Raises:
+            PatternTimeError: this took too long; the budget of the list is spent then.
+        """
+        return self._search(text)
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(text: str) -> Pattern:
+    """A pattern in the syntax of ECMA-262 or, where that has no such thing, of Python's `re`.
+
+    Raises:
+        NotAPatternError: it is in neither.
+    """
+    try:
+        linear = jsonschema_rs.Draft202012Validator({"pattern": text}, pattern_options=jsonschema_rs.RegexOptions())
+    except ValueError:
+        return Pattern(text, False, _bounded(text))
+    return Pattern(text, True, linear.is_valid)
+
+
+def _bounded(pattern: str) -> Callable[[str], bool]:
+    import regex
+
+    try:
+        found = regex.compile(translate(pattern), regex.VERSION0).search
+    except (regex.error, OverflowError, RecursionError) as error:
+        raise NotAPatternError(str(error)) from None
+
+    what = f"the pattern {short_repr(pattern)}, which is not of the linear-time kind,"
+
+    def search(text: str) -> bool:
+        budget = _current.budget
+        budget.check()
+        if len(text) > MAX_TEXT:
+            most = f"takes texts of up to {MAX_TEXT:,} characters, not {len(text):,}"
+            budget.overrun = PatternTimeError(f"{what} {most}", text)
+            raise budget.overrun
+        started = time.perf_counter()
+        try:
+            return found(text, timeout=min(TEXT_SECONDS, budget.matching_seconds)) is not None
+        except (TimeoutError, MemoryError):
+            budget.overrun = PatternTimeError(f"{what} takes too long on {short_repr(text)}", text)
+            raise budget.overrun from None
+        finally:
+            budget.matching_seconds -= time.perf_counter() - started
+
+    return search

@@ -1,0 +1,158 @@
+"""Rows against a JSON Schema with jsonschema-rs.
+
+`format` is asserted (the standard leaves that to the implementation), with one widening: "date-time" also takes a date
+and time without offset, because that is what a naive `datetime` or `Timestamp` becomes. Unknown formats are ignored.
+
+SECURITY: nothing is ever retrieved (`offline`), and the library sees patterns of the linear-time kind only
+(`RegexOptions`); others are matched in bounded time (`patterns`), as a keyword of ours or by name (`property_names`).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import jsonschema_rs
+
+from ..errors import OutputError, SchemaError
+from .definition_check import patterns_of, root_uri
+from .dialects import Dialect, Path, subschemas
+from .explanations import VALUE, explain
+from .patterns import PatternTimeError, budget_for, compile_pattern
+from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
+from .values import is_datetime, pointer, refusal, short_repr, shorten
+
+_BOUNDED = "wasmexec:pattern"
+
+
+class RustEngine:
+    """One schema, compiled; usable from any thread."""
+
+    def __init__(self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool) -> None:
+        """Raises: SchemaError: the library does not take the schema."""
+        self._definition = definition
+        self._dialect = dialect
+        self._whole_list = whole_list
+        hard = [
+            (at[0], text)
+            for _, node in subschemas(definition)
+            for at, text in patterns_of(node)
+            if not compile_pattern(text).is_linear
+        ]
+        self._is_plain = not hard
+        names: Matching = {text: frozenset() for keyword, text in hard if keyword == "patternProperties"}
+        # Replaced as a whole, so that threads need no lock.
+        self._compiled = names, self._compile(names)
+
+    def check(self, rows: list[Any]) -> None:
+        """Raises: OutputError: for the first value that is refused."""
+        if self._is_plain:
+            self._validate(self._compiled[1], rows)
+            return
+        with budget_for(len(rows)) as budget:
+            try:
+                validator = self._validator_for(rows)
+                self._validate(validator, rows)
+            except TooManyNamesError as error:
+                raise refusal("", "pattern", rows, str(error)) from None
+            except PatternTimeError as error:
+                raise time_refusal(error, rows) from None
+            except OutputError:
+                if budget.overrun is None:
+                    raise
+            # SECURITY: also where the rows seem to fit: below a "not", a pattern that was given up looks like a match.
+            if budget.overrun is not None:
+                raise time_refusal(budget.overrun, rows)
+
+    def _validator_for(self, rows: list[Any]) -> jsonschema_rs.Validator:
+        known, validator = self._compiled
+        if not known:
+            return validator
+        found = matching_names(names_in(rows), known)
+        if found is not known:
+            validator = self._compile(found)
+            self._compiled = found, validator
+        return validator
+
+    def _validate(self, validator: jsonschema_rs.Validator, rows: list[Any]) -> None:
+        try:
+            validator.validate(rows)
+        except jsonschema_rs.ValidationError as error:
+            raise _output_error(error, rows) from None
+        except ValueError as error:
+            # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
+            raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
+
+    def _compile(self, names: Matching) -> jsonschema_rs.Validator:
+        assert self._dialect.validator is not None
+        definition = self._definition if self._is_plain else _with_bounded(self._definition, linear_patterns(names))
+        registry = None
+        if not self._whole_list:
+            # A resource of its own, so that its "#/$defs/..." keep their meaning.
+            uri = root_uri(definition, self._dialect)
+            registry = jsonschema_rs.Registry([(uri, definition)], draft=self._dialect.number)
+            definition = {"type": "array", "items": {"$ref": uri}}
+        try:
+            return self._dialect.validator(
+                definition, registry=registry, validate_formats=True, formats={"date-time": is_datetime},
+                offline=True, mask=VALUE, pattern_options=jsonschema_rs.RegexOptions(),
+                keywords={} if self._is_plain else {_BOUNDED: _BoundedPattern},
+            )  # fmt: skip
+        except jsonschema_rs.ValidationError as error:
+            raise SchemaError(pointer(error.instance_path), explain(error)) from None
+        except ValueError as error:
+            raise SchemaError("", str(error)) from None
+
+
+class _BoundedPattern:
+    """The keyword that stands for `pattern` where the pattern is not of the linear-time kind."""
+
+    def __init__(self, _parent: object, value: str, _path: object) -> None:
+        self._pattern = compile_pattern(value)
+
+    def validate(self, instance: object) -> None:
+        """Raises: ValueError: the instance is a text that does not match, or matching took too long."""
+        if isinstance(instance, str) and not self._pattern.search(instance):
+            raise ValueError(f"{VALUE} does not match {json.dumps(self._pattern.text, ensure_ascii=False)}")
+
+
+def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[str, Any]:
+    """The definition with the patterns that the library must not see under our keyword, or replaced by name."""
+    changed = copy.deepcopy(definition)
+    for _, node in list(subschemas(changed)):
+        for keyword, text in list(patterns_of(node)):
+            if keyword == ("pattern",) and not compile_pattern(text).is_linear:
+                node[_BOUNDED] = node.pop("pattern")
+        if isinstance(node.get("patternProperties"), dict):
+            node["patternProperties"] = {
+                replaced.get(text, text): value for text, value in node["patternProperties"].items()
+            }
+    return changed
+
+
+def time_refusal(error: PatternTimeError, rows: list[Any]) -> OutputError:
+    """The error for rows that a pattern was given up on, with the place of the text."""
+    nodes: list[tuple[Path, Any]] = [] if error.text is None else [((), rows)]
+    while nodes:
+        path, node = nodes.pop()
+        below = []
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if error.text in (key, value):
+                return refusal(pointer((*path, key)), "pattern", error.text, str(error))
+            if isinstance(value, (dict, list)):
+                below.append(((*path, key), value))
+        nodes.extend(reversed(below))
+    return refusal("", "pattern", rows, str(error))
+
+
+def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any]) -> OutputError:
+    where = pointer(error.instance_path)
+    rule = error.kind.name
+    if rule == "falseSchema":
+        rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"
+    value: object = rows
+    for step in error.instance_path:
+        value = value[step]  # type: ignore[index]
+    rule = "pattern" if rule == _BOUNDED else rule
+    return refusal(where, rule, value, f"{shorten(explain(error), 500)}, got {short_repr(value)}")
