@@ -315,7 +315,7 @@ def test_every_mistake_of_a_schema_is_reported_in_its_order() -> None:
         "/properties/b/$ref", "/properties/c/anyOf/1/type", "/properties/d", "/properties/e/$ref",
     ]  # fmt: skip
     assert (error.pointer, error.reason) == error.mistakes[0]
-    assert error.message.split("\n") == list(map(str, error.mistakes))
+    assert error.message.split("\n") == [f"output schema, at {at or 'its top'}: {why}" for at, why in error.mistakes]
     assert "did you mean 'object'?" in error.reason
     again = pickle.loads(pickle.dumps(error))
     assert (again.mistakes, again.message) == (error.mistakes, error.message)
