@@ -217,6 +217,8 @@ def _assembled(parts: Iterable[Part], exchanges: Iterable[Any]) -> Recording:
     by_kind: dict[str, bytes] = {}
     inputs: dict[int, bytes | None] = {}
     for part in parts:
+        if not isinstance(part.payload, bytes):
+            raise TypeError(f"the payload of a part must be bytes, not {type(part.payload).__name__}")
         if part.kind == "input":
             inputs[part.meta["number"]] = part.payload if part.meta["is_wired"] else None
         else:
