@@ -12,12 +12,13 @@ _log = logging.getLogger(__name__)
 
 
 def describe(error: BaseException) -> str:
-    """Type and text of somebody else's exception, bounded; its `__str__` may raise too."""
+    """Type and text of somebody else's exception, bounded and valid Unicode; its `__str__` may raise too."""
     try:
         text = str(error)
     except BaseException:
         text = "an exception that has no text"
-    return f"{type(error).__name__}: {text[:_MOST_CHARACTERS]}"
+    text = text[:_MOST_CHARACTERS].encode("utf-8", "replace").decode()
+    return f"{type(error).__name__}: {text}"
 
 
 def call_last(

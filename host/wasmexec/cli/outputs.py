@@ -17,7 +17,7 @@ FORMATS = ("json", "jsonl", "csv", "table")
 
 def to_json(value: object, *, indent: bool = False) -> str:
     """JSON text; numbers of any size stay exact."""
-    return encode(value, indent=indent).decode()
+    return encode(value, indent=indent, half_pairs=True).decode()
 
 
 def write_rows(rows: Sequence[Row], form: str, column_names: Sequence[str] | None) -> None:
