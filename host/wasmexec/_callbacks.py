@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import ParamSpec
 
 _Arguments = ParamSpec("_Arguments")
 _MOST_CHARACTERS = 2000
-_log = logging.getLogger(__name__)
 
 
 def describe(error: BaseException) -> str:
@@ -28,4 +26,6 @@ def call_last(
     try:
         callback(*arguments, **keywords)
     except BaseException as error:
-        _log.error("on_done raised %s", describe(error))
+        import logging
+
+        logging.getLogger(__name__).error("on_done raised %s", describe(error))
