@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import ParamSpec
 
 _Arguments = ParamSpec("_Arguments")
 _MOST_CHARACTERS = 2000
-_log = logging.getLogger(__name__)
 
 
 def describe(error: BaseException) -> str:
-    """Type and text of somebody else's exception, bounded; its `__str__` may raise too."""
+    """Type and text of somebody else's exception, bounded and valid Unicode; its `__str__` may raise too."""
     try:
         text = str(error)
     except BaseException:
         text = "an exception that has no text"
-    return f"{type(error).__name__}: {text[:_MOST_CHARACTERS]}"
+    text = text[:_MOST_CHARACTERS].encode("utf-8", "replace").decode()
+    return f"{type(error).__name__}: {text}"
 
 
 def call_last(
@@ -27,4 +26,6 @@ def call_last(
     try:
         callback(*arguments, **keywords)
     except BaseException as error:
-        _log.error("on_done raised %s", describe(error))
+        import logging
+
+        logging.getLogger(__name__).error("on_done raised %s", describe(error))

@@ -123,7 +123,7 @@ def read_manifest(manifest: Path) -> Image:
     for file in (image.code, image.memory):
         try:
             size = file.path.stat().st_size
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in the name
             raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {HOW_TO_BUILD}') from None
         if size != file.size:
             raise ImageError(f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {HOW_TO_BUILD}")

@@ -145,7 +145,9 @@ def _input_json(value: object, name: str) -> bytes:
     try:
         return encode(value)
     except ValueError as error:
-        raise InputError(f"{name} is not JSON: {error}") from None
+        is_missing = str(error).endswith("is nan, which JSON does not have")
+        advice = "; write None for a missing value (df.astype(object).where(df.notna(), None))" if is_missing else ""
+        raise InputError(f"{name} is not JSON: {error}{advice}") from None
 
 
 def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, object] | None) -> bytes:

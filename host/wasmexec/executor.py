@@ -66,7 +66,7 @@ class Executor:
 
         Args:
             statement: body of an async function that returns a list of objects.
-            input_data: `INPUT_DATA`: None, any JSON-able value, or bytes of JSON.
+            input_data: `INPUT_DATA`: None, any JSON-able value (no NaN: None is what is missing), or bytes of JSON.
             extra_inputs: `INPUT_DATA2`, `INPUT_DATA3`, ... in this order, None for one that is not wired.
             output_schema: JSON Schema (of the draft it declares) of one row, or of the list if its type is "array"; a
                 list of columns; a prepared `Schema`; None accepts any list of objects.

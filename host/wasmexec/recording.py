@@ -187,12 +187,14 @@ class Recording:
             "randomness": self.key,
             "clock": encode(clock),
         }
-        return (
-            all(recorder.add(kind, payload) for kind, payload in parts.items())
-            and all(map(recorder.add_exchange, self.exchanges))
-            and (self.rows is None or recorder.add("rows", self.rows))
-            and recorder.add("result", encode(result))
-        )
+        for kind, payload in parts.items():
+            if not recorder.add(kind, payload):
+                return False
+        # A loop: in a map, a StopIteration of the recorder's would pass for the end.
+        for exchange in self.exchanges:
+            if not recorder.add_exchange(exchange):
+                return False
+        return (self.rows is None or recorder.add("rows", self.rows)) and recorder.add("result", encode(result))
 
     @classmethod
     def from_parts(cls, parts: Iterable[Part], exchanges: Iterable[Any]) -> Recording:
@@ -217,6 +219,8 @@ def _assembled(parts: Iterable[Part], exchanges: Iterable[Any]) -> Recording:
     by_kind: dict[str, bytes] = {}
     inputs: dict[int, bytes | None] = {}
     for part in parts:
+        if not isinstance(part.payload, bytes):
+            raise TypeError(f"the payload of a part must be bytes, not {type(part.payload).__name__}")
         if part.kind == "input":
             inputs[part.meta["number"]] = part.payload if part.meta["is_wired"] else None
         else:

@@ -53,13 +53,15 @@ def test_bytes_are_taken_as_json_text(make: Any) -> None:
     assert request("", make(b'[{"a": 1}]'))[1] == [[{"a": 1}]]
 
 
+MISSING = "; write None for a missing value (df.astype(object).where(df.notna(), None))"
 REFUSED_INPUTS: list[tuple[object, str]] = [
     (b"[\xff]", "INPUT_DATA is not UTF-8: byte 0xff at position 1"),
     ("\ud800", "INPUT_DATA is not JSON: str is not valid UTF-8: surrogates not allowed"),
     ({1: 2}, "INPUT_DATA is not JSON: Dict key must be str"),
     ({1, 2}, "INPUT_DATA is not JSON: Type is not JSON serializable: set"),
     ([{"a": float("inf")}], "INPUT_DATA is not JSON: /0/a is inf, which JSON does not have"),
-    ([10**30, float("nan")], "INPUT_DATA is not JSON: /1 is nan, which JSON does not have"),
+    ([{"a": None}, {"a": float("nan")}], f"INPUT_DATA is not JSON: /1/a is nan, which JSON does not have{MISSING}"),
+    ([10**30, float("nan")], "INPUT_DATA is not JSON: /1 is nan, which JSON does not have" + MISSING),
 ]
 
 

@@ -322,6 +322,7 @@ def test_every_mistake_of_a_schema_is_reported_in_its_order() -> None:
     assert error.fields() == {
         "pointer": "/type",
         "reason": error.reason,
+        "role": "output",
         "mistakes": [{"pointer": pointer, "reason": reason} for pointer, reason in error.mistakes],
     }
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpcore
 
 from ..result import UsageCounter
+from ..rows.json_text import decode
 from . import HostCallError
 
 if TYPE_CHECKING:
@@ -105,11 +106,9 @@ def _parts(url: str) -> tuple[object, ...]:
 def _same_body(wanted: bytes, found: bytes) -> bool:
     if wanted == found:
         return True
-    import orjson
-
     try:
-        return bool(orjson.loads(wanted) == orjson.loads(found))
-    except orjson.JSONDecodeError:
+        return bool(decode(wanted) == decode(found))
+    except ValueError:
         return False
 
 

@@ -26,7 +26,7 @@ _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 def to_json(value: object, *, indent: bool = False) -> str:
     """JSON text; numbers of any size stay exact."""
-    return encode(value, indent=indent).decode()
+    return encode(value, indent=indent, half_pairs=True).decode()
 
 
 def output_option(function: _Decorated) -> _Decorated:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import math
 import re
 from collections.abc import Callable, Iterable
@@ -27,7 +26,8 @@ MAX_DIGITS = 4300
 """Digits of an integer, as in Python itself: more take quadratic time."""
 _ORJSON_DEPTH = 1024
 _TO_ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
-_LONG_RUN = re.compile(rb"(?<![0-9])[0-9]{300,}")
+_RUN = re.compile(rb"[0-9]+")
+_LONG_RUN = 300
 _KEPT_DIGITS = 8
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _FIRST_TOO_LONG = 10**MAX_DIGITS
@@ -64,16 +64,34 @@ def decode(data: bytes | bytearray | memoryview, *, max_depth: int = MAX_DEPTH, 
 
 def _decode(data: bytes, max_depth: int) -> Any:
     zeros = data.translate(_TO_ZEROS)
-    # The smallest integers that orjson makes floats of have 20 digits, below zero 19.
-    if b"0" * 19 not in zeros or (b"0" * 20 not in zeros and b"-" + b"0" * 19 not in zeros):
+    if not _has_long_integer(zeros):
         return _loads(data, max_depth)
-    del zeros
-    if not _LONG_RUN.search(data):
+    if b"0" * _LONG_RUN not in zeros:
         _loads(data, max_depth)
         return _exact(data, None, None)
     # orjson takes integers of 309 digits for infinite: it sees them shortened, and they are looked at here.
-    _loads(_LONG_RUN.sub(lambda run: run[0][:_KEPT_DIGITS], data), max_depth)
+    _loads(_RUN.sub(_shortened, data), max_depth)
     return _exact(data, _integer, _finite)
+
+
+def _has_long_integer(zeros: bytes) -> bool:
+    """Whether there may be an integer that orjson makes a float of, in text whose digits are all zeros.
+
+    The smallest have 20 digits, below zero 19. Digits of fractions are none, but those of texts may be.
+    """
+    at = zeros.find(b"0" * 19)
+    while at >= 0:
+        run = _RUN.match(zeros, at)
+        assert run is not None
+        before = zeros[at - 1 : at] if at else b""
+        if before != b"." and run.end() - at >= (19 if before == b"-" else 20):
+            return True
+        at = zeros.find(b"0" * 19, run.end())
+    return False
+
+
+def _shortened(run: re.Match[bytes]) -> bytes:
+    return run[0] if len(run[0]) < _LONG_RUN else run[0][:_KEPT_DIGITS]
 
 
 def encode(value: Any, default: Default | None = None, *, indent: bool = False, half_pairs: bool = False) -> bytes:
@@ -103,6 +121,8 @@ def encode(value: Any, default: Default | None = None, *, indent: bool = False, 
 
 def _written(value: Any, default: Default | None, *, indent: bool, half_pairs: bool) -> bytes:
     """As the standard module writes it, which knows long integers, deep nesting and half surrogate pairs."""
+    import json
+
     try:
         plain = _plain(value, default, None, 0)
         return json.dumps(
@@ -133,6 +153,8 @@ def _loads(data: bytes, max_depth: int) -> Any:
 
 
 def _exact(data: bytes, parse_int: Callable[[str], int] | None, parse_float: Callable[[str], float] | None) -> Any:
+    import json
+
     try:
         return json.loads(data.decode(), parse_int=parse_int, parse_float=parse_float)
     except RecursionError:
@@ -165,12 +187,16 @@ def _checked(default: Default) -> Default:
 
 def _is_finite(value: Any) -> bool:
     """Whether every number in a value that orjson has written is finite."""
-    level = [value]
-    while level:
-        has_floats = any(issubclass(kind, float) for kind in set(map(type, level)))
-        if has_floats and not all(math.isfinite(item) for item in level if isinstance(item, float)):
-            return False
-        level = [child for item in level if type(item) not in _LEAVES for child in _children(item)]
+    containers: list[Any] = [(value,)]
+    while containers:
+        item = containers.pop()
+        for child in item.values() if item.__class__ is dict else _children(item):
+            kind = child.__class__
+            if kind is float:
+                if not math.isfinite(child):
+                    return False
+            elif kind not in _LEAVES:
+                containers.append(child)
     return True
 
 

@@ -15,6 +15,8 @@ from .values import short_repr, type_name
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
 Role: TypeAlias = Literal["output", "input"]
+_MAX_DEPTH = 254
+"""Levels of a definition: it is read and applied recursively."""
 Kind: TypeAlias = Literal["none", "columns", "rows", "list"]
 
 
@@ -130,7 +132,10 @@ _ANY = Schema("none", "strict", None, _accept)
 @lru_cache(maxsize=256)
 def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
-    definition = decode(content)
+    try:
+        definition = decode(content, max_depth=_MAX_DEPTH)
+    except ValueError as error:
+        raise ConfigError(f"output schema: {error}") from None
     if isinstance(definition, list):
         from .column_check import check_table
         from .columns import Table, find_mistakes

@@ -89,6 +89,7 @@ def replay_run(
     Raises:
         RunNotFoundError, RecordingNotFoundError: there is no such run, or it was not recorded.
         ConfigError: the recording is damaged, nothing was executed, or a secret has no value.
+        StoreError: the run store is damaged.
     """
     recording = store.recording(run_id)
     given = secrets or {}
@@ -125,7 +126,10 @@ def _recorded(store: RunStore, run_id: int) -> Iterator[tuple[int, list[Recorded
 def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
     error_now: Mapping[str, object] | None = part.meta
     if part.payload:
-        error = row_error(part.payload, definition.input_schema(0), "INPUT_DATA", part.execution)
+        try:
+            error = row_error(part.payload, definition.input_schema(0), "INPUT_DATA", part.execution)
+        except ValueError as wrong:
+            raise ConfigError(f"the recording is damaged: row {part.execution} is not JSON: {wrong}") from None
         error_now = None if error is None else error_as_dict(error)
     return RefusedRow(part.execution, part.meta, error_now)
 

@@ -42,6 +42,18 @@ def from_json(text: str | None, what: str) -> Any:
     return None if text is None else read_json(text.encode("utf-8", "surrogatepass"), what)
 
 
+def from_json_object(text: str, what: str) -> dict[str, Any]:
+    """An object that `to_json` wrote.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    value = from_json(text, what)
+    if not isinstance(value, dict):
+        raise StoreError(f"{what} is damaged: expected an object, found {type(value).__name__}")
+    return value
+
+
 def read_json(data: bytes, what: str) -> Any:
     """Reads JSON that the store holds.
 

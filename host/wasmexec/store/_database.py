@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..errors import ConfigError
+from ..errors import ConfigError, WasmexecError
 from .errors import StoreBusyError, StoreError, StoreLostError, StoreOpenError
 
 STORE_VARIABLE = "WASMEXEC_STORE"
@@ -76,9 +76,19 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database."""
-        with self._transaction(self.engine) as connection:
-            yield connection
+        """A transaction that sees one state of the database.
+
+        Raises:
+            StoreError: also for what is read: who can write to the database can put anything anywhere, in SQLite of
+                any type.
+        """
+        try:
+            with self._transaction(self.engine) as connection:
+                yield connection
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+            if isinstance(error, WasmexecError):
+                raise
+            raise StoreError(f"the run store is damaged: {type(error).__name__}: {error}") from error
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:

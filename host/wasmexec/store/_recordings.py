@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
 from ..recording import HttpExchange
-from ._codec import from_json, pack, sha256, to_json, unpack
+from ._codec import from_json_object, pack, sha256, to_json, unpack
 from ._runs import lock_running
 from ._tables import recorded_parts, recordings
 from .bounds import StoreBounds
@@ -169,7 +169,7 @@ def get(connection: Connection, run_id: int) -> Recording:
         run_id=run_id,
         is_complete=not reason,
         incomplete_reason=reason,
-        meta=from_json(row.meta, f"the recording of run {run_id}"),
+        meta=from_json_object(row.meta, f"the recording of run {run_id}"),
         parts=row.parts,
         payload_bytes=row.payload_bytes,
         stored_bytes=row.stored_bytes,
@@ -206,5 +206,5 @@ def _part(row: Any) -> RecordedPart:
     if sha256(payload) != row.sha256:
         raise StoreError(f"{what} is damaged: its content has another hash")
     return RecordedPart(
-        seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json(row.meta, what), payload=payload
+        seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json_object(row.meta, what), payload=payload
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from ..recording import HttpExchange
 from ..result import Usage
 from ..status import Status
+from .errors import StoreError
 
 JsonValue: TypeAlias = "bool | int | float | str | list[Any] | dict[str, Any] | None"
 RunState: TypeAlias = Literal["running", "finished", "conflict", "abandoned"]
@@ -211,11 +212,18 @@ class RecordedPart(Record):
     payload: bytes
 
     def as_exchange(self) -> HttpExchange:
-        """What `Recorder.add_exchange` was given, if the kind is "http"."""
+        """What `Recorder.add_exchange` was given, if the kind is "http".
+
+        Raises:
+            StoreError: the part is damaged.
+        """
         meta = dict(self.meta)
-        split = meta.pop("request_bytes")
-        for name in ("request_headers", "response_headers"):
-            meta[name] = tuple((header, value) for header, value in meta[name])
-        meta["response_chunks"] = tuple(meta["response_chunks"])
-        body, response = self.payload[:split], self.payload[split:]
-        return HttpExchange(**meta, request_body=body, response_body=response, execution=self.execution)
+        try:
+            split = meta.pop("request_bytes")
+            for name in ("request_headers", "response_headers"):
+                meta[name] = tuple((header, value) for header, value in meta[name])
+            meta["response_chunks"] = tuple(meta["response_chunks"])
+            body, response = self.payload[:split], self.payload[split:]
+            return HttpExchange(**meta, request_body=body, response_body=response, execution=self.execution)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"part {self.seq} of the recording is damaged: {type(error).__name__}: {error}") from None
