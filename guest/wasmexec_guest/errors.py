@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from . import missing
+
 FILENAME = "<statement>"
 """File name of the statement's code in every frame, and the name of its outermost function."""
 
@@ -113,7 +115,9 @@ def _nearest_name(error: BaseException) -> str | None:
 
 
 def suggestion(error: BaseException) -> str:
-    """`. Did you mean: 'x'?`, or nothing."""
+    """`. Did you mean: 'x'?`, what works instead of a module that is not in the image, or nothing."""
+    if isinstance(error, ImportError):
+        return guarded_text(lambda: missing.hint(error), "")
     if not isinstance(error, NameError | AttributeError):
         return ""
     name = guarded_text(lambda: _nearest_name(error) or "", "")

@@ -284,6 +284,17 @@ def test_dropped_log_records_are_counted(cli: Cli) -> None:
     assert "warning: 90 log records were dropped" in outcome.err
 
 
+def test_an_error_after_a_flood_is_shown(cli: Cli) -> None:
+    flood = "for n in range(10, 110):\n    log.info(n)\nlog.error('the disk is full')\nlog.warn('slow')\nreturn []"
+    for limit in (("--log-records", "10"), ("--log-bytes", "20")):
+        outcome = cli.run(flood, *limit)
+        assert outcome.code == 0
+        assert outcome.err.count(" info  ") == 10
+        assert " error the disk is full\n" in outcome.err
+        assert " warn  slow\n" in outcome.err
+        assert "warning: 90 log records were dropped" in outcome.err
+
+
 def test_secrets_are_masked_wherever_they_show_up(cli: Cli) -> None:
     statement = "log.info('token ' + LocalVariable.TOKEN)\nraise ValueError(LocalVariable.PIN)"
     outcome = cli.run(

@@ -88,6 +88,86 @@ return rows
     ]
 
 
+def test_every_raster_format_is_written_and_read_back(executor: wasmexec.Executor) -> None:
+    statement = """
+import io
+import matplotlib.pyplot as plt
+import warnings
+Image = warnings.sys.modules["PIL.Image"]
+plt.plot([1, 2])
+rows = []
+for kind in ("png", "jpg", "tif", "tiff", "webp"):
+    buffer = io.BytesIO()
+    plt.savefig(buffer, format=kind, dpi=50)
+    picture = Image.open(io.BytesIO(buffer.getvalue()))
+    picture.load()
+    rows.append({"kind": kind, "format": picture.format, "size": picture.size})
+raw, zipped = io.BytesIO(), io.BytesIO()
+plt.savefig(raw, format="raw", dpi=50)
+plt.savefig(zipped, format="svgz")
+return [*rows, {"kind": "raw", "format": str(len(raw.getvalue())), "size": []},
+        {"kind": "svgz", "format": zipped.getvalue()[:2].hex(), "size": []}]
+"""
+    rows = rows_of(executor, statement)
+    assert [(row["kind"], row["format"]) for row in rows] == [
+        ("png", "PNG"), ("jpg", "JPEG"), ("tif", "TIFF"), ("tiff", "TIFF"), ("webp", "WEBP"), ("raw", "307200"),
+        ("svgz", "1f8b"),
+    ]  # fmt: skip
+    assert all(row["size"] == [320, 240] for row in rows[:5])
+
+
+@pytest.mark.parametrize(
+    ("options", "largest"),
+    [("lossless=True", 0), ("quality=90", 60), ("lossless=True, quality=0", 0), ("quality=90, method=0", 60)],
+)
+def test_webp_keeps_a_picture_and_its_transparency(executor: wasmexec.Executor, options: str, largest: int) -> None:
+    statement = f"""
+import io, warnings
+import numpy as np
+Image = warnings.sys.modules["PIL.Image"]
+y, x = np.mgrid[:64, :96]
+pixels = np.dstack([x * 2, y * 3, 255 - x, np.where(x < 48, 255, 128)]).astype("u1")
+stream = io.BytesIO()
+Image.fromarray(pixels).save(stream, "WEBP", exact=True, {options})
+again = Image.open(io.BytesIO(stream.getvalue()))
+apart = np.abs(np.asarray(again).astype(int) - pixels).max()
+return [{{"mode": again.mode, "size": again.size, "apart": int(apart), "alpha": int(np.asarray(again)[0, 90, 3])}}]
+"""
+    (row,) = rows_of(executor, statement)
+    assert (row["mode"], row["size"], row["alpha"]) == ("RGBA", [96, 64], 128)
+    assert isinstance(row["apart"], int)
+    assert row["apart"] <= largest
+
+
+def test_webp_moves_and_a_damaged_one_is_refused(executor: wasmexec.Executor) -> None:
+    statement = r"""
+import io, warnings
+import matplotlib.pyplot as plt
+from matplotlib import animation
+Image = warnings.sys.modules["PIL.Image"]
+figure, axes = plt.subplots()
+(line,) = axes.plot([0, 1])
+moving = animation.FuncAnimation(figure, lambda n: (line.set_ydata([0, n]), [line])[1], frames=3)
+rows = []
+for name in ("a.gif", "a.webp", "a.png"):
+    moving.save(f"/tmp/{name}", writer="pillow", dpi=40)
+    rows.append({"name": name, "frames": Image.open(f"/tmp/{name}").n_frames})
+with open("/tmp/a.webp", "rb") as file:
+    data = file.read()
+for damaged in (data[:len(data) // 2], data[:40] + b"\xff" * len(data[40:]), b"RIFF\0\0\0\0WEBPVP8L"):
+    try:
+        picture = Image.open(io.BytesIO(damaged))
+        for number in range(3): picture.seek(number)
+        picture.load()
+    except (OSError, EOFError) as error:
+        rows.append({"name": "damaged", "frames": 0})
+return rows
+"""
+    assert [(row["name"], row["frames"]) for row in rows_of(executor, statement)] == [
+        ("a.gif", 3), ("a.webp", 3), ("a.png", 3), ("damaged", 0), ("damaged", 0), ("damaged", 0),
+    ]  # fmt: skip
+
+
 def test_a_figure_can_be_saved_to_tmp_and_nowhere_else(executor: wasmexec.Executor) -> None:
     statement = """
 import matplotlib.pyplot as plt

@@ -229,7 +229,7 @@ return []
 
         assert with_value("a\r\n\r\nGET /second HTTP/1.1\r\nHost: x").rows == [
             {
-                "error": "the value of header X-Value is refused: character 2 of its 32 is a carriage return (U+000D), "
+                "error": "the value of header X-Value is refused: character 2 of its 34 is a carriage return (U+000D), "
                 "which no header may have"
             }
         ]

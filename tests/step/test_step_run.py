@@ -16,7 +16,7 @@ from tests.step.helpers import make_step
 import wasmexec
 from wasmexec import InputSchemaError, OutputError, Status
 from wasmexec.step import Cancellation, Progress, Step, StepLog
-from wasmexec.store import CheckpointConflictError, RunStore
+from wasmexec.store import CheckpointConflictError, RunStore, StoreBounds
 
 ROWS = [{"id": 1}, {"id": 2}, {"id": 3}]
 DOUBLE = "return [{'id': row['id'] * 2} for row in INPUT_DATA]"
@@ -365,6 +365,19 @@ def test_a_statement_that_does_not_compile_fails_the_step_even_with_skip(
 
 
 # Logs, progress, async, processes
+
+
+def test_a_flood_of_records_hides_no_error_of_a_run(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    statement = "for n in range(10_500): log.info(n)\nlog.error('the disk is full')\nreturn [{'id': 1}]"
+    step = make_step(tmp_path, statement, processing="bulk", limits="{log_records: 20000}")
+    with RunStore.open(tmp_path / "small.sqlite3", bounds=StoreBounds(log_records=10)) as store:
+        result = step.run(executor=executor, store=store)
+        assert result.status is Status.FINISHED_WITH_ERRORS
+        assert (len(result.logs), result.log_dropped) == (10_001, 500)
+        assert result.logs[-1].record.message == "the disk is full"
+        assert result.run_id is not None
+        stored = store.logs(result.run_id).records
+        assert [record.message for record in stored] == [*map(str, range(10)), "the disk is full"]
 
 
 def test_log_records_know_their_row_and_come_in_order(tmp_path: Path, executor: wasmexec.Executor) -> None:

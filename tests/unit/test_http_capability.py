@@ -403,7 +403,7 @@ def test_the_next_address_is_tried_when_one_does_not_answer(server: WebServer) -
         (b"HTTP/1.1 100 Continue\r\n\r\n", "protocol", "Server disconnected without sending a response."),
         (
             b"HTTP/1.1 200 OK\r\nX: " + b"x" * 66_000 + b"\r\n\r\n",
-            "limit",
+            "protocol",
             "bytes of headers (limit http_header_bytes)",
         ),
         (
@@ -441,7 +441,7 @@ def test_the_limits_of_headers_are_the_executions_own() -> None:
 
         async def long_answer(call: Caller) -> None:
             assert await failure(call.open(server.url())) == (
-                "limit", "the response has more than 97 bytes of headers (limit http_header_bytes)",
+                "protocol", "the response has more than 97 bytes of headers (limit http_header_bytes)",
             )  # fmt: skip
 
         play(server.authority, just_under, http_headers=2, http_header_bytes=100)

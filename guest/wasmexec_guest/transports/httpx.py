@@ -2,7 +2,8 @@
 
 Everything above the transport is the real httpx: clients, redirects, cookies, authentication, decompression. The host
 keeps the connections, verifies certificates and speaks HTTP/1.1; `verify`, `trust_env` and the keep-alive limits are
-accepted and change nothing, what would need a connection of the guest's own is refused.
+accepted and change nothing, what would need a connection of the guest's own is refused. The extension `trace` hears of
+requests and responses as httpcore tells it (`http11.*`), not of connections; `network_stream` says that it is none.
 """
 
 from __future__ import annotations
@@ -20,27 +21,11 @@ from ..errors import HostCallError
 from ..hostcall import call_sync
 from ..loop import host_call
 from .exchange import READ_BYTES, WHOLE_BODY_BYTES, next_stream, open_arguments, pieces, places
+from .httpx_extensions import NO_NETWORK_STREAM, Trace, exception, head_as_httpcore_has_it
 
-_EXCEPTIONS: dict[str, type[httpx.TransportError]] = {
-    "denied": httpx.ConnectError,
-    "connect": httpx.ConnectError,
-    "certificate": httpx.ConnectError,
-    "connect_timeout": httpx.ConnectTimeout,
-    "read_timeout": httpx.ReadTimeout,
-    "write_timeout": httpx.WriteTimeout,
-    "pool_timeout": httpx.PoolTimeout,
-    "read": httpx.ReadError,
-    "write": httpx.WriteError,
-    "protocol": httpx.RemoteProtocolError,
-    "bad_request": httpx.LocalProtocolError,
-}
 _WORTH_RETRYING = ("connect", "connect_timeout")
 
 _DEFAULT_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-
-
-def _exception(error: HostCallError) -> httpx.TransportError:
-    return _EXCEPTIONS.get(error.code, httpx.TransportError)(error.message)
 
 
 class _Options:
@@ -115,6 +100,7 @@ def _response(head: dict[str, Any], body: httpx.SyncByteStream | httpx.AsyncByte
         extensions={
             "http_version": head["http_version"].encode("ascii"),
             "reason_phrase": head["reason"].encode("latin-1"),
+            "network_stream": NO_NETWORK_STREAM,
         },
     )
 
@@ -132,29 +118,44 @@ class HTTPTransport(_Options, httpx.BaseTransport):
             self._open.add(stream)
             try:
                 head, data = self._send(request, stream)
-                return _response(head, _SyncBody(self, stream, data, eof=head["eof"]))
+                return _response(head, _SyncBody(self, request, stream, data, eof=head["eof"]))
             except HostCallError as error:
                 self._end(stream)
                 delay = next(delays, None) if error.code in _WORTH_RETRYING else None
                 if delay is None:
-                    raise _exception(error) from None
+                    raise exception(error) from None
             except BaseException:
                 self._end(stream, on_host=True)
                 raise
             time.sleep(delay)
 
     def _send(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes]:
-        body = _whole_body(request)
-        if body is not None:
-            return call_sync("http.open", self._arguments(request, stream, "whole" if body else "none"), body)
-        call_sync("http.open", self._arguments(request, stream, "streamed"))
+        body, answer = _whole_body(request), None
+        with Trace("send_request_headers", request):
+            if body is None:
+                call_sync("http.open", self._arguments(request, stream, "streamed"))
+        with Trace("send_request_body", request):
+            if body is None:
+                answer = self._send_body(request, stream)
+        with Trace("receive_response_headers", request) as trace:
+            if body is not None:
+                arguments = self._arguments(request, stream, "whole" if body else "none")
+                answer = call_sync("http.open", arguments, body)
+            elif answer is None:
+                answer = call_sync("http.write", {"stream": stream, "end": True})
+            assert answer is not None
+            trace.return_value = head_as_httpcore_has_it(answer[0])
+        return answer
+
+    def _send_body(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes] | None:
+        """Send a body piece by piece; the answer if the server gives it before the end."""
         assert isinstance(request.stream, httpx.SyncByteStream)
         for data in request.stream:
             for piece in pieces(data):
                 head, start = call_sync("http.write", {"stream": stream}, piece)
                 if head:
                     return head, start
-        return call_sync("http.write", {"stream": stream, "end": True})
+        return None
 
     def _end(self, stream: int, *, on_host: bool = False) -> None:
         if stream in self._open:
@@ -182,8 +183,11 @@ class HTTPTransport(_Options, httpx.BaseTransport):
 class _SyncBody(httpx.SyncByteStream):
     """A response body; the host has no more of it in memory than it read ahead."""
 
-    def __init__(self, transport: HTTPTransport, stream: int, data: bytes, *, eof: bool) -> None:
+    def __init__(
+        self, transport: HTTPTransport, request: httpx.Request, stream: int, data: bytes, *, eof: bool
+    ) -> None:
         self._transport = transport
+        self._request = request
         self._stream = stream
         self._data = data
         self._eof = eof
@@ -191,6 +195,10 @@ class _SyncBody(httpx.SyncByteStream):
             transport._end(stream)
 
     def __iter__(self) -> Iterator[bytes]:
+        with Trace("receive_response_body", self._request):
+            yield from self._pieces()
+
+    def _pieces(self) -> Iterator[bytes]:
         data, self._data = self._data, b""
         if data:
             yield data
@@ -199,7 +207,7 @@ class _SyncBody(httpx.SyncByteStream):
                 reply, data = call_sync("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
             except HostCallError as error:
                 self._transport._end(self._stream)
-                raise _exception(error) from None
+                raise exception(error) from None
             self._eof = reply["eof"]
             if self._eof:
                 self._transport._end(self._stream)
@@ -208,7 +216,8 @@ class _SyncBody(httpx.SyncByteStream):
 
     def close(self) -> None:
         """End the request, read or not."""
-        self._transport._end(self._stream, on_host=True)
+        with Trace("response_closed", self._request):
+            self._transport._end(self._stream, on_host=True)
 
 
 class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
@@ -225,13 +234,13 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
             self._open.add(stream)
             try:
                 head, data = await self._send(request, stream)
-                return _response(head, _AsyncBody(self, stream, data, eof=head["eof"]))
+                return _response(head, _AsyncBody(self, request, stream, data, eof=head["eof"]))
             except HostCallError as error:
                 self._open.discard(stream)
                 delay = next(delays, None) if error.code in _WORTH_RETRYING else None
                 if delay is None:
                     self._give_place_back()
-                    raise _exception(error) from None
+                    raise exception(error) from None
             except BaseException:
                 self._end(stream, on_host=True)
                 raise
@@ -264,17 +273,32 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
             self._places.release()
 
     async def _send(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes]:
-        body = _whole_body(request)
-        if body is not None:
-            return await host_call("http.open", self._arguments(request, stream, "whole" if body else "none"), body)
-        await host_call("http.open", self._arguments(request, stream, "streamed"))
+        body, answer = _whole_body(request), None
+        async with Trace("send_request_headers", request):
+            if body is None:
+                await host_call("http.open", self._arguments(request, stream, "streamed"))
+        async with Trace("send_request_body", request):
+            if body is None:
+                answer = await self._send_body(request, stream)
+        async with Trace("receive_response_headers", request) as trace:
+            if body is not None:
+                arguments = self._arguments(request, stream, "whole" if body else "none")
+                answer = await host_call("http.open", arguments, body)
+            elif answer is None:
+                answer = await host_call("http.write", {"stream": stream, "end": True})
+            assert answer is not None
+            trace.return_value = head_as_httpcore_has_it(answer[0])
+        return answer
+
+    async def _send_body(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes] | None:
+        """Send a body piece by piece; the answer if the server gives it before the end."""
         assert isinstance(request.stream, httpx.AsyncByteStream)
         async for data in request.stream:
             for piece in pieces(data):
                 head, start = await host_call("http.write", {"stream": stream}, piece)
                 if head:
                     return head, start
-        return await host_call("http.write", {"stream": stream, "end": True})
+        return None
 
     def _end(self, stream: int, *, on_host: bool = False) -> None:
         if stream in self._open:
@@ -305,8 +329,11 @@ class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
 class _AsyncBody(httpx.AsyncByteStream):
     """A response body; the host has no more of it in memory than it read ahead."""
 
-    def __init__(self, transport: AsyncHTTPTransport, stream: int, data: bytes, *, eof: bool) -> None:
+    def __init__(
+        self, transport: AsyncHTTPTransport, request: httpx.Request, stream: int, data: bytes, *, eof: bool
+    ) -> None:
         self._transport = transport
+        self._request = request
         self._stream = stream
         self._data = data
         self._eof = eof
@@ -314,24 +341,26 @@ class _AsyncBody(httpx.AsyncByteStream):
             transport._end(stream)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        data, self._data = self._data, b""
-        if data:
-            yield data
-        while not self._eof:
-            try:
-                reply, data = await host_call("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
-            except HostCallError as error:
-                self._transport._end(self._stream)
-                raise _exception(error) from None
-            self._eof = reply["eof"]
-            if self._eof:
-                self._transport._end(self._stream)
+        async with Trace("receive_response_body", self._request):
+            data, self._data = self._data, b""
             if data:
                 yield data
+            while not self._eof:
+                try:
+                    reply, data = await host_call("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
+                except HostCallError as error:
+                    self._transport._end(self._stream)
+                    raise exception(error) from None
+                self._eof = reply["eof"]
+                if self._eof:
+                    self._transport._end(self._stream)
+                if data:
+                    yield data
 
     async def aclose(self) -> None:
         """End the request, read or not."""
-        self._transport._end(self._stream, on_host=True)
+        async with Trace("response_closed", self._request):
+            self._transport._end(self._stream, on_host=True)
 
 
 def install() -> None:

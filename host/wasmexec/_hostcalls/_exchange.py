@@ -126,7 +126,7 @@ class Exchange:
             await self._drained.wait()
 
     def _receive_head(self, response: httpcore.Response) -> None:
-        check_size("response", response.headers, self._max_header_bytes)
+        check_size("response", response.headers, self._max_header_bytes, "protocol")
         headers, reason = response.headers, response.extensions.get("reason_phrase", b"")
         if self._secrets is not None:
             if body_length(self.request.method, response) != 0:

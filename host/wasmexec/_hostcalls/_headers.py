@@ -44,10 +44,10 @@ def header_pairs(headers: object, limits: Limits) -> list[tuple[str, str]]:
     return pairs
 
 
-def check_size(what: str, pairs: Iterable[tuple[Any, Any]], most: int) -> None:
-    """Raises: HostCallError: "limit", names and values have more than `most` bytes together."""
+def check_size(what: str, pairs: Iterable[tuple[Any, Any]], most: int, code: str = "limit") -> None:
+    """Raises: HostCallError: `code`, names and values have more than `most` bytes together."""
     if sum(len(name) + len(value) for name, value in pairs) > most:
-        raise HostCallError("limit", f"the {what} has more than {most:,} bytes of headers (limit http_header_bytes)")
+        raise HostCallError(code, f"the {what} has more than {most:,} bytes of headers (limit http_header_bytes)")
 
 
 def _pair(header: object) -> tuple[str, str]:

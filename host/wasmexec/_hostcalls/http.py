@@ -28,7 +28,7 @@ is a request of its own and is checked again. Secrets that are bound to hosts: s
 
 Error codes: "denied", "connect", "certificate" (one side does not accept the other's), "connect_timeout",
 "read_timeout", "write_timeout", "pool_timeout", "read", "write", "protocol" (the server broke the rules of HTTP),
-"limit" (one of the limits of the execution) and "bad_request" (the guest did).
+"limit" (the statement reached one of its own) and "bad_request" (the guest broke the rules).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Builds Pillow with PNG (zlib), JPEG and freetype; the formats of other C libraries are not in this image."""
+"""Builds Pillow with PNG (zlib), JPEG, WebP and freetype; the formats of other C libraries are not in this image."""
 
 import re
 
@@ -19,16 +19,17 @@ def build(context: BuildContext) -> None:
     core = [source / f"{name}.c" for name in CORE] + [source / "libImaging" / f"{name}.c" for name in names]
     include = [
         source / "libImaging",
-        *(context.inputs[name] / "include" for name in ("zlib", "libjpeg-turbo", "freetype")),
+        *(context.inputs[name] / "include" for name in ("zlib", "libjpeg-turbo", "libwebp", "freetype")),
     ]
     # Resampling and the filters of PNG rows are loops over bytes, which -O3 turns into SIMD.
-    defines = ("-DHAVE_LIBZ", "-DHAVE_LIBJPEG", f'-DPILLOW_VERSION="{context.recipe.version}"')
+    defines = ("-DHAVE_LIBZ", "-DHAVE_LIBJPEG", "-DHAVE_WEBPMUX", f'-DPILLOW_VERSION="{context.recipe.version}"')
     flags = ("-O3", *defines, *(f"-I{folder}" for folder in include))
     extensions = [
         Extension("PIL._imaging", core, flags),
         Extension("PIL._imagingft", [source / "_imagingft.c"], flags),
         Extension("PIL._imagingmath", [source / "_imagingmath.c"], flags),
         Extension("PIL._imagingmorph", [source / "_imagingmorph.c"], flags),
+        Extension("PIL._webp", [source / "_webp.c"], flags),
     ]
     build_extensions(context, extensions)
     copy_package(source / "PIL", context.output / "python" / "PIL", drop=NOT_IN_GUEST)
