@@ -195,14 +195,17 @@ class OutputError(WasmexecError):
     """The returned value was refused.
 
     `pointer` is the JSON pointer of the offending value ("/17/price", "" for the whole value), `rule` the rule that
-    it breaks ("type", "finite", "key", "cycle", "required", ...), `value` a short repr of it.
+    it breaks ("type", "finite", "key", "cycle", "required", ...), `value` a short repr of it, `reason` what is wrong
+    and `fix` what to write, if that is plain; the message is both.
     """
 
-    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, pointer: str, rule: str, value: str, reason: str, fix: str = "") -> None:
+        super().__init__(f"{reason}; {fix}" if fix else reason)
         self.pointer = pointer
         self.rule = rule
         self.value = value
+        self.reason = reason
+        self.fix = fix
 
 
 class GuestLostError(WasmexecError):

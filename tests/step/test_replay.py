@@ -130,7 +130,7 @@ def test_the_command_shows_refused_rows_and_a_run_of_which_nothing_was_executed(
     edited = cli("replay", "1")
     assert (edited.code, edited.err) == (1, "run 1: 1 execution and 1 refused row, 1 different\n")
     assert edited.out == (
-        "input row 1 was refused: in.csv: /1/id: column 'id' wants an integer, got a string: convert it with int()\n"
+        "input row 1 was refused: in.csv: /1/id: column 'id' wants an integer, got a string\n"
         "  the input takes it now; what the statement makes of it only a new run can tell\n"
     )
     assert json.loads(cli("replay", "1", "--format", "json").out)["refused"][0]["error_now"] is None

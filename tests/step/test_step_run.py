@@ -242,7 +242,7 @@ def test_an_input_row_that_breaks_its_schema_is_named_with_index_pointer_rule_an
         307,
         {
             "type": "InputSchemaError",
-            "message": "INPUT_DATA: /1/id: column 'id' wants an integer, got a string: convert it with int()",
+            "message": "INPUT_DATA: /1/id: column 'id' wants an integer, got a string",
             "pointer": "/1/id",
             "rule": "type",
             "value": "'two'",

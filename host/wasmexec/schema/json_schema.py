@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 import jsonschema_rs
 
 from ..errors import ConfigError, OutputError, SchemaError
+from . import advice
+from .advice import Fix
 from .values import is_datetime, pointer, refusal, short_repr, shorten
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -76,7 +78,7 @@ class JsonSchema:
         try:
             self._validator.validate(rows)
         except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows) from None
+            raise _output_error(error, rows, self.names or ()) from None
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
             raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
@@ -122,7 +124,9 @@ def _references(node: object, place: tuple[str | int, ...]) -> Iterator[tuple[tu
             yield from _references(value, (*place, index))
 
 
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any]]) -> OutputError:
+def _output_error(
+    error: jsonschema_rs.ValidationError, rows: list[dict[str, Any]], names: tuple[str, ...]
+) -> OutputError:
     where = pointer(error.instance_path)
     rule = error.kind.name
     if rule == "falseSchema":
@@ -130,7 +134,25 @@ def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any
     value: object = rows
     for step in error.instance_path:
         value = value[step]  # type: ignore[index]
-    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
+    reason = f"{shorten(_explain(error), 500)}, got {short_repr(value)}"
+    return refusal(where, rule, value, reason, _fix(error, value, names))
+
+
+def _fix(error: jsonschema_rs.ValidationError, value: object, names: tuple[str, ...]) -> str:
+    """What to write, for what is wrong with a row itself; `names` are its properties in the schema."""
+    kind, path = error.kind, error.instance_path
+    fix: Fix | None = None
+    if len(path) == 1 and isinstance(value, dict):
+        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+            fix = advice.of_missing(kind.property, "", value, names)
+        elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+            fix = advice.of_extra(kind.unexpected[0], value, names)
+    elif len(path) == 2 and isinstance(path[1], str):
+        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type):
+            fix = advice.of_json_type(kind.types, value, path[1])
+        elif isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) and kind.format == "date-time":
+            fix = advice.of_type("datetime", value, path[1], False)
+    return "" if fix is None else str(fix)
 
 
 def _explain(error: jsonschema_rs.ValidationError) -> str:

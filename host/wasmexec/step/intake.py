@@ -78,10 +78,10 @@ def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> t
 
 def _refused(error: OutputError, name: str, index: int | None) -> InputSchemaError:
     if index is None:
-        return InputSchemaError(error.pointer, error.rule, error.value, f"{name}: {error.message}")
+        return InputSchemaError(error.pointer, error.rule, error.value, f"{name}: {error.reason}")
     # Every row was checked as a list of its own: what is at "/0/price" there is at "/<index>/price" of the input.
     pointer = f"/{index}" + error.pointer.removeprefix("/0")
-    message = error.message.removeprefix(f"{error.pointer}: ")
+    message = error.reason.removeprefix(f"{error.pointer}: ")
     return InputSchemaError(pointer, error.rule, error.value, f"{name}: {pointer}: {message}")
 
 
