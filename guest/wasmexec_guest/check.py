@@ -45,25 +45,25 @@ def refused_imports(source: Source, body: list[ast.stmt], not_in_image: Mapping[
     while waiting:
         node = waiting.pop()
         waiting += ast.iter_child_nodes(node)
-        names: list[tuple[str, ast.AST]] = []
-        level = 0
-        if isinstance(node, ast.Import):
-            names = [(alias.name, alias) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names, level = [(node.module or "", node)], node.level
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "__import__"
-            and len(node.args) == 1
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
-        ):
-            names = [(node.args[0].value, node)]
-        for name, place in names:
-            message = importgate.refusal(name, level, not_in_image)
+        for name, items, level, place in _imported(node):
+            message = importgate.refusal(name, items, level, not_in_image)
             if message is not None and name != "__future__":
                 yield source.problem("import", message, place)
+
+
+def _imported(node: ast.AST) -> Iterator[tuple[str, list[str], int, ast.AST]]:
+    """What a node imports: the module, the names from it, the level, and the place."""
+    match node:
+        case ast.Import():
+            yield from ((alias.name, [], 0, alias) for alias in node.names)
+        case ast.ImportFrom():
+            yield node.module or "", [alias.name for alias in node.names], node.level, node
+        case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *others], keywords=[]):
+            items = []
+            if len(others) > 2 and isinstance(others[2], ast.List | ast.Tuple):
+                items = [item.value for item in others[2].elts if isinstance(item, ast.Constant)]
+            if len(others) < 4:
+                yield name, [item for item in items if isinstance(item, str)], 0, node
 
 
 def missing_returns(source: Source, body: list[ast.stmt]) -> Iterator[Problem]:
