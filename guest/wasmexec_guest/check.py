@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from . import importgate, statement
+from . import checkscopes, importgate, scopehints, statement
 from .statement import Problem, Source
 
 MAX_PROBLEMS = 1000
@@ -32,6 +32,7 @@ def check(text: str, not_in_image: Mapping[str, str]) -> list[Problem]:
             *statement.top_level_yields(source, body),
             *refused_imports(source, body, not_in_image),
             *missing_returns(source, body),
+            *(source.problem("scope", message, node) for node, message in checkscopes.findings(body)),
         ]
         statement.build(source, tree)
     except statement.StatementRefused as refused:
@@ -73,10 +74,12 @@ def missing_returns(source: Source, body: list[ast.stmt]) -> Iterator[Problem]:
     except RecursionError:
         falls_through = False
     if falls_through:
+        more = scopehints.of_ending(body, source.text)
+        message = _NO_RETURN if more is None else f"{_NO_RETURN}; {more}"
         yield (
-            source.problem("return", _NO_RETURN, body[-1])
+            source.problem("return", message, body[-1])
             if body
-            else source.problem_at("return", _NO_RETURN, len(source.lines))
+            else source.problem_at("return", message, len(source.lines))
         )
     waiting: list[ast.AST] = [*body]
     while waiting:
