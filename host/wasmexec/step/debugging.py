@@ -80,6 +80,18 @@ async def sleep(seconds):
     await _asyncio.sleep(float(seconds))
 
 
+async def gather(*awaitables, return_exceptions=False):
+    tasks = [_asyncio.ensure_future(item) for item in awaitables]
+    try:
+        return await _asyncio.gather(*tasks, return_exceptions=return_exceptions)
+    finally:
+        unfinished = [task for task in tasks if not task.done()]
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await _asyncio.wait(unfinished)
+
+
 def _secret_from_file(path):
     return _pathlib.Path(path).read_text("utf-8").removesuffix("\\n")
 
