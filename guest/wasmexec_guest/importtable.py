@@ -353,10 +353,12 @@ TABLE = (
     Advice(
         "argon2 crypt scrypt",
         "`from passlib.hash import argon2`, then `argon2.hash(password)`; likewise scrypt and sha512_crypt",
+        "`from passlib.hash import sha512_crypt`, then `sha512_crypt.hash(password)`; likewise pbkdf2_sha256",
     ),
     Advice(
         "cryptography crypto cryptodome nacl openssl rsa ecdsa",
         "`from jose import jwe, jws`: `jws.sign(data, key)` signs, `jwe.encrypt(data, key)` encrypts",
+        "`from jose import jws`, then `jws.sign(data, key)` signs",
     ),
     # Pictures.
     Advice(
@@ -373,14 +375,17 @@ TABLE = (
     Advice(
         "np",
         "write `import numpy as np`",
+        "nothing in this image does that; the image 'full' has numpy",
     ),
     Advice(
         "pd",
         "write `import pandas as pd`",
+        "nothing in this image does that; the image 'full' has pandas",
     ),
     Advice(
         "plt",
         "write `import matplotlib.pyplot as plt`",
+        _NO_DRAWING,
     ),
     Advice(
         "dt",

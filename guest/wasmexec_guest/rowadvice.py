@@ -5,7 +5,6 @@ Loaded before the snapshot and looked at only when an output is refused. Every l
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import sys
@@ -115,6 +114,38 @@ def instead_of_infinity(is_in_row: bool, origin: Origin) -> str:
     return f"return [{{key: {mended} for key, value in row.items()}} for row in {origin.returned or 'rows'}]"
 
 
+def instead_of_cell(value: object, key: str, origin: Origin) -> str:
+    """What to write where a value of a row has no JSON form; nothing where it is a part of the value that has none."""
+    if isinstance(value, dict | list | tuple):
+        return ""
+    name = json.dumps(key, ensure_ascii=False)
+    if origin.uses_pandas and origin.frame is not None and origin.frame.isidentifier() and origin.is_made_there:
+        return f"{origin.frame}[{name}] = {origin.frame}[{name}].map(lambda value: {_as_json(value, 'value')})"
+    return f"return [{{**row, {name}: {_as_json(value, f'row[{name}]')}}} for row in {origin.returned or 'rows'}]"
+
+
+def _as_json(value: object, text: str) -> str:
+    """An expression with a JSON form, for a value that has none and whose own expression is `text`."""
+    kind = type(value)
+    if kind.__module__.startswith("pandas.") and hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return f'{text}.to_dict("records")'
+    if kind.__module__.startswith("pandas.") and hasattr(value, "tolist"):
+        return f"{text}.tolist()"
+    if inspect.isawaitable(value):
+        return f"await {text}"
+    if isinstance(value, str):
+        return f'{text}.encode("utf-8", "replace").decode()'
+    if isinstance(value, int):
+        return f"hex({text})"
+    if hasattr(kind, "__aiter__"):
+        return f"[item async for item in {text}]"
+    if hasattr(kind, "__iter__"):
+        return f"dict({text})" if isinstance(value, Mapping) else f"list({text})"
+    if hasattr(kind, "numerator"):
+        return f"int({text})" if kind.__module__ == "numpy" else f"float({text})"
+    return f"vars({text})" if _has_fields(value) and not callable(value) else f"str({text})"
+
+
 def _instead_of_dict(value: dict[Any, Any], origin: Origin) -> str:
     inner = list(value.values())
     if inner and origin.frame is not None and origin.uses_pandas:
@@ -210,7 +241,7 @@ def _as_dict(value: Any, text: str) -> str:
         return f"{text}.json()"
     if _is_single(value):
         return f'{{"value": {text}}}'
-    if dataclasses.is_dataclass(value) or _has_fields(value):
+    if _has_fields(value):
         return f"vars({text})"
     return f'{{"value": str({text})}}'
 
@@ -239,7 +270,8 @@ def _is_single(value: object) -> bool:
 
 
 def _is_array(value: object) -> bool:
-    return type(value).__module__ == "numpy" and hasattr(value, "ndim") and hasattr(value, "tolist")
+    numpy: Any = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 def _name(value: object) -> str:

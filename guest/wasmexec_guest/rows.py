@@ -218,19 +218,30 @@ def _mend(rows: list[object], pointer: str, rule: str) -> str:
         case "object":
             return _mended(lambda origin: rowadvice.instead_of_rows(rows, int(tokens[0]), origin))
         case "key":
-            return _mended(lambda origin: rowadvice.instead_of_key(_at(rows, tokens), is_row, origin))
+            return _mended(lambda origin: rowadvice.instead_of_key(_keys(rows, tokens), is_row, origin))
+        case "unsupported" if len(tokens) == 2:
+            return _mended(lambda origin: rowadvice.instead_of_cell(_raw(rows, tokens), _unescaped(tokens[1]), origin))
         case "finite":
             return _mended(lambda origin: rowadvice.instead_of_infinity(len(tokens) == 2, origin))
     return ""
 
 
-def _at(value: Any, tokens: list[str]) -> Any:
-    """The plain value where a JSON pointer leads."""
+def _raw(value: Any, tokens: list[str]) -> Any:
+    """The value where a JSON pointer leads."""
     for token in tokens:
         value = plain(value)
-        key = token.replace("~1", "/").replace("~0", "~")
-        value = value[key] if isinstance(value, dict) else value[int(key)]
-    return plain(value)
+        value = value[_unescaped(token)] if isinstance(value, dict) else value[int(token)]
+    return value
+
+
+def _keys(rows: list[object], tokens: list[str]) -> list[object]:
+    """The keys of the dict where a JSON pointer leads."""
+    found: Any = plain(_raw(rows, tokens))
+    return list(found)
+
+
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
 
 
 def short_repr(value: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from types import CodeType
 
 from . import importadvice, importgate
@@ -70,7 +71,7 @@ def of_import(name: str) -> str | None:
         return f"write `import {_MODULES[name]} as {name}`"
     if name in importgate.LISTED:
         return f"write `import {name}`"
-    served = importadvice.served(name)
+    served = importadvice.served(name, () if "pandas" in sys.modules else ("pandas",))
     return None if served is None else f"{name!r} is not among the modules of the list; {served}"
 
 

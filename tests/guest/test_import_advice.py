@@ -99,6 +99,10 @@ AROUND = {
     "bcrypt.hash(password)": (
         "from passlib.hash import bcrypt\nbcrypt = bcrypt.using(rounds=4)\nassert bcrypt.verify(password, @)"
     ),
+    "sha512_crypt.hash(password)": (
+        "from passlib.hash import sha512_crypt\nsha512_crypt = sha512_crypt.using(rounds=1000)\n"
+        "assert sha512_crypt.verify(password, @)"
+    ),
     "argon2.hash(password)": (
         "from passlib.hash import argon2\nargon2 = argon2.using(rounds=1, memory_cost=64)\n"
         "assert argon2.verify(password, @)"
@@ -171,7 +175,7 @@ def test_the_table_has_the_names_that_people_try_first(table: list[dict[str, obj
 
 
 def test_without_pandas_nothing_of_it_is_advised(executor: Executor, table: list[dict[str, object]]) -> None:
-    """The core image lacks numpy, pandas and matplotlib: its gate is asked in this one."""
+    """The core image lacks numpy, pandas, matplotlib and what needs a C library: its gate is asked in this one."""
     statement = """
 import warnings
 gate = warnings.sys.modules["wasmexec_guest.importgate"]
@@ -181,8 +185,7 @@ return [{"name": name, "said": gate.refusal(name, (), 0, lacking)} for name in I
     names = [name for entry in table for name in entry["names"]]  # type: ignore[attr-defined]
     for row in executor.run(statement, input_data=names).rows:
         for piece in pieces(row["said"]):
-            if row["name"] not in ("np", "pd", "plt"):
-                assert not re.search(r"\b(numpy|pandas|matplotlib|frame|plt)\b", piece), row
+            assert not re.search(r"\b(numpy|pandas|matplotlib|frame|plt|argon2|jwe)\b", piece), row
 
 
 def said(executor: Executor, line: str) -> str:

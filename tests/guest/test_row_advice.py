@@ -260,6 +260,40 @@ def test_whatever_else_is_returned_becomes_rows(
     assert line is None or advised == line
 
 
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("return [{'a': {1}, 'b': 2}]", [{"a": [1], "b": 2}]),
+        ("return [{'a/b': frozenset({1})}]", [{"a/b": [1]}]),
+        ("return [{'a': range(2)}, {'a': [5]}]", [{"a": [0, 1]}, {"a": [5]}]),
+        ("return [{'a': {'k': 1}.keys()}]", [{"a": ["k"]}]),
+        ("return [{'a': (n for n in 'xy')}]", [{"a": ["x", "y"]}]),
+        ("return [{'a': 1j}]", [{"a": "1j"}]),
+        ("import warnings\nhalf = warnings.sys.modules['fractions'].Fraction(1, 2)\nreturn [{'a': half}]",
+         [{"a": 0.5}]),
+        ("async def get():\n    return 1\nreturn [{'a': get()}]", [{"a": 1}]),
+        ("class P:\n    def __init__(self):\n        self.x = 1\nreturn [{'a': P()}]", [{"a": {"x": 1}}]),
+        ("return [{'a': ...}]", [{"a": "Ellipsis"}]),
+        ("return [{'a': 'x\\ud800'}]", [{"a": "x?"}]),
+        ("return [{'a': 16 ** 4000}]", [{"a": "0x1" + "0" * 4000}]),
+        (PANDAS + "return [{'a': np.timedelta64(2, 'M')}]", [{"a": 2}]),
+        (PANDAS + "return [{'a': np.complex128(1j)}]", [{"a": "1j"}]),
+        (PANDAS + "return [{'a': df.year}]", [{"a": [2023, 2023, 2024]}]),
+        (PANDAS + "return [{'a': df[['year']].head(1)}]", [{"a": [{"year": 2023}]}]),
+        (PANDAS + "return [{'a': df.columns}]", [{"a": ["city", "year", "amount"]}]),
+        (PANDAS + "return [{'a': pd.Interval(0, 1)}]", [{"a": "(0, 1]"}]),
+        (PANDAS + "t = pd.DataFrame({'a': [{1}, {2}]})\nreturn t.to_dict('records')", [{"a": [1]}, {"a": [2]}]),
+        (PANDAS + "t = df.groupby('city').agg({'year': set}).reset_index()\nrows = t.to_dict('records')\nreturn rows",
+         [{"city": "Brno", "year": [2024, 2023]}, {"city": "Oslo", "year": [2023]}]),
+    ],
+)  # fmt: skip
+def test_a_value_without_a_json_form(executor: Executor, statement: str, rows: list[dict[str, Any]]) -> None:
+    error, _, found = mend(executor, statement)
+    assert (error.rule, error.pointer.count("/")) == ("unsupported", 2)
+    assert [{key: value if not isinstance(value, list) or key != "year" else sorted(value, reverse=True)
+             for key, value in row.items()} for row in found] == rows  # fmt: skip
+
+
 def test_advice_about_hostile_objects_is_left_out(executor: Executor) -> None:
     statement = """
 class Row:

@@ -255,7 +255,9 @@ def test_what_has_no_json_form_is_refused_with_its_place(
     executor: Executor, statement: str, pointer: str, rule: str, value: str, message: str
 ) -> None:
     error = refused(executor, statement)
-    assert (error.pointer, error.rule, error.value, error.message) == (pointer, rule, value, message)
+    # Of a value in a row the line that mends it follows: test_row_advice.py.
+    said = error.message.partition(": write `return [{**row, ")[0]
+    assert (error.pointer, error.rule, error.value, said) == (pointer, rule, value, message)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,8 @@ def test_what_numpy_and_pandas_hold_without_a_json_form_is_refused(
 ) -> None:
     error = refused(executor, f"{NUMPY}return [{{'a': {expression}}}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
-    assert error.message.replace("complex256", "clongdouble") == message
+    said = error.message.partition(": write `return [{**row, ")[0]
+    assert said.replace("complex256", "clongdouble") == message
 
 
 def test_objects_of_the_statements_own_classes_are_refused_by_their_name(executor: Executor) -> None:
@@ -290,7 +293,8 @@ return [{"at": Point()}]
 """
     error = refused(executor, statement)
     assert (error.value, error.message) == (
-        "<Point>", "Point has no JSON form: return text, a number, a list or a dict instead",
+        "<Point>", ("Point has no JSON form: return text, a number, a list or a dict instead: write "
+        '`return [{**row, "at": str(row["at"])} for row in [{"at": Point()}]]`'),
     )  # fmt: skip
 
 
@@ -312,6 +316,8 @@ def test_depth_has_a_limit_of_512(executor: Executor) -> None:
 def test_a_lone_surrogate_is_refused(executor: Executor) -> None:
     error = refused(executor, "return [{'a': '\\ud800'}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
+    assert error.message.startswith("the text holds half of a surrogate pair, which JSON cannot carry: write `return ")
+    error = refused(executor, "return [{'a': {'\\ud800': 1}}]")
     assert error.message == "the text holds half of a surrogate pair, which JSON cannot carry"
 
 
@@ -319,7 +325,7 @@ def test_an_integer_of_too_many_digits_is_refused(executor: Executor) -> None:
     assert executor.run("return [{'a': 10 ** 4299}]").rows == [{"a": 10**4299}]
     error = refused(executor, "return [{'a': 10 ** 4300}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
-    assert error.message == "the integer has more digits than Python will write"
+    assert error.message.startswith("the integer has more digits than Python will write: write `return ")
 
 
 def test_an_exception_in_a_method_of_a_converted_value_is_the_statements(executor: Executor) -> None:

@@ -182,7 +182,7 @@ def test_what_python_refuses_in_a_function_comes_with_a_hint(
     error = executor.run(statement).error
     assert isinstance(error, StatementSyntaxError)
     assert error.message == f"{message}. {hint}"
-    assert [problem.message for problem in executor.check(statement)] == [error.message]
+    assert [problem.message for problem in executor.check(statement) if problem.rule != "import"] == [error.message]
 
 
 @pytest.mark.parametrize(
