@@ -1,4 +1,4 @@
-"""The names a statement sees: its inputs, `LocalVariable`, `sleep`, `log`, `print`, and what replaces some builtins."""
+"""The names a statement sees: inputs, `LocalVariable`, `sleep`, `gather`, `log`, `print`, replacements of builtins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, SupportsFloat
 
 from . import importgate, logs
+from .gathering import gather
 from .logger import Log
 
 _EXTRA_INPUT = re.compile(r"INPUT_DATA(?:[2-9]|[1-9][0-9]+)\b")
@@ -105,7 +106,9 @@ def make_namespace(not_in_image: Mapping[str, str]) -> dict[str, Any]:
     own["input"] = refuse_input
     own["breakpoint"] = refuse_breakpoint
     # Libraries look the module of a class up in sys.modules, so it must be a name that is there.
-    return {"__name__": "__main__", "__doc__": None, "__builtins__": own, "log": Log(), "sleep": sleep}
+    return {
+        "__name__": "__main__", "__doc__": None, "__builtins__": own, "log": Log(), "sleep": sleep, "gather": gather,
+    }  # fmt: skip
 
 
 def bind_inputs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from . import importgate, statement
+from . import checkscopes, importgate, scopehints, statement
 from .statement import Problem, Source
 
 MAX_PROBLEMS = 1000
@@ -32,6 +32,7 @@ def check(text: str, not_in_image: Mapping[str, str]) -> list[Problem]:
             *statement.top_level_yields(source, body),
             *refused_imports(source, body, not_in_image),
             *missing_returns(source, body),
+            *(source.problem("scope", message, node) for node, message in checkscopes.findings(body)),
         ]
         statement.build(source, tree)
     except statement.StatementRefused as refused:
@@ -45,25 +46,25 @@ def refused_imports(source: Source, body: list[ast.stmt], not_in_image: Mapping[
     while waiting:
         node = waiting.pop()
         waiting += ast.iter_child_nodes(node)
-        names: list[tuple[str, ast.AST]] = []
-        level = 0
-        if isinstance(node, ast.Import):
-            names = [(alias.name, alias) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names, level = [(node.module or "", node)], node.level
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "__import__"
-            and len(node.args) == 1
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
-        ):
-            names = [(node.args[0].value, node)]
-        for name, place in names:
-            message = importgate.refusal(name, level, not_in_image)
+        for name, items, level, place in _imported(node):
+            message = importgate.refusal(name, items, level, not_in_image)
             if message is not None and name != "__future__":
                 yield source.problem("import", message, place)
+
+
+def _imported(node: ast.AST) -> Iterator[tuple[str, list[str], int, ast.AST]]:
+    """What a node imports: the module, the names from it, the level, and the place."""
+    match node:
+        case ast.Import():
+            yield from ((alias.name, [], 0, alias) for alias in node.names)
+        case ast.ImportFrom():
+            yield node.module or "", [alias.name for alias in node.names], node.level, node
+        case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(name)), *others], keywords=[]):
+            items = []
+            if len(others) > 2 and isinstance(others[2], ast.List | ast.Tuple):
+                items = [item.value for item in others[2].elts if isinstance(item, ast.Constant)]
+            if len(others) < 4:
+                yield name, [item for item in items if isinstance(item, str)], 0, node
 
 
 def missing_returns(source: Source, body: list[ast.stmt]) -> Iterator[Problem]:
@@ -73,10 +74,12 @@ def missing_returns(source: Source, body: list[ast.stmt]) -> Iterator[Problem]:
     except RecursionError:
         falls_through = False
     if falls_through:
+        more = scopehints.of_ending(body, source.text)
+        message = _NO_RETURN if more is None else f"{_NO_RETURN}; {more}"
         yield (
-            source.problem("return", _NO_RETURN, body[-1])
+            source.problem("return", message, body[-1])
             if body
-            else source.problem_at("return", _NO_RETURN, len(source.lines))
+            else source.problem_at("return", message, len(source.lines))
         )
     waiting: list[ast.AST] = [*body]
     while waiting:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from . import missing
+from . import missing, scopehints
 
 FILENAME = "<statement>"
 """File name of the statement's code in every frame, and the name of its outermost function."""
@@ -55,6 +55,11 @@ def remember_source(lines: list[str]) -> None:
 def install() -> None:
     """Give `linecache` the place where the lines of the statement will be."""
     linecache.cache = {FILENAME: (0, None, _source_lines, FILENAME)}
+
+
+def source_text() -> str:
+    """The statement as it was compiled."""
+    return "".join(_source_lines)
 
 
 def type_name(kind: type[BaseException]) -> str:
@@ -114,7 +119,15 @@ def _nearest_name(error: BaseException) -> str | None:
     return matches[0] if matches else None
 
 
-def suggestion(error: BaseException) -> str:
+def _hint(error: BaseException) -> str:
+    """What to write instead, as the end of the message: `. Did you mean: 'x'?`, or nothing."""
+    entries = list(statement_frames(error.__traceback__))
+    code = entries[-1].tb_frame.f_code if entries else None
+    said = scopehints.for_error(error, source_text(), code)
+    return scopehints.sentence(said) or _suggestion(error)
+
+
+def _suggestion(error: BaseException) -> str:
     """`. Did you mean: 'x'?`, what works instead of a module that is not in the image, or nothing."""
     if isinstance(error, ImportError):
         return guarded_text(lambda: missing.hint(error), "")
@@ -165,7 +178,7 @@ def line_of(error: BaseException) -> int | None:
 def describe(error: BaseException, kind: str = "raised") -> dict[str, object]:
     """The error record of a done frame for an exception that ended the statement."""
     line = line_of(error)
-    hint = suggestion(error)
+    hint = guarded_text(lambda: _hint(error), "")
     message = guarded_text(lambda: error, "<exception str() failed>")
     text = guarded_text(lambda: render(error), f"{render_last_line(error)}\n")
     if hint:

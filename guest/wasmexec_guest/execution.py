@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import _wasmexec
 
-from . import api, errors, hostcall, logs, reseed, rows
+from . import api, clocks, errors, hostcall, logs, reseed, rows
 from .loop import GuestLoop
 from .statement import MISSING_RETURN, StatementRefused, compile_statement, load_compiled
 
@@ -98,7 +98,7 @@ class Execution:
         except MemoryError as error:
             return self._failed(errors.describe(error, "memory"))
         api.bind_inputs(self._namespace, text, inputs, frame["checkpoint"], frame["locals"])
-        self._may_leave_coroutines = "sleep" in text or "sync" in text
+        self._may_leave_coroutines = "sleep" in text or "gather" in text or "sync" in text
         del inputs
         # The inputs hold no cycles, so the collector need not visit them again and again.
         gc.freeze()
@@ -119,6 +119,7 @@ class Execution:
     def resume(self, frame: Mapping[str, Any], blob: memoryview) -> Frame:
         """Go on after the host did what the statement waits for, or a timer is due."""
         assert self._main is not None
+        clocks.end_wait()
         gc.enable()
         self._loop.enter()
         hostcall.complete_calls(self._loop, frame["completions"], blob)
@@ -149,6 +150,7 @@ class Execution:
             if not loop.waits_for_nothing():
                 loop.leave()
                 gc.disable()
+                clocks.begin_wait()
                 head, blob = hostcall.waiting_frame(loop, sleeping_frames(main))
                 return WAITING, head, blob
             self._deadlocks += 1

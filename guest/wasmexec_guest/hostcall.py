@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import _wasmexec
 
+from . import clocks
 from .errors import HostCallError
 from .loop import GuestLoop, NewCall, Reply
 
@@ -55,7 +56,12 @@ def call_sync(op: str, args: Mapping[str, object], blob: bytes = b"") -> Reply:
     head: dict[str, object] = {"op": op, **args}
     if blob:
         head["blob"] = (0, len(blob))
-    text, answer_blob = _wasmexec.call(to_frame(head), blob)
+    frame = to_frame(head)
+    clocks.begin_wait()
+    try:
+        text, answer_blob = _wasmexec.call(frame, blob)
+    finally:
+        clocks.end_wait()
     return _reply(from_frame(text), answer_blob)
 
 

@@ -6,9 +6,10 @@ frames; what a listed module imports for itself is its own business.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from . import importadvice
 
 LISTED = (
     "string", "math", "itertools", "random", "warnings", "base64", "io", "json", "xml", "ssl", "time", "datetime",
@@ -19,28 +20,19 @@ LISTED = (
 Import = Callable[..., Any]
 
 
-def nearest(name: str) -> str:
-    """The listed name that was most likely meant: a package of `name`, a module in `name`, else the most alike."""
-    parent = name
-    while "." in parent:
-        parent = parent.rpartition(".")[0]
-        if parent in LISTED:
-            return parent
-    for listed in LISTED:
-        if listed.startswith(name + "."):
-            return listed
-    return difflib.get_close_matches(name[:100], LISTED, 1, 0.0)[0]
+def refusal(name: str, names: Sequence[str] | None, level: int, not_in_image: Mapping[str, str]) -> str | None:
+    """Why `name`, or `names` from it, may not be imported, or None if it may.
 
-
-def refusal(name: str, level: int, not_in_image: Mapping[str, str]) -> str | None:
-    """Why `name` may not be imported, or None if it may. `not_in_image`: listed name -> image that lacks it."""
+    `not_in_image`: listed name -> image that lacks it.
+    """
     if level:
         return "relative imports are not possible: a statement is not part of a package"
-    if name not in LISTED:
-        return f"import of {name!r} is not allowed: it is not in the list; the nearest listed name is {nearest(name)!r}"
     if name in not_in_image:
         return f"{name!r} is listed, not in this image ({not_in_image[name]!r})"
-    return None
+    if name in LISTED:
+        return None
+    said = importadvice.advice(name, names or (), LISTED, not_in_image)
+    return f"import of {name!r} is not allowed: it is not in the list; {said}"
 
 
 def make_import(real_import: Import, not_in_image: Mapping[str, str]) -> Import:
@@ -65,6 +57,7 @@ def make_import(real_import: Import, not_in_image: Mapping[str, str]) -> Import:
             return real_import(name, globals, locals, fromlist, 0)
         if not isinstance(name, str):
             raise TypeError("module name must be a string")
-        raise ImportError(refusal(name, level, not_in_image), name=name)
+        names = [item for item in fromlist or () if isinstance(item, str)]
+        raise ImportError(refusal(name, names, level, not_in_image), name=name)
 
     return __import__

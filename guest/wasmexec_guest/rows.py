@@ -9,6 +9,7 @@ choice.
 
 from __future__ import annotations
 
+import ast
 import base64
 import dataclasses
 import datetime
@@ -24,7 +25,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import _wasmexec
 
-from . import errors
+from . import errors, origin, rowadvice, scopehints
+from .origin import Origin
 
 Converter = Callable[[Any], object]
 
@@ -196,27 +198,50 @@ def prepare() -> None:
         _fixes[pandas.Interval] = "return str(...) or its two ends"
 
 
-def _whole_fix(value: object) -> str:
-    """What to write instead of returning `value` itself."""
-    pandas: Any = sys.modules.get("pandas")
-    if pandas is not None:
-        if isinstance(value, pandas.DataFrame):
-            return 'return df.to_dict("records")'
-        if isinstance(value, pandas.Series):
-            return 'return series.to_frame().to_dict("records")'
-    if value is None:
-        return "return [] when there are no rows"
-    if isinstance(value, dict):
-        return "return [row]"
-    if isinstance(value, types.CoroutineType):
-        return "return await ..."
-    if isinstance(value, str | bytes | bytearray):
-        return "return json.loads(text)"
-    if hasattr(type(value), "__aiter__"):
-        return "return [row async for row in rows]"
-    if hasattr(type(value), "__iter__"):
-        return "return list(rows)"
-    return "return [row]"
+def _ending_hint() -> str:
+    source = errors.source_text()
+    more = scopehints.of_ending(ast.parse(source).body, source)
+    return f"; {more}" if more else ""
+
+
+def _mended(advise: Callable[[Origin], str]) -> str:
+    """`: write ...`, or nothing if the statement's own classes break on the way."""
+    line = errors.guarded_text(lambda: advise(origin.find(errors.source_text())), "")
+    return f": write `{line}`" if line else ""
+
+
+def _mend(rows: list[object], pointer: str, rule: str) -> str:
+    """How to mend what the encoder refused at `pointer`, as the end of its message."""
+    tokens = pointer.split("/")[1:]
+    is_row = len(tokens) == 1
+    match rule:
+        case "object":
+            return _mended(lambda origin: rowadvice.instead_of_rows(rows, int(tokens[0]), origin))
+        case "key":
+            return _mended(lambda origin: rowadvice.instead_of_key(_keys(rows, tokens), is_row, origin))
+        case "unsupported" if len(tokens) == 2:
+            return _mended(lambda origin: rowadvice.instead_of_cell(_raw(rows, tokens), _unescaped(tokens[1]), origin))
+        case "finite":
+            return _mended(lambda origin: rowadvice.instead_of_infinity(len(tokens) == 2, origin))
+    return ""
+
+
+def _raw(value: Any, tokens: list[str]) -> Any:
+    """The value where a JSON pointer leads."""
+    for token in tokens:
+        value = plain(value)
+        value = value[_unescaped(token)] if isinstance(value, dict) else value[int(token)]
+    return value
+
+
+def _keys(rows: list[object], tokens: list[str]) -> list[object]:
+    """The keys of the dict where a JSON pointer leads."""
+    found: Any = plain(_raw(rows, tokens))
+    return list(found)
+
+
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
 
 
 def short_repr(value: object) -> str:
@@ -242,17 +267,19 @@ def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
         _wasmexec.OutputTooLarge: the JSON is longer than `max_bytes`.
     """
     if not has_returned:
-        raise OutputRefused("", "missing-return", "None", _MISSING_RETURN_MESSAGE)
+        more = errors.guarded_text(_ending_hint, "")
+        raise OutputRefused("", "missing-return", "None", _MISSING_RETURN_MESSAGE + more)
     if not isinstance(value, list):
         kind = "None" if value is None else _name(type(value))
-        raise OutputRefused(
-            "", "list", short_repr(value), f"the statement returned {kind}, not a list of objects: {_whole_fix(value)}"
-        )
+        line = _mended(lambda origin: rowadvice.instead_of_value(value, origin))
+        message = f"the statement returned {kind}, not a list of objects{line}"
+        raise OutputRefused("", "list", short_repr(value), message)
     rows = value if type(value) is list else list(value)
     try:
         text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes)
     except _wasmexec.EncodeError as error:
-        raise OutputRefused(error.pointer, error.rule, error.value, str(error)) from None
+        message = f"{error}{_mend(rows, error.pointer, error.rule)}"
+        raise OutputRefused(error.pointer, error.rule, error.value, message) from None
     except RecursionError:
         raise OutputRefused("", "depth", short_repr(value), "the rows are nested too deeply") from None
     return Encoded(text, len(rows), has_wide_integers)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR
 from typing import NamedTuple, TypedDict
 
-from . import errors, logs
+from . import errors, logs, syntaxhints
 from .errors import FILENAME
 
 MAX_TEXT_CHARS = 500
@@ -228,8 +228,9 @@ def build(source: Source, tree: ast.Module) -> types.CodeType:
     try:
         module: types.CodeType = compile(tree, FILENAME, "exec", 0, dont_inherit=True)
     except SyntaxError as error:
-        yields = top_level_yields(source, body)
-        raise StatementRefused(yields or [source.syntax_problem(error)], type(error)) from None
+        problem = source.syntax_problem(error)
+        problem["message"] += syntaxhints.hint(problem["message"], problem["line"], body)
+        raise StatementRefused(top_level_yields(source, body) or [problem], type(error)) from None
     except (RecursionError, MemoryError):
         raise StatementRefused([source.problem_at("syntax", TOO_DEEP, 1)]) from None
     for constant in module.co_consts:

@@ -256,14 +256,21 @@ class OutputError(WasmexecError):
     """The returned value was refused.
 
     `pointer` is the JSON pointer of the offending value ("/17/price", "" for the whole value), `rule` the rule that
-    it breaks ("type", "finite", "key", "cycle", "required", ...), `value` a short repr of it.
+    it breaks ("type", "finite", "key", "cycle", "required", ...), `value` a short repr of it, `fix` what to write
+    where the schema refused it and that is plain: the message ends with it, `reason` is the message without it.
     """
 
-    def __init__(self, pointer: str, rule: str, value: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, pointer: str, rule: str, value: str, reason: str, fix: str = "") -> None:
+        super().__init__(f"{reason}; {fix}" if fix else reason)
         self.pointer = pointer
         self.rule = rule
         self.value = value
+        self.fix = fix
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, without what to write instead."""
+        return self.message.removesuffix(f"; {self.fix}") if self.fix else self.message
 
 
 class GuestLostError(WasmexecError):

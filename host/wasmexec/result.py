@@ -98,7 +98,7 @@ class Result:
 class Problem:
     """One finding of `Executor.check`: lines and columns count from 1.
 
-    `rule` is "syntax", "type-hint", "import", "yield" or "return"; `text` is the line of the statement.
+    `rule` is "syntax", "type-hint", "import", "scope", "yield" or "return"; `text` is the line of the statement.
     """
 
     rule: str

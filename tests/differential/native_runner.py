@@ -56,13 +56,20 @@ async def sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
+async def gather(*awaitables: Any) -> list[Any]:
+    """The statement's `gather`."""
+    return list(await asyncio.gather(*awaitables))
+
+
 def run(statement: str) -> dict[str, Any]:
     """Run one statement as the body of an async function and return its rows or its error."""
     module = ast.parse("async def main(): pass")
     function = module.body[0]
     assert isinstance(function, ast.AsyncFunctionDef)
     function.body = ast.parse(statement, "<statement>").body
-    scope: dict[str, Any] = {"sleep": sleep, "INPUT_DATA": None, "DATA_CHECKPOINT": None, "__name__": "__main__"}
+    scope: dict[str, Any] = {
+        "sleep": sleep, "gather": gather, "INPUT_DATA": None, "DATA_CHECKPOINT": None, "__name__": "__main__",
+    }  # fmt: skip
     exec(compile(ast.fix_missing_locations(module), "<statement>", "exec"), scope)
     main: Callable[[], Any] = scope["main"]
     try:

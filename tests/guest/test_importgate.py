@@ -37,44 +37,44 @@ def test_a_listed_module_that_an_image_lacks_says_so(executor: Executor) -> None
 import warnings
 refusal = warnings.sys.modules["wasmexec_guest.importgate"].refusal
 lacking = {"matplotlib": "core", "matplotlib.pyplot": "core"}
-return [{"name": name, "refusal": refusal(name, 0, lacking)} for name in [*lacking, "matplotlib.text"]]
+return [{"name": name, "refusal": refusal(name, (), 0, lacking)} for name in [*lacking, "matplotlib.text"]]
 """
     found = {row["name"]: row["refusal"] for row in executor.run(statement).rows}
     for name in ("matplotlib", "matplotlib.pyplot"):
         assert found[name] == f"'{name}' is listed, not in this image ('core')"
-    assert found["matplotlib.text"].startswith("import of 'matplotlib.text' is not allowed: it is not in the list")
+    assert found["matplotlib.text"] == (
+        "import of 'matplotlib.text' is not allowed: it is not in the list; "
+        "'matplotlib' is listed, but not in this image"
+    )
 
 
 @pytest.mark.parametrize(
-    ("line", "name", "nearest"),
+    ("line", "name"),
     [
-        ("import os", "os", "jose"),
-        ("import sys", "sys", "ssl"),
-        ("from xml.etree import ElementTree", "xml.etree", "xml"),
-        ("import json.decoder", "json.decoder", "json"),
-        ("import numpy.linalg", "numpy.linalg", "numpy"),
-        ("from numpy.random import default_rng", "numpy.random", "numpy"),
-        ("import jose.jwt", "jose.jwt", "jose"),
-        ("import passlib", "passlib", "passlib.hash"),
-        ("from passlib import hash", "passlib", "passlib.hash"),
-        ("import passlib.hash.bcrypt", "passlib.hash.bcrypt", "passlib.hash"),
-        ("import matplotlib.pyplot.figure", "matplotlib.pyplot.figure", "matplotlib.pyplot"),
-        ("import panda", "panda", "pandas"),
-        ("import yml", "yml", "yaml"),
-        ("import Json", "Json", "json"),
-        ("import builtins", "builtins", "jose.utils"),
-        ("import _wasmexec", "_wasmexec", "base64"),
-        ("__import__('os')", "os", "jose"),
-        ("__import__('os.path')", "os.path", "math"),
+        ("import os", "os"),
+        ("import sys", "sys"),
+        ("from xml.etree import ElementTree", "xml.etree"),
+        ("import json.decoder", "json.decoder"),
+        ("import numpy.linalg", "numpy.linalg"),
+        ("from numpy.random import default_rng", "numpy.random"),
+        ("import jose.jwt", "jose.jwt"),
+        ("import passlib", "passlib"),
+        ("from passlib import hash", "passlib"),
+        ("import passlib.hash.bcrypt", "passlib.hash.bcrypt"),
+        ("import matplotlib.pyplot.figure", "matplotlib.pyplot.figure"),
+        ("import panda", "panda"),
+        ("import Json", "Json"),
+        ("import builtins", "builtins"),
+        ("import _wasmexec", "_wasmexec"),
+        ("__import__('os')", "os"),
+        ("__import__('os.path')", "os.path"),
+        ("__import__('os', None, None, ['path'])", "os"),
     ],
 )
-def test_anything_else_is_refused_with_the_nearest_listed_name(
-    executor: Executor, line: str, name: str, nearest: str
-) -> None:
+def test_anything_else_is_refused_at_its_line(executor: Executor, line: str, name: str) -> None:
+    """What is advised instead: test_import_advice.py."""
     error = refusal(executor, f"log.info('before')\n{line}\nreturn []")
-    assert error.exception_message == (
-        f"import of {name!r} is not allowed: it is not in the list; the nearest listed name is {nearest!r}"
-    )
+    assert error.exception_message.startswith(f"import of {name!r} is not allowed: it is not in the list; ")
     assert error.line == 2
     assert error.traceback == (
         f'Traceback (most recent call last):\n  File "<statement>", line 2, in <statement>\n    {line}\n'
@@ -103,7 +103,10 @@ def test_relative_imports_are_refused(executor: Executor) -> None:
     ],
 )
 def test_the_gate_binds_every_frame_of_the_statement(executor: Executor, body: str) -> None:
-    message = "import of 'os' is not allowed: it is not in the list; the nearest listed name is 'jose'"
+    message = (
+        "import of 'os' is not allowed: it is not in the list; there is nothing of the host in the guest: settings "
+        "come as `LocalVariable.Name`"
+    )
     assert refusal(executor, f"{body}\nreturn []").exception_message == message
 
 

@@ -172,19 +172,19 @@ return df.to_dict("records")
 @pytest.mark.parametrize(
     ("expression", "kind", "fix"),
     [
-        ("None", "None", "return [] when there are no rows"),
-        ("{'a': 1}", "dict", "return [row]"),
-        ("({'a': 1},)", "tuple", "return list(rows)"),
-        ("'[]'", "str", "return json.loads(text)"),
-        ("b'[]'", "bytes", "return json.loads(text)"),
-        ("5", "int", "return [row]"),
-        ("{1}", "set", "return list(rows)"),
-        ("(row for row in [])", "generator", "return list(rows)"),
-        ("map(dict, [])", "map", "return list(rows)"),
-        ("{}.values()", "dict_values", "return list(rows)"),
-        ("range(3)", "range", "return list(rows)"),
-        ("type('Mine', (), {})()", "Mine", "return [row]"),
-        ("sleep(0)", "coroutine", "return await ..."),
+        ("None", "None", "return []` when there are no rows, or `return rows"),
+        ("{'a': 1}", "dict", "return [{'a': 1}]"),
+        ("({'a': 1},)", "tuple", "return list(({'a': 1},))"),
+        ("'[]'", "str", "return json.loads(('[]'))"),
+        ("b'[]'", "bytes", "return json.loads((b'[]'))"),
+        ("5", "int", 'return [{"value": (5)}]'),
+        ("{1}", "set", 'return [{"value": row} for row in {1}]'),
+        ("(row for row in [])", "generator", "return list((row for row in []))"),
+        ("map(dict, [])", "map", "return list(map(dict, []))"),
+        ("{}.values()", "dict_values", "return list({}.values())"),
+        ("range(3)", "range", 'return [{"value": row} for row in range(3)]'),
+        ("type('Mine', (), {})()", "Mine", "return [{\"value\": str(type('Mine', (), {})())}]"),
+        ("sleep(0)", "coroutine", "return await sleep(0)"),
     ],
 )
 def test_anything_but_a_list_is_refused_by_its_type_and_with_the_fix(
@@ -192,34 +192,47 @@ def test_anything_but_a_list_is_refused_by_its_type_and_with_the_fix(
 ) -> None:
     error = refused(executor, f"return {expression}")
     assert (error.pointer, error.rule) == ("", "list")
-    assert error.message == f"the statement returned {kind}, not a list of objects: {fix}"
+    assert error.message == f"the statement returned {kind}, not a list of objects: write `{fix}`"
 
 
 @pytest.mark.parametrize(
     ("expression", "kind", "fix"),
     [
-        ("pd.DataFrame({'a': [1]})", "pandas.DataFrame", 'return df.to_dict("records")'),
-        ("pd.Series([1], name='a')", "pandas.Series", 'return series.to_frame().to_dict("records")'),
-        ("np.array([1])", "numpy.ndarray", "return list(rows)"),
-        ("np.int64(1)", "numpy.int64", "return [row]"),
+        ("pd.DataFrame({'a': [1]})", "pandas.DataFrame", "return pd.DataFrame({'a': [1]}).to_dict(\"records\")"),
+        ("pd.Series([1], name='a')", "pandas.Series",
+         "return pd.Series([1], name='a').to_frame().to_dict(\"records\")"),
+        ("np.array([1])", "numpy.ndarray", 'return [{"value": value} for value in np.array([1]).tolist()]'),
+        ("np.int64(1)", "numpy.int64", 'return [{"value": np.int64(1)}]'),
     ],
-)
+)  # fmt: skip
 def test_frames_are_refused_with_the_fix(executor: Executor, expression: str, kind: str, fix: str) -> None:
     error = refused(executor, f"{NUMPY}return {expression}")
-    assert (error.rule, error.message) == ("list", f"the statement returned {kind}, not a list of objects: {fix}")
+    assert (error.rule, error.message) == (
+        "list", f"the statement returned {kind}, not a list of objects: write `{fix}`",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("statement", "pointer", "rule", "value", "message"),
     [
-        ("return [{'a': 1}, 5]", "/1", "object", "5", "every row must be a dict, not int"),
-        ("return [[1]]", "/0", "object", "[1]", "every row must be a dict, not list"),
-        ("return [None]", "/0", "object", "None", "every row must be a dict, not NoneType"),
-        ("return [{}] * 17 + [{'price': float('inf')}]", "/17/price", "finite", "inf", "inf is not a finite number"),
-        ("return [{'a': [0, -float('inf')]}]", "/0/a/1", "finite", "-inf", "-inf is not a finite number"),
-        ("return [{1: 2}]", "/0", "key", "1", "a key must be a str, not int"),
-        ("return [{'a': {None: 2}}]", "/0/a", "key", "None", "a key must be a str, not NoneType"),
-        ("return [{'a': {('x',): 2}}]", "/0/a", "key", "('x',)", "a key must be a str, not tuple"),
+        ("return [{'a': 1}, 5]", "/1", "object", "5", ("every row must be a dict, not int: write "
+         "`return [row if isinstance(row, dict) else {\"value\": row} for row in [{'a': 1}, 5]]`")),
+        ("return [[1]]", "/0", "object", "[1]", ("every row must be a dict, not list: write "
+         '`return [dict(zip(["column1"], row)) for row in [[1]]]`')),
+        ("return [None]", "/0", "object", "None", ("every row must be a dict, not NoneType: write "
+         "`return [row for row in [None] if row is not None]`")),
+        ("return [{}] * 17 + [{'price': float('inf')}]", "/17/price", "finite", "inf",
+         ("inf is not a finite number: write "
+         '`return [{key: None if value in (float("inf"), float("-inf")) else value for key, value in row.items()} for '
+         "row in ([{}] * 17 + [{'price': float('inf')}])]`")),
+        ("return [{'a': [0, -float('inf')]}]", "/0/a/1", "finite", "-inf",
+         '-inf is not a finite number: write `None if value in (float("inf"), float("-inf")) else value`'),
+        ("return [{1: 2}]", "/0", "key", "1", ("a key must be a str, not int: write "
+         "`return [{str(key): value for key, value in row.items()} for row in [{1: 2}]]`")),
+        ("return [{'a': {None: 2}}]", "/0/a", "key", "None",
+         "a key must be a str, not NoneType: write `{str(key): value for key, value in inner.items()}`"),
+        ("return [{'a': {('x',): 2}}]", "/0/a", "key", "('x',)",
+         "a key must be a str, not tuple: write `{str(key): value for key, value in inner.items()}`"),
         ("return [{'a/b~c': {1}}]", "/0/a~1b~0c", "unsupported", "{1}",
          "set has no JSON form: a set has no order: return sorted(...) or list(...) of it"),
         ("return [{'a': frozenset()}]", "/0/a", "unsupported", "frozenset()",
@@ -242,7 +255,9 @@ def test_what_has_no_json_form_is_refused_with_its_place(
     executor: Executor, statement: str, pointer: str, rule: str, value: str, message: str
 ) -> None:
     error = refused(executor, statement)
-    assert (error.pointer, error.rule, error.value, error.message) == (pointer, rule, value, message)
+    # Of a value in a row the line that mends it follows: test_row_advice.py.
+    said = error.message.partition(": write `return [{**row, ")[0]
+    assert (error.pointer, error.rule, error.value, said) == (pointer, rule, value, message)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +280,8 @@ def test_what_numpy_and_pandas_hold_without_a_json_form_is_refused(
 ) -> None:
     error = refused(executor, f"{NUMPY}return [{{'a': {expression}}}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
-    assert error.message.replace("complex256", "clongdouble") == message
+    said = error.message.partition(": write `return [{**row, ")[0]
+    assert said.replace("complex256", "clongdouble") == message
 
 
 def test_objects_of_the_statements_own_classes_are_refused_by_their_name(executor: Executor) -> None:
@@ -277,7 +293,8 @@ return [{"at": Point()}]
 """
     error = refused(executor, statement)
     assert (error.value, error.message) == (
-        "<Point>", "Point has no JSON form: return text, a number, a list or a dict instead",
+        "<Point>", ("Point has no JSON form: return text, a number, a list or a dict instead: write "
+        '`return [{**row, "at": str(row["at"])} for row in [{"at": Point()}]]`'),
     )  # fmt: skip
 
 
@@ -299,6 +316,8 @@ def test_depth_has_a_limit_of_512(executor: Executor) -> None:
 def test_a_lone_surrogate_is_refused(executor: Executor) -> None:
     error = refused(executor, "return [{'a': '\\ud800'}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
+    assert error.message.startswith("the text holds half of a surrogate pair, which JSON cannot carry: write `return ")
+    error = refused(executor, "return [{'a': {'\\ud800': 1}}]")
     assert error.message == "the text holds half of a surrogate pair, which JSON cannot carry"
 
 
@@ -306,7 +325,7 @@ def test_an_integer_of_too_many_digits_is_refused(executor: Executor) -> None:
     assert executor.run("return [{'a': 10 ** 4299}]").rows == [{"a": 10**4299}]
     error = refused(executor, "return [{'a': 10 ** 4300}]")
     assert (error.pointer, error.rule) == ("/0/a", "unsupported")
-    assert error.message == "the integer has more digits than Python will write"
+    assert error.message.startswith("the integer has more digits than Python will write: write `return ")
 
 
 def test_an_exception_in_a_method_of_a_converted_value_is_the_statements(executor: Executor) -> None:

@@ -247,6 +247,34 @@ def test_debug_runs_a_stand_alone_file_and_says_that_it_is_not_isolated(cli: Cli
     assert "ValueError: one" in failed.err
 
 
+GATHERED = """
+order = []
+async def work(name, seconds, error=None):
+    try:
+        await sleep(seconds)
+        if error is not None:
+            raise error
+        return name
+    finally:
+        order.append(name)
+both = await gather(work("slow", 0.05), work("fast", 0))
+kept = await gather(work("a", 0, KeyError("k")), return_exceptions=True)
+try:
+    await gather(work("long", 30), work("early", 0, ValueError("early")))
+except ValueError as error:
+    return [{"id": 1, "seen": [*both, *map(repr, kept), str(error), *order]}]
+"""
+
+
+def test_debug_gathers_as_a_run_does(cli: Cli) -> None:
+    write_step(cli.folder, GATHERED, columns="  - {name: id, type: integer}\n  - {name: seen, type: json}\n")
+    cli.write("in.jsonl", '{"id": 1}\n')
+    debugged = json.loads(cli("debug", "step.step.yaml", "--input", "in.jsonl", "--row", "0").out)
+    run = cli("run", "step.step.yaml", "--input", "in.jsonl", "--format", "json")
+    seen = ["slow", "fast", "KeyError('k')", "early", "fast", "slow", "a", "early", "long"]
+    assert debugged == json.loads(run.out) == [{"id": 1, "seen": seen}]
+
+
 def test_debug_overwrites_only_its_own_files(cli: Cli) -> None:
     write_step(cli.folder, "return []", processing="bulk")
     cli.write("step.debug.py", "mine")

@@ -58,8 +58,8 @@ def test_a_run_is_found_as_it_was_finished(store: RunStore) -> None:
         ),
         (
             Status.OUTPUT_REFUSED,
-            OutputError("/17/price", "type", "'a'", "no number"),
-            {"pointer": "/17/price", "rule": "type", "value": "'a'"},
+            OutputError("/17/price", "type", "'a'", "no number", "write `1`"),
+            {"pointer": "/17/price", "rule": "type", "value": "'a'", "fix": "write `1`"},
         ),
     ],
 )

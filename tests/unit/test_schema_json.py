@@ -84,7 +84,8 @@ def test_a_refusal_has_pointer_rule_and_value(
     row: dict[str, object], pointer: str, rule: str, value: str, message: str
 ) -> None:
     error = refusal(ROW, [{"id": 1}, row])
-    assert (error.pointer, error.rule, error.value, error.message) == (pointer, rule, value, message)
+    assert (error.pointer, error.rule, error.value, error.reason) == (pointer, rule, value, message)
+    assert error.message == (f"{message}; {error.fix}" if error.fix else message)
 
 
 def test_alternatives_say_what_each_branch_wants() -> None:

@@ -36,6 +36,9 @@ Example:
 def command(statement: str, form: str, image: str | None) -> int:
     """Find syntax errors, type hints and refused imports in the statement in FILE (- for standard input).
 
+    A statement is the body of an async function: names that cannot work in one and coroutines that nobody awaits are
+    found too.
+
     Prints a line `file:line:column: message` for each problem; nothing is executed.
     """
     from ..executor import Executor

@@ -102,7 +102,7 @@ def _pointer(error: OutputError, index: int | None) -> str:
 
 
 def _reason(error: OutputError) -> str:
-    return error.message.removeprefix(f"{error.pointer}: ")
+    return error.reason.removeprefix(f"{error.pointer}: ")
 
 
 def _refused(

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
-from .columns import Column, Table, did_you_mean
+from . import advice
+from .advice import Fix
+from .columns import Column, Table
 from .values import all_datetimes, is_base64, is_datetime, pointer_token, refusal, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
@@ -45,13 +47,14 @@ _MOST_WARNINGS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The first refused value of some rows: `index` of its row, its pointer within that row."""
+    """The first refused value of some rows: `index` of its row, its pointer within that row, how to mend the rows."""
 
     index: int
     pointer: str
     rule: str
     value: object
     message: str
+    fix: Fix | str | None = None
 
 
 def check_table(table: Table, rows: list[Row], *, lenient: bool, role: str = "output") -> tuple[list[Row], list[str]]:
@@ -63,7 +66,10 @@ def check_table(table: Table, rows: list[Row], *, lenient: bool, role: str = "ou
     check = _Check(lenient, role)
     checked, failure = check.table(table, rows, "")
     if failure is not None:
-        raise refusal(f"/{failure.index}{failure.pointer}", failure.rule, failure.value, failure.message)
+        where = f"/{failure.index}{failure.pointer}"
+        # Nobody returns an input: what to write in a statement does not help.
+        fix = "" if role == "input" else str(failure.fix or "")
+        raise refusal(where, failure.rule, failure.value, failure.message, fix)
     return checked, check.warnings()
 
 
@@ -136,11 +142,18 @@ class _Check:
             index = next(index for index, row in enumerate(rows) if tuple(row) == keys)
             if missing is not None:
                 message = f"column {missing!r} is missing and does not allow null"
-                yield Failure(index, pointer_token(missing), "missing", None, message)
+                kind = next(column.kind for column in table.columns if column.name == missing)
+                found = advice.near(missing, extra)
+                fix = advice.of_missing(missing, kind, rows[index], known)
+                message += f"; the row has {short_repr(found)}" if found is not None else ""
+                yield Failure(index, pointer_token(missing), "missing", None, message, fix)
             else:
                 key = extra[0]
-                message = f"{short_repr(key)} is not in the {self._role} schema" + did_you_mean(key, table.names)
-                yield Failure(index, pointer_token(key), "extra", rows[index][key], message)
+                meant = advice.near(key, list(table.names))
+                message = f"{short_repr(key)} is not in the {self._role} schema"
+                message += f", did you mean {meant!r}?" if meant is not None else ""
+                fix = advice.of_extra(key, rows[index], table.names)
+                yield Failure(index, pointer_token(key), "extra", rows[index][key], message, fix)
 
     def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
         kind = column.kind
@@ -198,10 +211,11 @@ def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type], rol
     index = next(index for index, value in enumerate(values) if type(value) not in allowed)
     value = values[index]
     if value is None:
-        return _failure(column, index, "null", None, "does not allow null")
-    fix = (_fix if role == "output" else _input_fix)(column.kind, value)
-    message = f"wants {_WANTED[column.kind]}, got {type_name(value)}{fix}"
-    return _failure(column, index, "type", value, message)
+        return _failure(column, index, "null", None, "does not allow null", advice.of_null(column.kind, column.name))
+    message = f"wants {_WANTED[column.kind]}, got {type_name(value)}"
+    if role == "input":
+        return _failure(column, index, "type", value, message + _input_fix(column.kind, value))
+    return _failure(column, index, "type", value, message, _fix(column, value))
 
 
 def _wrong_text(
@@ -214,24 +228,18 @@ def _wrong_text(
         message = "wants a date and time in ISO 8601 (2036-10-16T09:22:33) or as 10/16/2036 09:22:33"
     else:
         message = "wants Base64: letters, digits, + and /, padded with =, no line breaks"
-    return _failure(column, index, column.kind, values[index], f"{message}, got {short_repr(values[index])}")
+    fix = advice.of_type(column.kind, values[index], column.name, column.allow_null)
+    return _failure(column, index, column.kind, values[index], f"{message}, got {short_repr(values[index])}", fix)
 
 
-def _fix(kind: str, value: object) -> str:
-    if kind == "integer" and type(value) is float:
-        text = f" {short_repr(value)}: "
-        if not value.is_integer():
-            return f"{text}round it first"
-        if abs(value) > _EXACT_FLOAT:
-            return f"{text}so large a float has already lost digits, keep it an integer all the way"
-        return f"{text}convert it with int(), in pandas .astype('int64'), or .astype('Int64') with missing values"
-    if kind == "text" and not isinstance(value, (list, dict)):
-        return ": convert it with str()"
-    if kind in ("integer", "double") and isinstance(value, str):
-        return f": convert it with {'int' if kind == 'integer' else 'float'}()"
-    if kind == "json" and isinstance(value, str):
-        return ": a text column takes strings; return json.loads(text), or use lenient mode"
-    return ""
+def _fix(column: Column, value: object) -> Fix | str | None:
+    kind = column.kind
+    fix = advice.of_type(kind, value, column.name, column.allow_null)
+    if fix is None and kind == "integer" and type(value) is float:
+        return "so large a float has already lost digits, keep it an integer all the way"
+    if fix is None and kind == "json":
+        return "a text column takes strings; lenient mode passes them here too"
+    return fix
 
 
 def _input_fix(kind: str, value: object) -> str:
@@ -248,11 +256,14 @@ def _input_fix(kind: str, value: object) -> str:
 
 def _nested(column: Column, failure: Failure, index: int, place: str) -> Failure:
     pointer = pointer_token(column.name) + place + failure.pointer
-    return Failure(index, pointer, failure.rule, failure.value, failure.message)
+    fix = failure.fix.of_nested if isinstance(failure.fix, Fix) else failure.fix
+    return Failure(index, pointer, failure.rule, failure.value, failure.message, fix)
 
 
-def _failure(column: Column, index: int, rule: str, value: object, message: str) -> Failure:
-    return Failure(index, pointer_token(column.name), rule, value, f"column {column.name!r} {message}")
+def _failure(
+    column: Column, index: int, rule: str, value: object, message: str, fix: Fix | str | None = None
+) -> Failure:
+    return Failure(index, pointer_token(column.name), rule, value, f"column {column.name!r} {message}", fix)
 
 
 def _all_base64(texts: Sequence[str]) -> bool:

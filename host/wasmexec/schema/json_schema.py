@@ -58,8 +58,8 @@ class JsonSchema:
         if mistakes:
             raise SchemaError.of(mistakes)
         whole_list = kind == "array"
-        engine, slower = _engine(definition, dialect, whole_list=whole_list)
         names = _names(definition.get("items") if whole_list else definition)
+        engine, slower = _engine(definition, dialect, whole_list=whole_list, names=names or ())
         return JsonSchema(whole_list, names, slower, engine)
 
     def check(self, rows: list[Row]) -> list[Row]:
@@ -72,12 +72,14 @@ class JsonSchema:
         return rows
 
 
-def _engine(definition: dict[str, Any], dialect: Dialect, *, whole_list: bool) -> tuple[Engine, str]:
+def _engine(
+    definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...]
+) -> tuple[Engine, str]:
     if dialect.validator is None:
         reason = f"jsonschema-rs does not know {dialect.name}"
     else:
         try:
-            return RustEngine(definition, dialect, whole_list=whole_list), ""
+            return RustEngine(definition, dialect, whole_list=whole_list, names=names), ""
         except SchemaError as error:
             reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"
             if any(key in node for _, node in subschemas(definition) for key in _UNBOUNDED):

@@ -16,6 +16,8 @@ from typing import Any
 import jsonschema_rs
 
 from ..errors import OutputError, SchemaError
+from . import advice
+from .advice import Fix
 from .definition_check import patterns_of, root_uri
 from .dialects import Dialect, Path, subschemas
 from .explanations import VALUE, explain
@@ -29,11 +31,17 @@ _BOUNDED = "wasmexec:pattern"
 class RustEngine:
     """One schema, compiled; usable from any thread."""
 
-    def __init__(self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool) -> None:
-        """Raises: SchemaError: the library does not take the schema."""
+    def __init__(
+        self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...]
+    ) -> None:
+        """`names` are the properties of a row, to tell what was meant.
+
+        Raises: SchemaError: the library does not take the schema.
+        """
         self._definition = definition
         self._dialect = dialect
         self._whole_list = whole_list
+        self._names = names
         hard = [
             (at[0], text)
             for _, node in subschemas(definition)
@@ -41,9 +49,9 @@ class RustEngine:
             if not compile_pattern(text).is_linear
         ]
         self._is_plain = not hard
-        names: Matching = {text: frozenset() for keyword, text in hard if keyword == "patternProperties"}
+        hard_names: Matching = {text: frozenset() for keyword, text in hard if keyword == "patternProperties"}
         # Replaced as a whole, so that threads need no lock.
-        self._compiled = names, self._compile(names)
+        self._compiled = hard_names, self._compile(hard_names)
 
     def check(self, rows: list[Any]) -> None:
         """Raises: OutputError: for the first value that is refused."""
@@ -79,7 +87,7 @@ class RustEngine:
         try:
             validator.validate(rows)
         except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows) from None
+            raise _output_error(error, rows, self._names) from None
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
             raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
@@ -146,7 +154,7 @@ def time_refusal(error: PatternTimeError, rows: list[Any]) -> OutputError:
     return refusal("", "pattern", rows, str(error))
 
 
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any]) -> OutputError:
+def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any], names: tuple[str, ...]) -> OutputError:
     where = pointer(error.instance_path)
     rule = error.kind.name
     if rule == "falseSchema":
@@ -155,4 +163,22 @@ def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any]) -> Outp
     for step in error.instance_path:
         value = value[step]  # type: ignore[index]
     rule = "pattern" if rule == _BOUNDED else rule
-    return refusal(where, rule, value, f"{shorten(explain(error), 500)}, got {short_repr(value)}")
+    reason = f"{shorten(explain(error), 500)}, got {short_repr(value)}"
+    return refusal(where, rule, value, reason, _fix(error, value, names))
+
+
+def _fix(error: jsonschema_rs.ValidationError, value: object, names: tuple[str, ...]) -> str:
+    """What to write, for what is wrong with a row itself; `names` are its properties in the schema."""
+    kind, path = error.kind, error.instance_path
+    fix: Fix | None = None
+    if len(path) == 1 and isinstance(value, dict):
+        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
+            fix = advice.of_missing(kind.property, "", value, names)
+        elif isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+            fix = advice.of_extra(kind.unexpected[0], value, names)
+    elif len(path) == 2 and isinstance(path[1], str):
+        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Type):
+            fix = advice.of_json_type(kind.types, value, path[1])
+        elif isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) and kind.format == "date-time":
+            fix = advice.of_type("datetime", value, path[1], False)
+    return "" if fix is None else str(fix)

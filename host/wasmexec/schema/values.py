@@ -57,10 +57,10 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(map(pointer_token, path))
 
 
-def refusal(where: str, rule: str, value: object, message: str) -> OutputError:
+def refusal(where: str, rule: str, value: object, message: str, fix: str = "") -> OutputError:
     """The error for a refused value at the JSON pointer `where`, everything in it of bounded length."""
     where = shorten(where, 1000)
-    return OutputError(where, rule, short_repr(value), shorten(f"{where or 'the list'}: {message}", 2000))
+    return OutputError(where, rule, short_repr(value), shorten(f"{where or 'the list'}: {message}", 2000), fix)
 
 
 def is_datetime(text: str) -> bool:

@@ -81,9 +81,17 @@ async def sleep(seconds: float) -> None:
     await asyncio.sleep(float(seconds))
 
 
-async def gather(*awaitables: Awaitable[Any]) -> list[Any]:
+async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> list[Any]:
     """Wait for several at once: results in order, the first exception wins."""
-    return await asyncio.gather(*awaitables)
+    tasks = [asyncio.ensure_future(item) for item in awaitables]
+    try:
+        return await asyncio.gather(*tasks, return_exceptions=return_exceptions)
+    finally:
+        unfinished = [task for task in tasks if not task.done()]
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)
 
 
 def secret_from_environment(name: str) -> str:

@@ -124,3 +124,15 @@ try:
 except ValueError as e:
     message = str(e)
 return [{"tag": Thing.tag, "size": t.size, "message": message}]
+# === several waits at once
+order = []
+async def work(name, seconds):
+    await sleep(seconds)
+    order.append(name)
+    return name
+results = await gather(work("slow", 0.06), work("fast", 0), gather(work("inner", 0.03)), *[work(n, 0) for n in "xy"])
+try:
+    await gather(work("never", 0.5), work(1, "no number"))
+except (TypeError, ValueError) as error:
+    failed = type(error).__name__
+return [{"results": results, "order": order, "failed": failed, "none": await gather()}]
