@@ -10,6 +10,8 @@ import orjson
 from .errors import ConfigError, InputError, StatementSyntaxError
 from .limits import Limits
 
+SHORTEST_SECRET = 3
+"""Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
 PRIMITIVES = (str, bool, int, float, type(None))
 
 
@@ -38,10 +40,12 @@ def run_request(
     local_variables: Mapping[str, object] | None,
     secrets: Mapping[str, object] | None,
     limits: Limits,
+    held: Sequence[str] = (),
 ) -> Request:
     """The frame that starts a statement; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
 
-    `secrets` are what the statement sees of them: strings.
+    `secrets` are what the statement sees of them: strings. `held` names those that it holds: the guest masks these
+    before it cuts a text.
 
     Raises:
         StatementSyntaxError: the statement is not valid Unicode text.
@@ -66,12 +70,13 @@ def run_request(
         stored = dumps(checkpoint)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"checkpoint: {error}") from None
-    head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d}' % (
+    head = b'{"kind":"run","statement":%b,"inputs":%b,"checkpoint":%b,"locals":%b,"max_output_bytes":%d%b}' % (
         code,
         orjson.dumps(references),
         stored,
         _locals(local_variables, secrets),
         limits.output_bytes,
+        b',"secrets":%b' % orjson.dumps(list(held)) if held else b"",
     )
     return Request("run", head, tuple(blobs), hash(statement))
 
@@ -117,6 +122,11 @@ def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, 
             raise ConfigError(f"secret {name}: a local variable has the same name")
         if not isinstance(secret, str):
             raise ConfigError(f"secret {name}: expected a str or a Secret, got {type(secret).__name__}")
+        if secret and len(secret.strip()) < SHORTEST_SECRET:
+            raise ConfigError(
+                f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
+                "every text; give it as a local variable if it is not secret"
+            )
         variables[name] = secret
     for name in variables:
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):

@@ -252,6 +252,7 @@ class Executor:
                 local_variables=options.get("local_variables"),
                 secrets={**secrets, **{name: item.token for name, item in placeholders.items()}},
                 limits=limits,
+                held=[name for name in secrets if name not in placeholders],
             )
             if secrets:
                 from ._masking import Masker

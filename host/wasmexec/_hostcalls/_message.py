@@ -132,7 +132,7 @@ def _header_pairs(headers: object) -> list[tuple[str, str]]:
         name, value = header
         size += len(name) + len(value)
         if not _TOKEN.fullmatch(name):
-            raise _bad(f"{name[:60]!a} is not a header name")
+            raise _bad(f"{name!a} is not a header name")
         if not _VALUE.fullmatch(value):
             raise _bad(f"the value of header {name} has characters that no header may have")
         pairs.append((name, value))
@@ -183,7 +183,7 @@ def _check_host(value: str, target: Target) -> None:
         host = None
     port = int(match["port"] or DEFAULT_PORT[target.scheme]) if match else 0
     if (host, port) != (target.host, target.port):
-        raise HostCallError("denied", f"a request to {target.authority} cannot carry the Host header {value[:100]!a}")
+        raise HostCallError("denied", f"a request to {target.authority} cannot carry the Host header {value!a}")
 
 
 def _timeouts(timeouts: object) -> dict[str, float | None]:

@@ -68,7 +68,7 @@ class HttpCapability:
         self._policy = EgressPolicy(grants.http_grants)
         self._recorded = grants.recorded
         placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
-        self._secrets = BoundSecrets(placeholders) if placeholders else None
+        self._secrets = BoundSecrets(placeholders, usage.warnings) if placeholders else None
         self._limits = limits
         self._usage = usage
         self._resolver = resolver

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .._channel import BadFrame
 from ..limits import Limits
 from ..result import LEVELS, LogRecord
 
-LONGEST_SECRET_BYTES = 64 * 1024
+if TYPE_CHECKING:
+    from .._masking import Masker
+
 ERROR_LEVEL = LEVELS.index("error")
 
 
@@ -24,7 +27,7 @@ class LogCapability:
     def __init__(
         self,
         limits: Limits,
-        mask: Callable[[str], str] | None,
+        mask: Masker | None,
         deliver: Callable[[LogRecord], None] | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -52,17 +55,21 @@ class LogCapability:
             return False
         size = len(message)
         fits = size <= self._bytes_left
-        # A secret across the end of what is kept must be whole when it is masked.
-        raw = bytes(message) if fits else bytes(message[: self._bytes_left + LONGEST_SECRET_BYTES])
-        text = raw.decode("utf-8", "replace")
-        if self._mask is not None:
-            text = self._mask(text)
+        mask = self._mask
+        # Beyond what is kept as much as a secret across its end may take.
+        raw = bytes(message if fits else message[: self._bytes_left + (0 if mask is None else mask.margin)])
         if fits:
             self._bytes_left -= size
             self._records_left -= 1
+            text = raw.decode("utf-8", "replace")
+            if mask is not None:
+                text = mask(text)
         else:
             self._dropped += 1
-            text = text.encode("utf-8", "replace")[: self._bytes_left].decode("utf-8", "ignore")
+            if mask is not None:
+                text = mask.head(raw, self._bytes_left)
+            else:
+                text = raw[: self._bytes_left].decode("utf-8", "ignore")
             self._bytes_left = self._records_left = 0
             if not text:
                 return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._ending import Stop
 from .._instance import StopGuest
@@ -21,8 +21,11 @@ from ..recording import HttpExchange, Operation, Recording, operations
 from ..result import UsageCounter
 from . import HostCalls
 from ._message import CHUNK_BYTES
-from .asked import MAX_OVERHEAD_BYTES, Asked, Mask, asked, masked_bytes
+from .asked import MAX_OVERHEAD_BYTES, Asked, asked, masked_bytes
 from .table import Answer, CallTable, failure
+
+if TYPE_CHECKING:
+    from .._masking import Masker
 
 DEFAULT_LATENCY = 1_000_000
 """Nanoseconds that an answer takes whose time nobody knows."""
@@ -132,7 +135,7 @@ class Script:
         ConfigError: the recording is damaged.
     """
 
-    def __init__(self, recording: Recording, mask: Mask | None, usage: UsageCounter, http_bytes: int) -> None:
+    def __init__(self, recording: Recording, mask: Masker | None, usage: UsageCounter, http_bytes: int) -> None:
         self.requests: list[Request] = []
         self._bytes_left = http_bytes + MAX_OVERHEAD_BYTES
         self._sent: list[bytearray] = []

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from .columns import Column, Table, did_you_mean
-from .values import all_datetimes, is_base64, is_datetime, pointer_token, refusal, short_repr, type_name
+from .values import Mask, all_datetimes, is_base64, is_datetime, pointer_token, refusal, short_repr, type_name, unmasked
 
 Row: TypeAlias = "dict[str, Any]"
 
@@ -54,29 +54,31 @@ class Failure:
     message: str
 
 
-def check_table(table: Table, rows: list[Row], *, lenient: bool) -> tuple[list[Row], list[str]]:
+def check_table(table: Table, rows: list[Row], *, lenient: bool, mask: Mask = unmasked) -> tuple[list[Row], list[str]]:
     """The rows, normalised, and the warnings of lenient mode.
 
     Raises:
         OutputError: for the first row that is refused.
     """
-    check = _Check(lenient)
+    check = _Check(lenient, mask)
     checked, failure = check.table(table, rows, "")
     if failure is not None:
-        raise refusal(f"/{failure.index}{failure.pointer}", failure.rule, failure.value, failure.message)
+        raise refusal(f"/{failure.index}{failure.pointer}", failure.rule, failure.value, failure.message, mask)
     return checked, check.warnings()
 
 
 class _Check:
-    def __init__(self, lenient: bool) -> None:
+    def __init__(self, lenient: bool, mask: Mask) -> None:
         self._lenient = lenient
+        self._mask = mask
         self._dropped: dict[str, int] = {}
         self._more_dropped = 0
 
     def warnings(self) -> list[str]:
         """One line per dropped key, for the first few of them."""
         lines = [
-            f"{short_repr(path)} is not in the output schema: dropped from {count:,} row{'s' if count > 1 else ''}"
+            f"{short_repr(path, self._mask)} is not in the output schema: "
+            f"dropped from {count:,} row{'s' if count > 1 else ''}"
             for path, count in self._dropped.items()
         ]
         if self._more_dropped:
@@ -138,7 +140,7 @@ class _Check:
                 yield Failure(index, pointer_token(missing), "missing", None, message)
             else:
                 key = extra[0]
-                message = f"{short_repr(key)} is not in the output schema" + did_you_mean(key, table.names)
+                message = f"{short_repr(key, self._mask)} is not in the output schema" + did_you_mean(key, table.names)
                 yield Failure(index, pointer_token(key), "extra", rows[index][key], message)
 
     def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
@@ -155,9 +157,9 @@ class _Check:
         if not types <= allowed:
             return values, _wrong_type(column, values, allowed)
         if kind == "datetime":
-            return values, _wrong_text(column, values, all_datetimes, is_datetime)
+            return values, _wrong_text(column, values, all_datetimes, is_datetime, self._mask)
         if kind == "base64" and not self._lenient:
-            return values, _wrong_text(column, values, _all_base64, is_base64)
+            return values, _wrong_text(column, values, _all_base64, is_base64, self._mask)
         if column.table is None:
             return values, None
         return (self._objects if kind == "object" else self._tables)(column, column.table, values, path)
@@ -203,7 +205,11 @@ def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type]) -> 
 
 
 def _wrong_text(
-    column: Column, values: list[Any], all_good: Callable[[Sequence[str]], bool], good: Callable[[str], bool]
+    column: Column,
+    values: list[Any],
+    all_good: Callable[[Sequence[str]], bool],
+    good: Callable[[str], bool],
+    mask: Mask,
 ) -> Failure | None:
     if all_good([text for text in values if text is not None] if column.allow_null else values):
         return None
@@ -212,7 +218,7 @@ def _wrong_text(
         message = "wants a date and time in ISO 8601 (2036-10-16T09:22:33) or as 10/16/2036 09:22:33"
     else:
         message = "wants Base64: letters, digits, + and /, padded with =, no line breaks"
-    return _failure(column, index, column.kind, values[index], f"{message}, got {short_repr(values[index])}")
+    return _failure(column, index, column.kind, values[index], f"{message}, got {short_repr(values[index], mask)}")
 
 
 def _fix(kind: str, value: object) -> str:

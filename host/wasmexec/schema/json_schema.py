@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import jsonschema_rs
 
 from ..errors import ConfigError, OutputError, SchemaError
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+from .values import Mask, is_datetime, pointer, refusal, short_repr, shorten
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ROW_ID = "urn:wasmexec:row"
@@ -67,7 +67,7 @@ class JsonSchema:
         row = {**definition, "$id": definition.get("$id") or _ROW_ID}
         return JsonSchema(False, _names(definition), _compile({"type": "array", "items": row}, definition))
 
-    def check(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def check(self, rows: list[dict[str, Any]], mask: Mask) -> list[dict[str, Any]]:
         """The rows as they are.
 
         Raises:
@@ -76,10 +76,10 @@ class JsonSchema:
         try:
             self._validator.validate(rows)
         except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows) from None
+            raise _output_error(error, rows, mask) from None
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
-            raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
+            raise OutputError("", "depth", short_repr(rows, mask), f"the output cannot be checked: {error}") from None
         return rows
 
 
@@ -122,7 +122,7 @@ def _references(node: object, place: tuple[str | int, ...]) -> Iterator[tuple[tu
             yield from _references(value, (*place, index))
 
 
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any]]) -> OutputError:
+def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any]], mask: Mask) -> OutputError:
     where = pointer(error.instance_path)
     rule = error.kind.name
     if rule == "falseSchema":
@@ -130,7 +130,7 @@ def _output_error(error: jsonschema_rs.ValidationError, rows: list[dict[str, Any
     value: object = rows
     for step in error.instance_path:
         value = value[step]  # type: ignore[index]
-    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
+    return refusal(where, rule, value, f"{shorten(_explain(error), 500, mask)}, got {short_repr(value, mask)}", mask)
 
 
 def _explain(error: jsonschema_rs.ValidationError) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
 from ..errors import ConfigError, OutputError
-from .values import short_repr, type_name
+from .values import Mask, short_repr, type_name, unmasked
+
+if TYPE_CHECKING:
+    from .columns import Table
+    from .json_schema import JsonSchema
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
@@ -33,7 +37,11 @@ class Schema:
     __slots__ = ("_check", "column_names", "kind", "mode")
 
     def __init__(
-        self, kind: Kind, mode: Mode, column_names: tuple[str, ...] | None, check: Callable[[list[Row]], Validated]
+        self,
+        kind: Kind,
+        mode: Mode,
+        column_names: tuple[str, ...] | None,
+        check: Callable[[list[Row], Mask], Validated],
     ) -> None:
         self.kind = kind
         self.mode = mode
@@ -70,38 +78,51 @@ class Schema:
             raise ConfigError(f"output schema: it is not JSON: {error}") from None
         return _prepare(content, mode)
 
-    def validate(self, rows: object) -> Validated:
+    def validate(self, rows: object, mask: Mask | None = None) -> Validated:
         """Check rows as a JSON parser returned them; the argument is never changed.
+
+        `mask` takes secrets out of what an error or a warning shows, before it is shortened.
 
         Without a need to fill in missing keys, drop or convert anything, the very same list comes back.
 
         Raises:
             OutputError: the first value that is refused: its pointer, the rule it breaks, a short repr.
         """
+        mask = mask or unmasked
         if type(rows) is not list:
             raise OutputError(
-                "", "list", short_repr(rows), f"the output must be a list of objects, got {type_name(rows)}"
+                "", "list", short_repr(rows, mask), f"the output must be a list of objects, got {type_name(rows)}"
             )
         if not set(map(type, rows)) <= {dict}:
             index = next(index for index, row in enumerate(rows) if type(row) is not dict)
             raise OutputError(
                 f"/{index}",
                 "object",
-                short_repr(rows[index]),
+                short_repr(rows[index], mask),
                 f"/{index}: every row must be an object, got {type_name(rows[index])}",
             )
-        return self._check(rows)
+        return self._check(rows, mask)
 
     def __repr__(self) -> str:
         columns = "" if self.column_names is None else f" {', '.join(self.column_names)}"
         return f"<Schema {self.kind} {self.mode}{columns}>"
 
 
-def _accept(rows: list[Row]) -> Validated:
+def _accept(rows: list[Row], mask: Mask) -> Validated:
     return Validated(rows, [])
 
 
 _ANY = Schema("none", "strict", None, _accept)
+
+
+def _check_columns(table: Table, lenient: bool, rows: list[Row], mask: Mask) -> Validated:
+    from .column_check import check_table
+
+    return Validated(*check_table(table, rows, lenient=lenient, mask=mask))
+
+
+def _check_schema(schema: JsonSchema, rows: list[Row], mask: Mask) -> Validated:
+    return Validated(schema.check(rows, mask), [])
 
 
 @lru_cache(maxsize=256)
@@ -109,18 +130,17 @@ def _prepare(content: bytes, mode: Mode) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
     definition = orjson.loads(content)
     if isinstance(definition, list):
-        from .column_check import check_table
         from .columns import Table
 
         table = Table.parse(definition)
         lenient = mode == "lenient"
-        return Schema("columns", mode, table.names, lambda rows: Validated(*check_table(table, rows, lenient=lenient)))
+        return Schema("columns", mode, table.names, partial(_check_columns, table, lenient))
     if mode == "lenient":
         raise ConfigError("output schema: lenient mode is for column lists; a JSON Schema already says what it accepts")
     from .json_schema import JsonSchema
 
     schema = JsonSchema.parse(cast("dict[str, Any]", definition))
-    return Schema("list" if schema.whole_list else "rows", mode, schema.names, lambda rows: _accept(schema.check(rows)))
+    return Schema("list" if schema.whole_list else "rows", mode, schema.names, partial(_check_schema, schema))
 
 
 def _fix_for(definition: object) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from ..errors import OutputError
 
@@ -25,22 +26,42 @@ def type_name(value: object) -> str:
     return _TYPE_NAMES.get(type(value)) or f"a value of type {type(value).__name__}"
 
 
+Mask: TypeAlias = Callable[[str], str]
+
+
 class _ShortRepr(reprlib.Repr):
-    def __init__(self) -> None:
+    """Masks each text before it is cut."""
+
+    def __init__(self, mask: Mask) -> None:
         super().__init__()
+        self._mask = mask
         self.maxstring = self.maxother = 80
         self.maxlong = 60
         self.maxdict = self.maxlist = 3
         self.maxlevel = 2
 
+    def repr_str(self, text: str, level: int) -> str:
+        return super().repr_str(self._mask(text), level)
 
-def short_repr(value: object) -> str:
-    """A Python repr of at most 200 characters."""
-    return shorten(_ShortRepr().repr(value), 200)
+    def repr_int(self, number: int, level: int) -> str:
+        text = super().repr_int(number, level)
+        # Digits of which something was left out.
+        return super().repr_str(self._mask(str(number)), level)[1:-1] if "..." in text else text
 
 
-def shorten(text: str, most: int) -> str:
-    """The text, cut to at most so many characters: keys of a guest may be megabytes long."""
+def unmasked(text: str) -> str:
+    """The mask when there are no secrets."""
+    return text
+
+
+def short_repr(value: object, mask: Mask = unmasked) -> str:
+    """A Python repr of at most 200 characters, masked before it is cut."""
+    return shorten(_ShortRepr(mask).repr(value), 200, mask)
+
+
+def shorten(text: str, most: int, mask: Mask = unmasked) -> str:
+    """The text, masked and cut to at most so many characters: keys of a guest may be megabytes long."""
+    text = mask(text)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -57,10 +78,10 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(map(pointer_token, path))
 
 
-def refusal(where: str, rule: str, value: object, message: str) -> OutputError:
-    """The error for a refused value at the JSON pointer `where`, everything in it of bounded length."""
-    where = shorten(where, 1000)
-    return OutputError(where, rule, short_repr(value), shorten(f"{where or 'the list'}: {message}", 2000))
+def refusal(where: str, rule: str, value: object, message: str, mask: Mask = unmasked) -> OutputError:
+    """The error for a refused value at the JSON pointer `where`, everything in it masked and of bounded length."""
+    where = shorten(where, 1000, mask)
+    return OutputError(where, rule, short_repr(value, mask), shorten(f"{where or 'the list'}: {message}", 2000, mask))
 
 
 def is_datetime(text: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, InputSchemaError, OutputError
-from ..schema.values import type_name
+from ..schema.values import Mask, type_name
 from .definition import RowSchema
 from .jsontext import decode, encode
 from .sources import BadRow, Source
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
-def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | BadRow]:
+def checked_rows(source: Source, schema: RowSchema | None, mask: Mask | None = None) -> Iterator[bytes | BadRow]:
     """Each row as the JSON text of a list with this one row, or a `BadRow` in its place."""
     kinds = _csv_kinds(source, schema)
     for index, row in enumerate(source.rows()):
@@ -30,7 +30,7 @@ def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | B
             if kinds:
                 _convert(value, kinds)
             try:
-                accepted = schema.prepared.validate([value]).rows
+                accepted = schema.prepared.validate([value], mask).rows
             except OutputError as error:
                 yield BadRow(_refused(error, source.name, index), encode(value) if kinds else row)
             else:
@@ -38,17 +38,21 @@ def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | B
                 yield b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
 
 
-def row_error(text: bytes, schema: RowSchema | None, name: str, index: int) -> InputSchemaError | None:
+def row_error(
+    text: bytes, schema: RowSchema | None, name: str, index: int, mask: Mask | None = None
+) -> InputSchemaError | None:
     """What is wrong with a row on record, None if the schema takes it."""
     try:
         if schema is not None:
-            schema.prepared.validate([decode(text)])
+            schema.prepared.validate([decode(text)], mask)
     except OutputError as error:
         return _refused(error, name, index)
     return None
 
 
-def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> tuple[bytes | None, int]:
+def checked_whole(
+    source: Source, schema: RowSchema | None, max_bytes: int, mask: Mask | None = None
+) -> tuple[bytes | None, int]:
     """The whole input as JSON text, None if it is not wired, and how many rows it has (0 if it is no list).
 
     Raises:
@@ -70,7 +74,7 @@ def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> t
         for row in rows:
             _convert(row, kinds)
     try:
-        accepted = schema.prepared.validate(rows).rows
+        accepted = schema.prepared.validate(rows, mask).rows
     except OutputError as error:
         raise _refused(error, source.name, None) from None
     return (data if accepted is rows and not kinds else encode(accepted)), len(rows)

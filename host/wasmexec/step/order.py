@@ -64,7 +64,9 @@ class Order:
                 for grant in self.grants.http_grants
             ],
             "secrets": {
-                name: [secret.value, list(secret.hosts)] if isinstance(secret, Secret) else [secret, None]
+                name: [secret.value, list(secret.hosts), list(secret.also_in)]
+                if isinstance(secret, Secret)
+                else [secret, None, None]
                 for name, secret in self.secrets.items()
             },
         }
@@ -84,7 +86,7 @@ class Order:
             limits=Limits(**content["limits"]),
             grants=Grants(http=[HttpGrant(**grant) for grant in content["grants"]]),
             secrets={
-                name: value if hosts is None else Secret(value, hosts=hosts)
-                for name, (value, hosts) in content["secrets"].items()
+                name: value if hosts is None else Secret(value, hosts=hosts, also_in=also_in)
+                for name, (value, hosts, also_in) in content["secrets"].items()
             },
         )

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .._hostcalls.asked import masked_json
 from .._interruptible import wait
 from .._masking import Masker
 from ..errors import ConfigError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ..executor import Executor
 from ..recording import Recorder
 from ..result import Result
+from ..schema.values import short_repr, unmasked
 from ..secret import Secret
 from ..status import Status
 from .definition import StepDefinition
@@ -171,7 +173,7 @@ class StepRun:
         room = definition.limits.input_bytes
         texts: list[bytes | None] = []
         for index, source in enumerate(extra, 1):
-            text, _ = checked_whole(source, definition.input_schema(index), room)
+            text, _ = checked_whole(source, definition.input_schema(index), room, self._masker)
             room -= len(text or b"")
             texts.append(text)
         grants = definition.grants
@@ -233,7 +235,9 @@ class StepRun:
         return (sources[0] if sources else Source(None, max_row_bytes=0)), sources[1:]
 
     def _bulk(self, tally: Tally, order: Order, source: Source) -> tuple[Status, WasmexecError | None]:
-        data, tally.rows_in = checked_whole(source, self._definition.input_schema(0), order.limits.input_bytes)
+        data, tally.rows_in = checked_whole(
+            source, self._definition.input_schema(0), order.limits.input_bytes, self._masker
+        )
         on_log = self._request.on_log
         options = order.options()
         if on_log is not None:
@@ -276,7 +280,8 @@ class StepRun:
                 if self._masker is not None:
                     self._masker.error(error)
                 if self._recorder is not None:
-                    self._recorder.add(REFUSED, outcome.text, execution=index, meta=error_as_dict(error))
+                    text = masked_json(self._masker, outcome.text)
+                    self._recorder.add(REFUSED, text, execution=index, meta=error_as_dict(error))
             elif outcome.error is None:
                 tally.accept(outcome, index)
                 return True
@@ -301,7 +306,7 @@ class StepRun:
         )
         self._cancellation.listen(loop.cancel)
         try:
-            failure = loop.run(checked_rows(source, definition.input_schema(0)))
+            failure = loop.run(checked_rows(source, definition.input_schema(0), self._masker))
         finally:
             tally.rows_in = loop.rows_read
             for text in loop.warnings:
@@ -341,7 +346,7 @@ class StepRun:
             if refusal is not None:
                 pointer = f"/{tally.rows_out - 1}/{variable.update_from}"
                 message = f"{pointer}: local variable {name}: {refusal}"
-                refused = OutputError(pointer, "local-variable", repr(value)[:200], message)
+                refused = OutputError(pointer, "local-variable", short_repr(value, self._masker or unmasked), message)
                 return Status.OUTPUT_REFUSED, refused
             updated[name] = value
         self._variables = updated

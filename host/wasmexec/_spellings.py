@@ -1,0 +1,332 @@
+"""The spellings in which a secret turns up in bytes: the one list that everything which hides secrets goes by.
+
+A text is compared in several *views*. Escapes (JSON, Python, C, shell, percent, HTML, JSON pointer) are taken off level
+by level until none is left, so they may be of any kind, in any mixture and nested in any depth. Each of these views is
+then looked at as it is; without white space, for Base64 in lines; and reduced to small letters and digits, for what was
+wrapped, indented, put on one line or written in another case, and for hexadecimal digits with anything between them.
+
+The guest has this module, too: it imports nothing of the package. Everything takes time linear in the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import string
+import unicodedata
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property, lru_cache
+from html import unescape
+from typing import NamedTuple
+
+SHORTEST_LINE = 8
+"""Characters that a line of a secret needs to be a secret of its own: `}` and `key:` are none."""
+SHORTEST_SPREAD = 12
+"""Bytes that a spelling needs to be found with something between them."""
+_SHORTEST_BASE64 = 4
+_SHORTEST_DIGITS = 6
+_SHORTEST_BYTES = 4
+_SHORTEST_LEVEL = 6
+_MOST_LEVELS = 16
+_BLOCK = 4096
+
+_SPACE = b" \t\r\n\v\f"
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_SMALL_LETTERS = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
+# All but letters, digits and what is not ASCII; and x, for 0x and \\x stand between digits.
+_BETWEEN = bytes(set(range(128)) - set(string.digits.encode() + string.ascii_letters.encode()) | set(b"xX"))
+# What begins and ends a key or certificate is no secret.
+_ARMOUR = re.compile(r"-{4,5} ?(?:BEGIN|END)[^-]*-{4,5}")
+
+_ESCAPE = re.compile(
+    # The first character stands alone, so that the search for it is fast; then runs at once, for a text that was quoted
+    # again and again has little else.
+    rb"[\\%&~](?:(?<=\\)(?:"
+    rb"\\(?:\\\\)*"
+    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}"
+    rb"|[ux]\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[nrtbfave0]|[\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e])"
+    rb"|(?<=%)(?:25(?:%25)*|[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
+    rb"|(?<=&)(?:amp;(?:&amp;)*|\#[0-9]{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)"
+    rb"|(?<=~)[01])"
+)
+_QUOTED_PRINTABLE = re.compile(rb"=(?:[0-9a-fA-F]{2}|[ \t]{0,9}\r?\n)")
+_TORN = re.compile(
+    rb"(?:\\+(?:[uUx]\{?[0-9a-fA-F]{0,8}|[0-7]{1,2})?|%(?:[0-9a-fA-F]|u[0-9a-fA-F]{0,3})?"
+    rb"|&[#0-9A-Za-z]{0,31}|~|=[0-9a-fA-F\r]?)\Z"
+)
+_LONGEST_ESCAPE = 64
+_RUNS = (b"\\\\", b"%25", b"&amp;")
+_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v", b"e": b"\x1b",
+             b"0": b"\0"}  # fmt: skip
+
+
+class Spellings(NamedTuple):
+    """Byte strings that give a secret away, by the kind of view in which they are looked for."""
+
+    plain: frozenset[bytes]
+    compact: frozenset[bytes]
+    loose: frozenset[bytes]
+
+
+def spellings(secret: str) -> Spellings:
+    """All spellings of a secret: of the whole, without the space around it, and of each of its lines that is long."""
+    whole = secret.strip() or secret
+    lines = [line.strip() for line in whole.splitlines()]
+    parts, wholes, bare = {whole}, {whole}, whole
+    if len(lines) > 1:
+        wholes |= {"\n".join(lines), "\r\n".join(lines)}
+        lines = [line for line in lines if not _ARMOUR.fullmatch(line)]
+        bare = "".join(lines)
+        parts |= {*wholes, *(line for line in lines if len(line) >= SHORTEST_LINE)}
+    plain = {form for part in parts for variant in _variants(part) for form in _encodings(variant)}
+    plain |= {level for form in tuple(plain) for level in _levels(form)}
+    compact: set[bytes] = set()
+    loose = {_reduced(form) for text in (whole, bare) for form in (_utf8(text), *_levels(_utf8(text)))}
+    loose = {form for form in loose if len(form) >= SHORTEST_SPREAD}
+    for data in {form for text in (*wholes, bare) for form in _encodings(text)}:
+        compact |= base64_cores(data)
+        loose |= _digits(data)
+    for data in {form for text in wholes for form in _wide(text)}:
+        plain.add(data)
+        compact |= base64_cores(data)
+        loose.add(data.hex().encode())
+    for data in map(_utf8, wholes):
+        compact |= {form for core in base64_cores(data) for form in base64_cores(core)}
+        plain |= _base85(data)
+    return Spellings(frozenset(plain), frozenset(compact), frozenset(loose))
+
+
+def _variants(text: str) -> set[str]:
+    """What forms, CSV, SQL, shells and file systems make of a text."""
+    found = {text, text.replace(" ", "+"), text.replace('"', '""')}
+    found |= {text.replace("'", quoted) for quoted in ("''", "'\\''", "'\"'\"'")}
+    if not text.isascii():
+        found |= {unicodedata.normalize(form, text) for form in ("NFC", "NFD")} | {text.lower(), text.upper()}
+    return found
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _wide(text: str) -> set[bytes]:
+    return {text.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")}
+
+
+def _encodings(text: str) -> set[bytes]:
+    """The bytes of a text in the encodings that have ASCII in them."""
+    found = {_utf8(text)}
+    if not text.isascii():
+        # Also what `ascii()` makes: Latin-1 as far as it goes.
+        mixed = b"".join(bytes([ord(character)]) if ord(character) < 256 else _utf8(character) for character in text)
+        found |= {form for form in (mixed, _windows(text)) if len(form) >= _SHORTEST_BYTES}
+    return found
+
+
+def _digits(data: bytes) -> set[bytes]:
+    """Hexadecimal, Base32 and decimal numbers, as they are in a loose view."""
+    numbers = data.hex()
+    pairs = [numbers[start : start + 2] for start in range(0, len(numbers), 2)]
+    found = {numbers.encode(), ("0" + "0".join(pairs)).encode(), "".join(map(str, data)).encode()}
+    found |= {_reduced(core) for core in _cores(data, base64.b32encode, 5, 5)}
+    return {form for form in found if len(form) >= _SHORTEST_DIGITS}
+
+
+def _base85(data: bytes) -> set[bytes]:
+    """The groups of Base85 text, in both alphabets, that depend on the data alone."""
+    shifted = [data[start : start + (len(data) - start) // 4 * 4] for start in range(4)]
+    forms = {encode(part) for part in shifted for encode in (base64.b85encode, base64.a85encode)}
+    return {form for form in forms if len(form) >= SHORTEST_SPREAD}
+
+
+def _reduced(data: bytes) -> bytes:
+    return data.translate(_SMALL_LETTERS, _BETWEEN)
+
+
+def _windows(text: str) -> bytes:
+    try:
+        return text.encode("cp1252")
+    except UnicodeEncodeError:
+        return b""
+
+
+def _levels(data: bytes) -> Iterator[bytes]:
+    """The data without its outermost escapes, without the next, and so on: it may look as if it had some itself."""
+    for _ in range(_MOST_LEVELS):
+        less = _ESCAPE.sub(lambda match: _unescaped(match[0]), data)
+        if less == data:
+            return
+        data = less
+        if len(data) >= _SHORTEST_LEVEL:
+            yield data
+
+
+def base64_cores(data: bytes) -> set[bytes]:
+    """The characters of Base64 text that depend on the data alone, wherever it starts in the encoded bytes."""
+    return {core for core in _cores(data, base64.b64encode, 6, 3) if len(core) >= _SHORTEST_BASE64}
+
+
+def _cores(data: bytes, encode: Callable[[bytes], bytes], bits: int, group: int) -> Iterator[bytes]:
+    for before in range(group):
+        text = encode(bytes(before) + data)
+        yield text[(before * 8 + bits - 1) // bits : (before + len(data)) * 8 // bits]
+
+
+def _unescaped(token: bytes) -> bytes:
+    """What an escape stands for, or a run of one that stands for its own first byte."""
+    for run in _RUNS:
+        if token.startswith(run):
+            return token[:1] * (len(token) // len(run))
+    return _one_unescaped(token)
+
+
+@lru_cache(4096)
+def _one_unescaped(token: bytes) -> bytes:
+    kind, rest = token[:1], token[1:]
+    if kind == b"%":
+        return _character(rest[1:]) if rest[:1] == b"u" else bytes([int(rest, 16)])
+    if kind == b"~":
+        return b"~" if rest == b"0" else b"/"
+    if kind == b"&":
+        return unescape(token.decode()).encode("utf-8", "surrogatepass")
+    letter, code = rest[:1], rest[1:]
+    if letter == b"x" and code[:1] != b"{":
+        return bytes([int(code, 16)])
+    if code[:1] == b"{":
+        return _character(code[1:-1])
+    if letter == b"u" and len(code) > 4:
+        return bytes.fromhex(code[:4].decode() + code[6:].decode()).decode("utf-16-be").encode()
+    if letter in (b"u", b"U") and code:
+        return _character(code)
+    if code:
+        return bytes([int(rest, 8)])
+    return _CONTROLS.get(letter, letter)
+
+
+def _character(digits: bytes) -> bytes:
+    code = int(digits, 16)
+    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+
+
+class View:
+    """Bytes made of others; `origin` says from where."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Where data[start:end], which is not empty, comes from in the bytes at the bottom."""
+        return start, end
+
+
+class _Unescaped(View):
+    """A view without the outermost level of escapes."""
+
+    def __init__(self, below: View, pattern: re.Pattern[bytes], decode: Callable[[bytes], bytes]) -> None:
+        self._below = below
+        # Of each escape: where it starts and ends here and below.
+        self._starts, self._ends, self._from, self._to = (array("q") for _ in range(4))
+        pieces: list[bytes] = []
+        last = length = 0
+        for match in pattern.finditer(below.data):
+            token = match[0]
+            decoded = decode(token)
+            if decoded == token:
+                continue
+            start, end = match.span()
+            pieces += (below.data[last:start], decoded)
+            length += start - last
+            self._starts.append(length)
+            length += len(decoded)
+            self._ends.append(length)
+            self._from.append(start)
+            self._to.append(end)
+            last = end
+        pieces.append(below.data[last:])
+        super().__init__(b"".join(pieces) if last else below.data)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there was an escape."""
+        return bool(self._starts)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(self._place(start)[0], self._place(end - 1)[1])
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """What the byte here was below."""
+        index = bisect_right(self._starts, position) - 1
+        if index < 0:
+            return position, position + 1
+        if position < self._ends[index]:
+            return self._from[index], self._to[index]
+        start = self._to[index] + position - self._ends[index]
+        return start, start + 1
+
+
+class _Without(View):
+    """A view with some bytes left out and others translated."""
+
+    def __init__(self, below: View, table: bytes, dropped: bytes) -> None:
+        super().__init__(below.data.translate(table, dropped))
+        self._below = below
+        self._dropped = dropped
+
+    @cached_property
+    def _counts(self) -> array[int]:
+        """How many bytes are kept before each block."""
+        data, kept = self._below.data, array("q", [0])
+        for start in range(0, len(data), _BLOCK):
+            kept.append(kept[-1] + len(data[start : start + _BLOCK].translate(None, self._dropped)))
+        return kept
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(self._place(start), self._place(end - 1) + 1)
+
+    def _place(self, position: int) -> int:
+        block = bisect_right(self._counts, position) - 1
+        left = position - self._counts[block]
+        for place in range(block * _BLOCK, len(self._below.data)):
+            if self._below.data[place] not in self._dropped:
+                if left == 0:
+                    return place
+                left -= 1
+        raise IndexError(position)
+
+
+def views(data: bytes) -> Iterator[View]:
+    """The data itself and what is left of it after each level of escapes."""
+    view = View(data)
+    yield view
+    for _ in range(_MOST_LEVELS):
+        less = _Unescaped(view, _ESCAPE, _unescaped)
+        if not less.has_changed:
+            break
+        view = less
+        yield view
+    if b"=" in view.data:
+        printable = _Unescaped(view, _QUOTED_PRINTABLE, _printable)
+        if printable.has_changed:
+            yield printable
+
+
+def torn_escape(data: bytes) -> int:
+    """Where an escape begins whose end is missing; the length of the data if there is none."""
+    match = _TORN.search(data, max(0, len(data) - _LONGEST_ESCAPE))
+    return len(data) if match is None else match.start()
+
+
+def _printable(token: bytes) -> bytes:
+    return b"" if token.endswith(b"\n") else bytes([int(token[1:], 16)])
+
+
+def compact(view: View) -> View:
+    """A view without white space, its Base64 in the standard alphabet."""
+    return _Without(view, _STANDARD_ALPHABET, _SPACE)
+
+
+def loose(view: View) -> View:
+    """A view of nothing but small letters, digits and what is not ASCII."""
+    return _Without(view, _SMALL_LETTERS, _BETWEEN)
