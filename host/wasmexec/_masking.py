@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
-from ._spellings import SHORTEST_SPREAD, View, compact, loose, spellings, torn_escape, views
+from ._spellings import SHORTEST_SPREAD, View, Whole, compact, loose, spellings, views
 
 MASK = "***"
 _MASK_BYTES = MASK.encode()
@@ -21,6 +21,7 @@ _FEW = 40
 _LONGEST_ENLARGED = 8
 _WINDOW = 256 * 1024
 _STEP = 4096
+_LONGEST_CACHED = 16 * 1024
 _LEAST_ENCODED = 8
 """Bytes of an encoded secret at the end of what has come of a stream that are held back; fewer tell next to nothing."""
 
@@ -101,8 +102,9 @@ class Masker:
     def unfinished(self, data: bytes) -> int:
         """From where on a secret may have begun that goes on beyond the end of `data`; its length if none has."""
         tail = data[-self.margin :]
-        end = torn = torn_escape(tail)
-        for view in views(tail[:torn]):
+        end = len(tail)
+        for view in map(Whole, views(tail)):
+            end = min(end, view.end)
             for searched, forms, least in (
                 (view, self._finder.plain, 1),
                 (compact(view), self._finder.compact, _LEAST_ENCODED),
@@ -112,7 +114,7 @@ class Masker:
                 if size < least:
                     continue
                 start, stop = searched.origin(length - size, length)
-                if stop == torn or size >= SHORTEST_SPREAD:
+                if stop == view.end or size >= SHORTEST_SPREAD:
                     end = min(end, start)
         return len(data) - len(tail) + end
 
@@ -127,7 +129,8 @@ class Masker:
 
     @cached_property
     def _finder(self) -> _Finder:
-        return _Finder(self._secrets)
+        secrets = tuple(self._secrets)
+        return _common_finder(secrets) if sum(map(len, secrets)) <= _LONGEST_CACHED else _Finder(secrets)
 
 
 class _Finder:
@@ -138,6 +141,12 @@ class _Finder:
         self.plain, self.compact, self.loose = (
             _Forms(frozenset().union(*kind)) for kind in zip(*found, strict=True)
         )  # fmt: skip
+
+
+@lru_cache(16)
+def _common_finder(secrets: tuple[str, ...]) -> _Finder:
+    """The same for every execution of a run."""
+    return _Finder(secrets)
 
 
 class _Forms:
@@ -157,6 +166,8 @@ class _Forms:
         """The places at the bottom of a view that one of the forms comes from."""
         data = view.data
         for form in self._candidates(data):
+            if form not in data:
+                continue
             for start, end in _occurrences(data, form):
                 place = view.origin(start, end)
                 if len(form) >= SHORTEST_SPREAD or place[1] - place[0] == end - start or type(view) is View:

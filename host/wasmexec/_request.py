@@ -27,6 +27,20 @@ class Request(NamedTuple):
     program: int
 
 
+def refuse_short_secrets(secrets: Mapping[str, object]) -> None:
+    """An empty secret is none, and harmless.
+
+    Raises:
+        ConfigError: a secret is too short to be masked.
+    """
+    for name, secret in secrets.items():
+        if isinstance(secret, str) and secret and len(secret.strip()) < SHORTEST_SECRET:
+            raise ConfigError(
+                f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
+                "every text; give it as a local variable if it is not secret"
+            )
+
+
 def check_request(statement: str) -> Request:
     """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
     return Request("check", b'{"kind":"check","statement":%b}' % _statement(statement), (), hash(statement))
@@ -122,11 +136,6 @@ def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, 
             raise ConfigError(f"secret {name}: a local variable has the same name")
         if not isinstance(secret, str):
             raise ConfigError(f"secret {name}: expected a str or a Secret, got {type(secret).__name__}")
-        if secret and len(secret.strip()) < SHORTEST_SECRET:
-            raise ConfigError(
-                f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
-                "every text; give it as a local variable if it is not secret"
-            )
         variables[name] = secret
     for name in variables:
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):

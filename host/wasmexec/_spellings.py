@@ -23,6 +23,8 @@ from typing import NamedTuple
 
 SHORTEST_LINE = 8
 """Characters that a line of a secret needs to be a secret of its own: `}` and `key:` are none."""
+LONGEST_RARE = 4096
+"""Bytes of a secret up to which its rare spellings count: UTF-16, Base32, Base64 in Base64, numbers in lists."""
 SHORTEST_SPREAD = 12
 """Bytes that a spelling needs to be found with something between them."""
 _SHORTEST_BASE64 = 4
@@ -30,7 +32,7 @@ _SHORTEST_DIGITS = 6
 _SHORTEST_BYTES = 4
 _SHORTEST_LEVEL = 6
 _MOST_LEVELS = 16
-_BLOCK = 4096
+_BLOCK = 256
 
 _SPACE = b" \t\r\n\v\f"
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
@@ -87,21 +89,25 @@ def spellings(secret: str) -> Spellings:
     loose = {form for form in loose if len(form) >= SHORTEST_SPREAD}
     for data in {form for text in (*wholes, bare) for form in _encodings(text)}:
         compact |= base64_cores(data)
-        loose |= _digits(data)
-    for data in {form for text in wholes for form in _wide(text)}:
+        loose.add(data.hex().encode())
+        if len(data) <= LONGEST_RARE:
+            loose |= _rare_digits(data)
+            compact |= {form for core in base64_cores(data) for form in base64_cores(core)}
+    for data in {form for text in wholes if len(text) <= LONGEST_RARE for form in _wide(text)}:
         plain.add(data)
         compact |= base64_cores(data)
         loose.add(data.hex().encode())
-    for data in map(_utf8, wholes):
-        compact |= {form for core in base64_cores(data) for form in base64_cores(core)}
-        plain |= _base85(data)
+    loose = {form for form in loose if len(form) >= _SHORTEST_DIGITS}
     return Spellings(frozenset(plain), frozenset(compact), frozenset(loose))
 
 
 def _variants(text: str) -> set[str]:
     """What forms, CSV, SQL, shells and file systems make of a text."""
-    found = {text, text.replace(" ", "+"), text.replace('"', '""')}
-    found |= {text.replace("'", quoted) for quoted in ("''", "'\\''", "'\"'\"'")}
+    found = {text, text.replace(" ", "+")}
+    # Doubled quotes at an end have the single one in them.
+    first, inner, last = text[:1], text[1:-1], text[1:][-1:]
+    for quote, quoted in (('"', '""'), ("'", "''"), ("'", "'\\''"), ("'", "'\"'\"'")):
+        found.add(f"{first}{inner.replace(quote, quoted)}{last}")
     if not text.isascii():
         found |= {unicodedata.normalize(form, text) for form in ("NFC", "NFD")} | {text.lower(), text.upper()}
     return found
@@ -125,20 +131,12 @@ def _encodings(text: str) -> set[bytes]:
     return found
 
 
-def _digits(data: bytes) -> set[bytes]:
-    """Hexadecimal, Base32 and decimal numbers, as they are in a loose view."""
+def _rare_digits(data: bytes) -> set[bytes]:
+    """Lists of hexadecimal and of decimal numbers, and Base32, as they are in a loose view."""
     numbers = data.hex()
     pairs = [numbers[start : start + 2] for start in range(0, len(numbers), 2)]
-    found = {numbers.encode(), ("0" + "0".join(pairs)).encode(), "".join(map(str, data)).encode()}
-    found |= {_reduced(core) for core in _cores(data, base64.b32encode, 5, 5)}
-    return {form for form in found if len(form) >= _SHORTEST_DIGITS}
-
-
-def _base85(data: bytes) -> set[bytes]:
-    """The groups of Base85 text, in both alphabets, that depend on the data alone."""
-    shifted = [data[start : start + (len(data) - start) // 4 * 4] for start in range(4)]
-    forms = {encode(part) for part in shifted for encode in (base64.b85encode, base64.a85encode)}
-    return {form for form in forms if len(form) >= SHORTEST_SPREAD}
+    cores = {_reduced(core) for core in _cores(data, base64.b32encode, 5, 5)}
+    return {("0" + "0".join(pairs)).encode(), "".join(map(str, data)).encode()} | cores
 
 
 def _reduced(data: bytes) -> bytes:
@@ -287,13 +285,11 @@ class _Without(View):
 
     def _place(self, position: int) -> int:
         block = bisect_right(self._counts, position) - 1
-        left = position - self._counts[block]
-        for place in range(block * _BLOCK, len(self._below.data)):
-            if self._below.data[place] not in self._dropped:
-                if left == 0:
-                    return place
-                left -= 1
-        raise IndexError(position)
+        start = block * _BLOCK
+        data, wanted = self._below.data[start : start + _BLOCK], position - self._counts[block]
+        return start + bisect_right(
+            range(len(data)), wanted, key=lambda place: len(data[: place + 1].translate(None, self._dropped))
+        )
 
 
 def views(data: bytes) -> Iterator[View]:
@@ -312,10 +308,20 @@ def views(data: bytes) -> Iterator[View]:
             yield printable
 
 
-def torn_escape(data: bytes) -> int:
-    """Where an escape begins whose end is missing; the length of the data if there is none."""
-    match = _TORN.search(data, max(0, len(data) - _LONGEST_ESCAPE))
-    return len(data) if match is None else match.start()
+class Whole(View):
+    """A view without the escape at its end that goes on beyond it, if there is one; `end` is its own at the bottom."""
+
+    def __init__(self, below: View) -> None:
+        match = _TORN.search(below.data, max(0, len(below.data) - _LONGEST_ESCAPE))
+        super().__init__(below.data if match is None else below.data[: match.start()])
+        self._below = below
+        if match is not None:
+            self.end = below.origin(match.start(), match.start() + 1)[0]
+        else:
+            self.end = below.origin(len(below.data) - 1, len(below.data))[1] if below.data else 0
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(start, end)
 
 
 def _printable(token: bytes) -> bytes:

@@ -245,6 +245,7 @@ class Executor:
                     f"not {limits.memory_bytes:,}"
                 )
             schema = Schema.prepare(options.get("output_schema"))
+            _request.refuse_short_secrets(secrets)
             request = _request.run_request(
                 statement,
                 inputs=inputs,
