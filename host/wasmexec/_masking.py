@@ -5,13 +5,16 @@ One rule everywhere: mask, then shorten. A cut through a secret leaves a piece o
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from itertools import chain, pairwise
 from typing import Final
 
-from ._spellings import SHORTEST_SPREAD, View, Whole, compact, loose, spellings, views
+from ._spellings import SHORTEST_SPREAD, spellings
+from ._views import View, Whole, compact, loose, views
 
 MASK = "***"
 _MASK_BYTES = MASK.encode()
@@ -21,6 +24,9 @@ _FEW = 40
 _LONGEST_ENLARGED = 8
 _WINDOW = 256 * 1024
 _STEP = 4096
+_SHORTEST_PIECE = 8
+_DOTS = "\N{HORIZONTAL ELLIPSIS}".encode()
+_ELLIPSIS = re.compile(rb"\.{3,}|" + _DOTS)
 _LONGEST_CACHED = 16 * 1024
 _LEAST_ENCODED = 8
 """Bytes of an encoded secret at the end of what has come of a stream that are held back; fewer tell next to nothing."""
@@ -39,11 +45,22 @@ class Masker:
         return bool(self._secrets)
 
     def __call__(self, text: str) -> str:
-        """`text` without the secrets."""
+        """`text` without the secrets, and without what others left of one before or after an ellipsis."""
+        return self._without(text, pieces=True)
+
+    def exactly(self, text: str) -> str:
+        """`text` without the secrets as a whole.
+
+        SECURITY: for what a statement is told. It could else find out a secret that it does not hold, letter by letter,
+        by seeing which pieces are masked.
+        """
+        return self._without(text, pieces=False)
+
+    def _without(self, text: str, *, pieces: bool) -> str:
         if not self._secrets:
             return text
         data = text.encode("utf-8", "surrogatepass")
-        spans = _whole_characters(data, self.spans(data))
+        spans = _whole_characters(data, self.spans(data, pieces=pieces))
         return _replaced(data, spans).decode("utf-8", "surrogatepass") if spans else text
 
     def in_bytes(self, data: bytes) -> bytes:
@@ -51,13 +68,16 @@ class Masker:
         spans = self.spans(data)
         return _replaced(data, spans) if spans else data
 
-    def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Where secrets are, in order, those that overlap as one."""
+    def spans(self, data: bytes, *, pieces: bool = False) -> list[tuple[int, int]]:
+        """Where secrets are, in order, those that overlap as one; `pieces`: also what is left of one at an ellipsis."""
         if not self._secrets or not data:
             return []
         finder = self._finder
         starts, ends = array("q"), array("q")
         for view in views(data):
+            for start, end in finder.pieces(view) if pieces else ():
+                starts.append(start)
+                ends.append(end)
             for searched, forms in ((view, finder.plain), (compact(view), finder.compact), (loose(view), finder.loose)):
                 for start, end in forms.find(searched):
                     starts.append(start)
@@ -86,14 +106,14 @@ class Masker:
 
     def head(self, data: bytes, size: int) -> str:
         """The first `size` bytes of UTF-8 as text without the secrets, and without the beginning of one."""
-        spans = self.spans(data)
+        spans = self.spans(data, pieces=True)
         torn = next((span for span in spans if span[0] < size < span[1]), None)
         end = size if torn is None else torn[1]
         return _replaced(data[:end], [span for span in spans if span[1] <= end]).decode("utf-8", "ignore")
 
     def tail(self, data: bytes, size: int) -> str:
         """The last `size` bytes of UTF-8 as text without the secrets, and without the end of one."""
-        spans, start = self.spans(data), max(0, len(data) - size)
+        spans, start = self.spans(data, pieces=True), max(0, len(data) - size)
         torn = next((span for span in spans if span[0] < start < span[1]), None)
         start = start if torn is None else torn[0]
         kept = [(first - start, last - start) for first, last in spans if first >= start]
@@ -141,6 +161,29 @@ class _Finder:
         self.plain, self.compact, self.loose = (
             _Forms(frozenset().union(*kind)) for kind in zip(*found, strict=True)
         )  # fmt: skip
+        self._values = [secret.strip().encode("utf-8", "surrogatepass") for secret in secrets]
+
+    def pieces(self, view: View) -> Iterator[tuple[int, int]]:
+        """Where the beginning of a secret stands before an ellipsis, or its end after one: something else cut it.
+
+        pandas shows 47 characters of a long text, and `reprlib` the two ends.
+        """
+        data = view.data
+        if b"..." not in data and _DOTS not in data:
+            return
+        last = 0
+        marks = (match.span() for match in _ELLIPSIS.finditer(data))
+        for (start, end), (following, _) in pairwise(chain(marks, [(len(data), 0)])):
+            for value in self._values:
+                if len(value) < _SHORTEST_PIECE:
+                    continue
+                place = data.find(value[:_SHORTEST_PIECE], max(last, start - len(value)), start)
+                if place >= 0 and value.startswith(data[place:start]):
+                    yield view.origin(place, start)
+                place = data.rfind(value[-_SHORTEST_PIECE:], end, min(end + len(value), following))
+                if place >= 0 and value.endswith(data[end : place + _SHORTEST_PIECE]):
+                    yield view.origin(end, place + _SHORTEST_PIECE)
+            last = end
 
 
 @lru_cache(16)

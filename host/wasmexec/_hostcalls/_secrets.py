@@ -115,7 +115,7 @@ class BoundSecrets:
 
     def hide_in_error(self, error: HostCallError) -> HostCallError:
         """An error whose message may have words of the server in it."""
-        return HostCallError(error.code, self._masker(error.message))
+        return HostCallError(error.code, self._masker.exactly(error.message))
 
     def stream(self, target: Target) -> StreamMask:
         """A mask for the body of a response."""

@@ -43,7 +43,7 @@ class Asked(NamedTuple):
             method=masked(mask, self.method)[:MAX_METHOD_CHARACTERS],
             url=masked(mask, self.url)[:MAX_URL_CHARACTERS],
             headers=tuple((masked(mask, name), masked(mask, value)) for name, value in self.headers),
-            body=masked_bytes(mask, self.body),
+            body=masked_body(mask, self.headers, self.body),
         )
 
     @property
@@ -71,7 +71,7 @@ def asked(args: Mapping[str, object], blob: bytes) -> Asked:
 
 def masked(mask: Masker | None, text: str) -> str:
     """Text without secrets."""
-    return text if mask is None else mask(text)
+    return text if mask is None else mask.exactly(text)
 
 
 def masked_bytes(mask: Masker | None, data: bytes) -> bytes:
@@ -93,15 +93,23 @@ def masked_json(mask: Masker | None, data: bytes) -> bytes:
 
 def _masked_value(value: object, mask: Masker) -> object:
     if isinstance(value, str):
-        return mask(value)
+        return mask.exactly(value)
     if isinstance(value, dict):
-        return {mask(name): _masked_value(item, mask) for name, item in value.items()}
+        return {mask.exactly(name): _masked_value(item, mask) for name, item in value.items()}
     if isinstance(value, list):
         return [_masked_value(item, mask) for item in value]
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         text = str(value)
-        return value if mask(text) == text else MASK
+        return value if mask.exactly(text) == text else MASK
     return value
+
+
+def masked_body(mask: Masker | None, headers: Headers, body: bytes) -> bytes:
+    """The body of a request without secrets; nothing of one in which nobody can look for them."""
+    try:
+        return masked_response(mask, headers, body)[1]
+    except Unmaskable:
+        return b""
 
 
 def masked_response(mask: Masker | None, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
@@ -114,7 +122,7 @@ def masked_response(mask: Masker | None, headers: Headers, body: bytes) -> tuple
         return headers, body
     codings = [value.strip().lower() for name, value in headers if name.lower() == "content-encoding"]
     coding = ", ".join(codings) or "identity"
-    clean = tuple((mask(name), mask(value)) for name, value in headers)
+    clean = tuple((mask.exactly(name), mask.exactly(value)) for name, value in headers)
     if coding == "identity" or not body:
         found = masked_bytes(mask, body)
         return (clean, body) if found == body else (_with_length(clean, len(found)), found)

@@ -21,7 +21,7 @@ from ..recording import HttpExchange, Operation, Recording, operations
 from ..result import UsageCounter
 from . import HostCalls
 from ._message import CHUNK_BYTES
-from .asked import MAX_OVERHEAD_BYTES, Asked, asked, masked_bytes
+from .asked import MAX_OVERHEAD_BYTES, Asked, asked, masked_body
 from .table import Answer, CallTable, failure
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Script:
 
     def body(self, number: int) -> bytes:
         """What was sent with a request of the replay, without secrets."""
-        return masked_bytes(self._mask, bytes(self._sent[number]))
+        return masked_body(self._mask, self.requests[number].wanted.headers, bytes(self._sent[number]))
 
     def answer(self, op: str, args: Mapping[str, object], blob: bytes) -> Planned:
         """The answer to one host call."""

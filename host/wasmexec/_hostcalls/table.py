@@ -212,7 +212,7 @@ class CallTable:
     def _told(self, message: str) -> str:
         """A message that may quote anything the guest sent, without secrets and then not too long."""
         if self.masker is not None:
-            message = self.masker(message)
+            message = self.masker.exactly(message)
         return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
 
     async def _perform(

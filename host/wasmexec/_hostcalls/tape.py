@@ -9,7 +9,7 @@ from .._virtual import VirtualClock
 from ..determinism import NANOSECONDS
 from ..limits import Limits
 from ..recording import HttpExchange, Operation
-from .asked import MAX_OVERHEAD_BYTES, Asked, Unmaskable, asked, masked, masked_bytes, masked_response
+from .asked import MAX_OVERHEAD_BYTES, Asked, Unmaskable, asked, masked, masked_body, masked_response
 from .table import Answer
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ class Tape:
 
     def _exchange(self, index: int, request: _TapedRequest, mask: Masker | None) -> HttpExchange:
         wanted = request.wanted.without_secrets(mask)
-        sent = masked_bytes(mask, b"".join(request.sent))
+        whole = b"".join(request.sent)
+        sent = masked_body(mask, request.wanted.headers, whole)
+        if whole and not sent:
+            self.incomplete = self.incomplete or f"the body of request {index} may hold a secret that cannot be found"
         head = request.head or {}
         headers = tuple((str(name), str(value)) for name, value in head.get("headers", ()))
         received = b"".join(request.received)
