@@ -11,7 +11,7 @@
 #include "module.h"
 #include "rows_text.h"
 
-enum { DEPTH_MAX = 512, LEVELS_MAX = 2 * DEPTH_MAX + 4, FIRST_SIZE = 64 * 1024, SLACK = 64, REPR_MAX = 200 };
+enum { DEPTH_MAX = 512, LEVELS_MAX = 2 * DEPTH_MAX + 4, FIRST_SIZE = 64 * 1024, SLACK = 64 };
 
 /* What the walk is inside of. A converted value is a level without a name of its own, kept to find cycles through it. */
 struct level {
@@ -113,38 +113,14 @@ static PyObject *pointer_here(const struct encoder *encoder) {
     return pointer;
 }
 
-/* A repr that costs little whatever the value is: of a large container and of one whose repr fails only the type is shown. */
-static PyObject *short_repr(PyObject *value) {
-    PyObject *part = NULL, *text = NULL;
-    bool large = (PyList_Check(value) || PyTuple_Check(value) || PyDict_Check(value) || PyAnySet_Check(value)) &&
-                 PyObject_Size(value) > 20;
-    if (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) > REPR_MAX) {
-        part = PyUnicode_Substring(value, 0, REPR_MAX);
-    }
-    if (!large) {
-        text = PyObject_Repr(part != NULL ? part : value);
-    }
-    Py_XDECREF(part);
-    if (text == NULL) {
-        PyErr_Clear();
-        return PyUnicode_FromFormat("<%.100s>", Py_TYPE(value)->tp_name);
-    }
-    if (PyUnicode_GET_LENGTH(text) > REPR_MAX) {
-        Py_SETREF(text, PyUnicode_Substring(text, 0, REPR_MAX));
-        if (text != NULL) {
-            Py_SETREF(text, PyUnicode_FromFormat("%U...", text));
-        }
-    }
-    return text;
-}
-
 static bool set_attribute(PyObject *object, const char *name, PyObject *value) {
     bool fine = value != NULL && PyObject_SetAttrString(object, name, value) == 0;
     Py_XDECREF(value);
     return fine;
 }
 
-/* Raises EncodeError for the place where the walk is. Takes over MESSAGE, which may be NULL with an exception set. */
+/* Raises EncodeError for the place where the walk is, with the value itself: what is shown of it, and where a long text
+ * is cut, is for Python to say, which knows the secrets. Takes over MESSAGE, which may be NULL with an exception set. */
 static bool fail(const struct encoder *encoder, const char *rule, PyObject *value, PyObject *message) {
     if (message == NULL) {
         return false;
@@ -152,7 +128,7 @@ static bool fail(const struct encoder *encoder, const char *rule, PyObject *valu
     PyObject *error = PyObject_CallOneArg(wx_encode_error, message);
     Py_DECREF(message);
     if (error != NULL && set_attribute(error, "pointer", pointer_here(encoder)) &&
-        set_attribute(error, "rule", PyUnicode_FromString(rule)) && set_attribute(error, "value", short_repr(value))) {
+        set_attribute(error, "rule", PyUnicode_FromString(rule)) && set_attribute(error, "value", Py_NewRef(value))) {
         PyErr_SetObject(wx_encode_error, error);
     }
     Py_XDECREF(error);
@@ -221,7 +197,7 @@ static bool encode_int(struct encoder *encoder, PyObject *object) {
 static struct level *enter(struct encoder *encoder, PyObject *object, int kind) {
     for (int i = 0; i < encoder->level_count; i++) {
         if (encoder->levels[i].object == object) {
-            fail(encoder, "cycle", object, PyUnicode_FromFormat("the %.100s contains itself", Py_TYPE(object)->tp_name));
+            fail(encoder, "cycle", object, PyUnicode_FromFormat("the %s contains itself", Py_TYPE(object)->tp_name));
             return NULL;
         }
     }
@@ -247,7 +223,7 @@ static void leave(struct encoder *encoder) {
 static bool encode_key(struct encoder *encoder, PyObject *key) {
     if (!PyUnicode_Check(key)) {
         return fail(encoder, "key", key,
-                    PyUnicode_FromFormat("a key must be a str, not %.100s", Py_TYPE(key)->tp_name));
+                    PyUnicode_FromFormat("a key must be a str, not %s", Py_TYPE(key)->tp_name));
     }
     return encode_text(encoder, key, key) && put(encoder, ":", 1);
 }
@@ -311,7 +287,7 @@ static bool encode_sequence(struct encoder *encoder, PyObject *sequence, bool of
         }
         if (fine && of_rows && !PyDict_Check(item)) {
             fine = fail(encoder, "object", item,
-                        PyUnicode_FromFormat("every row must be a dict, not %.100s", Py_TYPE(item)->tp_name));
+                        PyUnicode_FromFormat("every row must be a dict, not %s", Py_TYPE(item)->tp_name));
         }
         fine = fine && encode(encoder, item);
         Py_DECREF(item);
@@ -380,7 +356,7 @@ static bool encode(struct encoder *encoder, PyObject *value) {
         fine = encode_exact(encoder, converted, &known);
         if (!known) {
             fine = fail(encoder, "unsupported", value,
-                        PyUnicode_FromFormat("%.100s has no JSON form", Py_TYPE(value)->tp_name));
+                        PyUnicode_FromFormat("%s has no JSON form", Py_TYPE(value)->tp_name));
         }
         Py_DECREF(converted);
     }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import linecache
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
 from . import missing, scopehints
+from ._masking import Masker
 
 FILENAME = "<statement>"
 """File name of the statement's code in every frame, and the name of its outermost function."""
@@ -36,8 +37,24 @@ def guarded_text(make: Callable[[], object], fallback: str) -> str:
         return fallback
 
 
+_masker: Masker | None = None
+"""Hides the secrets that the statement has; the host masks, too, but cannot find a secret that was cut here."""
+
+
+def know_secrets(secrets: Iterable[str]) -> None:
+    """Mask these before anything is cut."""
+    global _masker
+    _masker = Masker(secrets)
+
+
+def for_cut(text: str, limit: int) -> str:
+    """`text` without secrets if it is longer than `limit` characters. SECURITY: whatever is cut goes through this."""
+    return text if _masker is None else _masker.for_cut(text, limit)
+
+
 def shorten(text: str, limit: int) -> str:
-    """`text`, its middle replaced by a count when it is longer than `limit` characters."""
+    """`text`, its middle replaced by a count when it is longer than `limit` characters; no secret is cut through."""
+    text = for_cut(text, limit)
     if len(text) <= limit:
         return text
     head, tail = limit * 2 // 3, limit // 3

@@ -82,6 +82,9 @@ class Execution:
         reseed.reseed()
         self._max_bytes = frame["max_output_bytes"]
         text: str = frame["statement"]
+        names = frame.get("secrets")
+        if names:
+            errors.know_secrets(frame["locals"][name] for name in names)
         place: list[int] | None = frame.get("code")
         try:
             if place is None:

@@ -30,6 +30,8 @@ from .origin import Origin
 
 Converter = Callable[[Any], object]
 
+MAX_SHOWN_CHARS = 200
+
 _MISSING_RETURN_MESSAGE = (
     "the statement ended without a return: its last line must return a list of objects, [] when there are no rows"
 )
@@ -115,7 +117,30 @@ _fixes: dict[type, str] = {
     types.MethodType: "call it, or leave it out",
 }
 
-_repr = reprlib.Repr()
+
+class _Repr(reprlib.Repr):
+    """Masks each text before it is cut."""
+
+    def repr_str(self, text: str, level: int) -> str:
+        return super().repr_str(errors.for_cut(text, self.maxstring), level)
+
+    def repr_int(self, number: int, level: int) -> str:
+        return self._cut(repr(number), self.maxlong)
+
+    def repr_instance(self, value: object, level: int) -> str:
+        return self._cut(repr(value), self.maxother)
+
+    @staticmethod
+    def _cut(text: str, most: int) -> str:
+        text = errors.for_cut(text, most)
+        if len(text) <= most:
+            return text
+        head = max(0, (most - 3) // 2)
+        tail = max(0, most - 3 - head)
+        return f"{text[:head]}...{text[len(text) - tail :]}"
+
+
+_repr = _Repr()
 _SHOWN_TYPES = frozenset((str, bytes, int, float, complex, bool, type(None), dict, list, tuple, set, frozenset))
 _PLAIN_TYPES = frozenset((str, int, float, bool, type(None), dict, list, tuple))
 
@@ -248,7 +273,19 @@ def short_repr(value: object) -> str:
     """A repr of at most 80 characters; of classes that may have a slow or broken one, the name."""
     name = f"<{_name(type(value))}>"
     text = errors.guarded_text(lambda: _repr.repr(value), name) if type(value) in _SHOWN_TYPES else name
+    text = errors.for_cut(text, 80)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def shown(value: object) -> str:
+    """A repr of a refused value that costs little: of a large container and of a broken one, the name."""
+    is_large = isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 20
+    name = f"<{_name(type(value))}>"
+    if type(value) is str:
+        value = errors.for_cut(value, MAX_SHOWN_CHARS)[:MAX_SHOWN_CHARS]
+    text = name if is_large else errors.guarded_text(lambda: repr(value), name)
+    text = errors.for_cut(text, MAX_SHOWN_CHARS)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "..."
 
 
 class Encoded(NamedTuple):
@@ -278,8 +315,9 @@ def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
     try:
         text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes)
     except _wasmexec.EncodeError as error:
-        message = f"{error}{_mend(rows, error.pointer, error.rule)}"
-        raise OutputRefused(error.pointer, error.rule, error.value, message) from None
+        message = errors.shorten(str(error), errors.MAX_MESSAGE_CHARS) + _mend(rows, error.pointer, error.rule)
+        pointer = errors.shorten(error.pointer, errors.MAX_MESSAGE_CHARS)
+        raise OutputRefused(pointer, error.rule, shown(error.value), message) from None
     except RecursionError:
         raise OutputRefused("", "depth", short_repr(value), "the rows are nested too deeply") from None
     return Encoded(text, len(rows), has_wide_integers)

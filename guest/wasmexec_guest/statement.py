@@ -83,6 +83,10 @@ class Source:
         """Line `number`, from 1; empty if there is none."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
+    def shown_line(self, number: int) -> str:
+        """Line `number` as far as it is shown."""
+        return errors.for_cut(self.line(number), MAX_TEXT_CHARS)[:MAX_TEXT_CHARS]
+
     def column(self, number: int, utf8_offset: int) -> int:
         """The column, from 1, of a place that the AST gives in bytes from 0."""
         start = self.line(number).encode("utf-8", "surrogatepass")[:utf8_offset]
@@ -99,14 +103,14 @@ class Source:
             "column": self.column(node.lineno, node.col_offset),
             "end_line": end_line,
             "end_column": None if end_line is None or end_offset is None else self.column(end_line, end_offset),
-            "text": self.line(node.lineno)[:MAX_TEXT_CHARS],
+            "text": self.shown_line(node.lineno),
         }
 
     def problem_at(self, rule: str, message: str, line: int, column: int = 1) -> Problem:
         """A problem at one character."""
         return {
             "rule": rule, "message": message, "line": line, "column": column, "end_line": None, "end_column": None,
-            "text": self.line(line)[:MAX_TEXT_CHARS],
+            "text": self.shown_line(line),
         }  # fmt: skip
 
     def syntax_problem(self, error: SyntaxError) -> Problem:
@@ -124,7 +128,7 @@ class Source:
             "column": max(column, 1),
             "end_line": error.end_lineno if end_column > 0 else None,
             "end_column": end_column if end_column > 0 else None,
-            "text": self.line(line)[:MAX_TEXT_CHARS],
+            "text": self.shown_line(line),
         }
 
 
@@ -180,7 +184,7 @@ def type_hints(source: Source, body: list[ast.stmt]) -> list[Problem]:
     # Annotations occur in statements only: no expression has to be looked into.
     for node in statements_in(body):
         if isinstance(node, ast.AnnAssign):
-            report(node.annotation, f"'{ast.unparse(node.target)}'"[:100])
+            report(node.annotation, errors.for_cut(f"'{ast.unparse(node.target)}'", 100)[:100])
         elif isinstance(node, _FUNCTIONS):
             args = node.args
             parameters = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]

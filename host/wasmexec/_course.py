@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._callbacks import describe
 from ._ending import Stop
-from ._hostcalls.asked import masked_bytes
+from ._hostcalls.asked import masked_json
 from ._hostcalls.replay import ReplayTable, Script
 from ._hostcalls.table import Answer, CallTable
 from ._hostcalls.tape import Tape
@@ -152,9 +152,9 @@ def plan_course(
     variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
     blank = Recording(
         statement=statement if masker is None else masker(statement),
-        inputs=tuple(None if value is None else next(blobs) for value in run.inputs),
-        checkpoint=encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint),
-        local_variables=masked_bytes(masker, encode(variables)),
+        inputs=tuple(None if value is None else masked_json(masker, next(blobs)) for value in run.inputs),
+        checkpoint=masked_json(masker, encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint)),
+        local_variables=masked_json(masker, encode(variables)),
     )
     return LiveCourse(key, settings, limits, recorder, image, masker, blank)
 
@@ -245,7 +245,7 @@ class LiveCourse:
             strays=tuple(self._tape.strays),
             ending=ending,
             ended=clock.elapsed,
-            rows=rows_json(result.rows),
+            rows=masked_json(mask, rows_json(result.rows)),
             status=int(result.status),
             error=None if error is None else {"type": type(error).__name__, "message": error.message},
             log_sha256=log_sha256(result.logs),
@@ -269,6 +269,7 @@ class ReplayCourse:
         self._clock = clock
         self._wall = round(limits.wall_seconds * NANOSECONDS)
         self._recording = recording
+        self._masker = masker
         self._script = Script(recording, masker, self.usage, limits.http_bytes)
         self._statement = statement
         self._image = image
@@ -308,7 +309,8 @@ class ReplayCourse:
 
     def ended(self, result: Result) -> Result:
         """The result with the report."""
-        report = make_report(self._recording, result, self._script, self._statement, self._image, self._taken)
+        rows = masked_json(self._masker, rows_json(result.rows))
+        report = make_report(self._recording, result, rows, self._script, self._statement, self._image, self._taken)
         return dataclasses.replace(result, replay=report)
 
     def _check(self, moment: int) -> None:

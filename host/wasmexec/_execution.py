@@ -283,12 +283,12 @@ class Execution:
         if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
             raise BadFrame("the guest waits for nothing")
         if self._course is not None:
-            self._asleep_at = _outcome.read_sleeping(frame)
+            self._asleep_at = _outcome.read_sleeping(frame, self._order.masker)
             if self._course.wait(seconds, calls):
                 return True
         if seconds == 0:
             return True
-        asleep_at = _outcome.read_sleeping(frame)
+        asleep_at = _outcome.read_sleeping(frame, self._order.masker)
         due = self._wall_deadline if seconds is None else min(self._wall_deadline, time.monotonic() + seconds)
         return not self._park(due, asleep_at)
 
@@ -321,7 +321,7 @@ class Execution:
         schema = self._order.schema
         assert schema is not None
         try:
-            accepted = schema.validate(rows)
+            accepted = schema.validate(rows, self._order.masker)
         except OutputError as error:
             return self._failed(Status.OUTPUT_REFUSED, error, dropped=dropped)
         self._warnings += accepted.warnings
@@ -335,14 +335,16 @@ class Execution:
         return self._finished(status, rows=accepted.rows, output_bytes=size, dropped=dropped)
 
     def _facts(self, place: Place = NOWHERE) -> Facts:
-        instance = self._instance
+        instance, masker, words = self._instance, self._order.masker, self._stdio
+        if masker is not None:
+            words = masker.tail(words, MAX_STDIO_TAIL_BYTES).encode("utf-8", "replace")
         return Facts(
             limits=self._limits,
             wall_seconds=time.monotonic() - self._started if self._started else 0.0,
             cpu_seconds=self._cpu_seconds(),
             memory_bytes=0 if instance is None else instance.memory.size(),
             was_refused_memory=instance is not None and instance.was_refused_memory,
-            last_words=self._stdio,
+            last_words=words,
             place=place,
         )
 
@@ -360,6 +362,7 @@ class Execution:
     def _failed(self, status: Status, error: WasmexecError, dropped: int | None = None) -> Result:
         if self._order.masker is not None:
             self._order.masker.error(error)
+        _outcome.bound_texts(error)
         return self._finished(status, error=error, dropped=dropped)
 
     def _finished(
@@ -372,6 +375,7 @@ class Execution:
         dropped: int | None = None,
     ) -> Result:
         facts, counter, mask = self._facts(), self._usage, self._order.masker
+        self._warnings += counter.warnings
         if mask is not None:
             self._warnings = list(map(mask, self._warnings))
         return Result(
@@ -418,7 +422,7 @@ class Execution:
         ticker.enter()
         self._where_deadline = time.thread_time() + WHERE_CPU_SECONDS
         try:
-            return _outcome.read_where(self._instance.where())
+            return _outcome.read_where(self._instance.where(), self._order.masker)
         except (GuestTrap, BadFrame, StopGuest):
             return NOWHERE
         finally:
@@ -463,6 +467,7 @@ class Execution:
             calls = HostCalls(self._order.grants, self._limits, self._usage)
             make = CallTable if self._course is None else self._course.call_table
             self._calls = make(calls, self._services.loop, self._wake)
+            self._calls.masker = self._order.masker
         return self._calls
 
     def _wake(self) -> None:
@@ -520,7 +525,9 @@ class Execution:
             course.sleep(seconds)
 
     def guest_stdio(self, fd: int, data: bytes) -> None:
-        self._stdio = (self._stdio + data)[-MAX_STDIO_TAIL_BYTES:]
+        masker = self._order.masker
+        kept = MAX_STDIO_TAIL_BYTES + (0 if masker is None else masker.margin)
+        self._stdio = (self._stdio + data)[-kept:]
 
     def guest_tick(self) -> None:
         if self._where_deadline is not None:

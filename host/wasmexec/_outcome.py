@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -22,7 +22,13 @@ from .result import LEVELS, Problem
 from .rows.json_text import decode
 from .status import Status
 
+if TYPE_CHECKING:
+    from ._masking import Masker
+
 MAX_TEXT = 100_000
+MAX_NAME = 200
+WHERE_NAME_CHARS = 100
+"""Where `wx_where` cuts a name."""
 MAX_PROBLEMS = 10_000
 MAX_ROWS_DEPTH = 512
 """Levels of lists and objects, the list of rows included. The guest itself refuses deeper rows (`DEPTH_MAX` in
@@ -147,24 +153,38 @@ def read_timer(frame: Frame) -> float | None:
     return max(0.0, seconds)
 
 
-def read_where(data: bytes) -> Place:
+def read_where(data: bytes, masker: Masker | None = None) -> Place:
     """Line and function of the innermost frame, from the answer of `wx_where`."""
     try:
         frames = orjson.loads(data)
     except orjson.JSONDecodeError:
         return NOWHERE
-    return _place(frames, 0, "function")
+    place = _place(frames, 0, "function", masker)
+    # `wx_where` cuts names, and one that was cut may be the beginning of a secret.
+    is_cut = masker is not None and place.function is not None and len(place.function) >= WHERE_NAME_CHARS
+    return place._replace(function=None) if is_cut else place
 
 
-def read_sleeping(frame: Frame) -> Place:
+def read_sleeping(frame: Frame, masker: Masker | None = None) -> Place:
     """Line and function where a statement awaits, from a waiting frame."""
-    return _place(frame.head.get("where"), -1, "name")
+    return _place(frame.head.get("where"), -1, "name", masker)
 
 
-def _place(frames: object, index: int, name: str) -> Place:
+def bound_texts(error: WasmexecError) -> None:
+    """Cut what is too long in an error, in place. SECURITY: only once it is masked."""
+    error.args = tuple(item[:MAX_TEXT] if isinstance(item, str) else item for item in error.args)
+    for name, value in vars(error).items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            setattr(error, name, value[:MAX_TEXT])
+
+
+def _place(frames: object, index: int, name: str, masker: Masker | None) -> Place:
     if not isinstance(frames, list) or not frames or not isinstance(frames[index], dict):
         return NOWHERE
-    return Place(_number(frames[index], "line"), _text(frames[index], name)[:200] or None)
+    function = _text(frames[index], name)
+    if masker is not None:
+        function = masker(function)
+    return Place(_number(frames[index], "line"), function[:MAX_NAME] or None)
 
 
 def _object(value: object) -> Mapping[str, object]:
@@ -175,7 +195,7 @@ def _object(value: object) -> Mapping[str, object]:
 
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _number(fields: Mapping[str, object], name: str) -> int | None:

@@ -26,6 +26,12 @@ class Placeholder(NamedTuple):
 
     token: str
     secret: Secret
+    name: str = ""
+
+    @property
+    def also_in(self) -> tuple[str, ...]:
+        """Where the value may stand besides headers."""
+        return tuple(self.secret.also_in)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,7 @@ def make_placeholders(secrets: Mapping[str, object], key: bytes | None = None) -
                 else random.Random(key + str(name).encode("utf-8", "surrogatepass")).choice
             )
             token = by_value.setdefault(secret.value, _token(len(secret.value), choose))
-            made[name] = Placeholder(token, secret)
+            made[name] = Placeholder(token, secret, name)
     return made
 
 

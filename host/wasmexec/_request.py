@@ -11,6 +11,8 @@ from .errors import ConfigError, InputError, StatementSyntaxError
 from .limits import Limits
 from .rows.json_text import encode
 
+SHORTEST_SECRET = 3
+"""Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
 PRIMITIVES = (str, bool, int, float, type(None))
 
 
@@ -34,6 +36,20 @@ class Request(NamedTuple):
         """The same run with the statement's code, so that the guest need not compile it."""
         place = b',"code":[%d,%d]}' % (sum(map(len, self.blobs)), len(code))
         return self._replace(head=self.head[:-1] + place, blobs=(*self.blobs, code))
+
+
+def refuse_short_secrets(secrets: Mapping[str, object]) -> None:
+    """An empty secret is none, and harmless.
+
+    Raises:
+        ConfigError: a secret is too short to be masked.
+    """
+    for name, secret in secrets.items():
+        if isinstance(secret, str) and secret and len(secret.strip()) < SHORTEST_SECRET:
+            raise ConfigError(
+                f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
+                "every text; give it as a local variable if it is not secret"
+            )
 
 
 def check_request(statement: str) -> Request:
@@ -90,17 +106,20 @@ def run_start(
     local_variables: Mapping[str, object] | None,
     secrets: Mapping[str, object] | None,
     limits: Limits,
+    held: Sequence[str] = (),
 ) -> RunStart:
     """The part of a run's frame that depends on its conditions.
 
-    `secrets` are what the statement sees of them: strings.
+    `secrets` are what the statement sees of them: strings. `held` names those that it holds: the guest masks these
+    before it cuts a text.
 
     Raises:
         StatementSyntaxError: the statement is not valid Unicode text.
         ConfigError: a local variable or secret is not what it must be.
     """
-    head = b'{"kind":"run","statement":%b,"locals":%b,"max_output_bytes":%d' % (
+    head = b'{"kind":"run","statement":%b,"locals":%b,"max_output_bytes":%d%b' % (
         _statement(statement), _locals(local_variables, secrets), limits.output_bytes,
+        b',"secrets":%b' % encode(list(held)) if held else b"",
     )  # fmt: skip
     return RunStart(statement, head, limits)
 
@@ -113,9 +132,10 @@ def run_request(
     local_variables: Mapping[str, object] | None,
     secrets: Mapping[str, object] | None,
     limits: Limits,
+    held: Sequence[str] = (),
 ) -> Request:
     """The frame that starts a statement, in one step; see `run_start` and `RunStart.request`."""
-    start = run_start(statement, local_variables=local_variables, secrets=secrets, limits=limits)
+    start = run_start(statement, local_variables=local_variables, secrets=secrets, limits=limits, held=held)
     return start.request(inputs, checkpoint)
 
 

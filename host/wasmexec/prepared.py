@@ -129,6 +129,7 @@ class Prepared:
         if self._secrets:
             from ._masking import Masker
 
+            _request.refuse_short_secrets(self._secrets)
             values = [item.value if isinstance(item, Secret) else item for item in self._secrets.values()]
             # What is no secret at all is refused where it is encoded.
             self._masker = Masker(value for value in values if isinstance(value, str))
@@ -142,6 +143,7 @@ class Prepared:
             local_variables={} if isinstance(variables, NotGiven) else variables,
             secrets={**self._secrets, **{name: item.token for name, item in placeholders.items()}},
             limits=self._limits,
+            held=[name for name in self._secrets if name not in placeholders],
         )
 
     def _order(

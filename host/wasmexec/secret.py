@@ -13,6 +13,7 @@ from .grants import checked_host
 
 SHORTEST = 8
 LONGEST = 4096
+ALSO_IN = ("url", "body")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 # SECURITY: what stands in a header and cannot end it.
@@ -43,20 +44,25 @@ class Secret:
 
     The statement gets a placeholder in its place, random in every execution (unless a seed decides) and as long as the
     value. Where that stands in a header of a request to one of `hosts`, also inside the Base64 of basic authentication,
-    the value is sent; in URLs, bodies and requests to anywhere else the placeholder stays what it is. What comes back
-    has the placeholder in place of the value.
+    the value is sent; in requests to anywhere else the placeholder stays what it is. What comes back has the
+    placeholder in place of the value.
+
+    `also_in` are places besides headers where the value may stand, for OAuth client secrets and keys in a query:
+    "url" (percent-encoded) and "body" (as its Content-Type wants it: percent-encoded in a form, escaped in JSON and
+    XML). A placeholder that leaves there without that stays what it is, and a warning of the result says so.
 
     `hosts` are `"api.example.com"` and `"*.example.com"` (HTTPS, port 443), `"api.example.com:8443"` (HTTPS) and, where
     the value may travel in the clear, `"http://10.0.0.7:8080"`. They are no grants: those are given as well.
 
     Raises:
         ConfigError: the value cannot stand in a header, or is shorter than 8 or longer than 4,096 characters; no hosts,
-            or one that is not a host.
+            or one that is not a host; an unknown place in `also_in`.
     """
 
     value: str = field(repr=False)
     _: KW_ONLY
     hosts: Sequence[str]
+    also_in: Sequence[str] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
@@ -74,11 +80,27 @@ class Secret:
         if not hosts:
             raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
         object.__setattr__(self, "hosts", hosts)
+        object.__setattr__(self, "also_in", checked_places(self.also_in))
 
     @property
     def places(self) -> tuple[SecretPlace, ...]:
         """`hosts`, parsed."""
         return tuple(map(_parse_place, self.hosts))
+
+
+def checked_places(places: object) -> tuple[str, ...]:
+    """The places besides headers where a secret may stand, in a fixed order.
+
+    Raises:
+        ConfigError: there is no such place.
+    """
+    if isinstance(places, str) or not isinstance(places, Iterable):
+        raise ConfigError('also_in must be a list of "url" and "body", such as also_in=["body"]')
+    given = list(places)
+    for place in given:
+        if place not in ALSO_IN:
+            raise ConfigError(f'also_in: {place!r} is neither "url" nor "body"; headers are always allowed')
+    return tuple(place for place in ALSO_IN if place in given)
 
 
 def _parse_place(text: object) -> SecretPlace:

@@ -307,6 +307,25 @@ def test_secrets_are_masked_wherever_they_show_up(cli: Cli) -> None:
     assert "pin-2317" not in outcome.err
 
 
+def test_a_secret_goes_into_a_body_if_it_is_told_to(cli: Cli) -> None:
+    statement = """
+import httpx
+httpx.post(LocalVariable.URL + "/echo", data={"client_secret": LocalVariable.TOKEN})
+return []
+"""
+    with WebServer() as server:
+        options = ["--allow-private", server.authority, "--local", f'URL="{server.url("")}"', "--secret-env", "TOKEN"]
+        options += ["--secret-host", f"TOKEN=http://{server.authority}"]
+        told = cli.run(statement, *options, "--secret-also-in", "TOKEN=body", env={"TOKEN": "s3cr3t/value"})
+        untold = cli.run(statement, *options, env={"TOKEN": "s3cr3t/value"})
+        assert (told.code, untold.code) == (0, 0)
+        assert server.bodies_seen[0] == b"client_secret=s3cr3t%2Fvalue"
+        assert b"s3cr3t" not in server.bodies_seen[1]
+    assert "placeholder" not in told.err
+    assert "has its placeholder in the body, not its value: allow it with" in untold.err
+    assert "--secret-also-in TOKEN=body" in untold.err
+
+
 def test_a_secret_with_a_host_is_a_placeholder_in_the_statement(cli: Cli) -> None:
     statement = """
 import httpx

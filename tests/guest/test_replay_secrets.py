@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 from typing import Any
 
 from tests.guest.replays import HEAD, as_bytes, report
@@ -107,3 +108,45 @@ def test_a_secret_in_a_compressed_answer_is_not_recorded(executor: Executor) -> 
     again = executor.run(recording.statement, replay=recording, **options)
     assert again.rows == [{"x": 1, "y": 0}]
     assert report(again).incomplete == reason
+
+
+def test_a_private_key_is_in_no_part_of_a_recording(executor: Executor, server: WebServer) -> None:
+    """Line by line, as JSON in JSON, compressed, in a header's name, in input, checkpoint, variables, rows."""
+    lines = [f"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC{number:02}KcwggSjAgEAAoIBAQC7VJTUt9Us8cKj" for number in range(20)]
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----"]) + "\n"
+    number = "739150286417"
+    statement = """
+import base64, json
+key = LocalVariable.Key
+account = json.dumps({"account": json.dumps({"private_key": key})})
+zlib = modules["sys"].modules["zlib"]
+httpx.post(server + "/echo", content=account, headers={"X-" + key.split("\\n")[3]: "v"})
+httpx.post(server + "/echo", content=key.replace("\\n", "\\r\\n"), params={"k": key})
+httpx.post(server + "/echo", content=base64.encodebytes(key.encode()))
+httpx.post(server + "/echo", content=zlib.compress(account.encode()), headers={"Content-Encoding": "deflate"})
+log.info(account)
+return [{"lines": key.splitlines(), "number": int(LocalVariable.Number), "account": account, key: list(key.encode())}]
+"""
+    options: dict[str, Any] = {
+        "input_data": [{"k": json.dumps(key), "n": int(number), "x": 1}],
+        "extra_inputs": [key.splitlines()],
+        "checkpoint": {"k": key},
+        "local_variables": {"Server": server.url(""), "Copy": json.dumps({"k": key})},
+        "secrets": {"Key": key, "Number": number},
+    }
+    recorder = MemoryRecorder()
+    grants = Grants(http=[private_grant(server.authority)])
+    result = executor.run(HEAD + statement, recorder=recorder, grants=grants, **options)
+    result.raise_for_status()
+    assert result.warnings == []
+    everything = repr([recorder.parts, recorder.exchanges])
+    words = [line[start : start + 20] for line in lines for start in range(len(line) - 20)]
+    assert [word for word in {*words, number, lines[3].lower()} if word in everything] == []
+    assert base64.b64encode(key.encode()).decode()[60:80] not in everything.replace("\\n", "")
+    assert lines[3] in repr(result.rows)
+    for part in recorder.parts:
+        if part.kind in ("input", "rows", "checkpoint", "local_variables"):
+            json.loads(part.payload)
+    again = executor.run(HEAD + statement, replay=recorder.recording(), **options)
+    assert report(again).is_identical
+    assert len(server.requests) == 4

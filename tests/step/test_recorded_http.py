@@ -102,3 +102,21 @@ def test_a_secret_bound_to_hosts_is_a_placeholder_in_the_statement_and_the_value
     assert [item.record.message for item in result.logs] == ["False"]
     short = step.run(executor=executor, secrets={"Key": "abc"})
     assert (short.status, "must have 8 to 4,096 characters" in str(short.error)) == (400, True)
+
+
+def test_a_secret_of_a_step_goes_into_a_form_if_the_file_says_so(tmp_path: Path, executor: wasmexec.Executor) -> None:
+    statement = """
+    import httpx
+    answer = httpx.post("https://auth.example.com/token", data={"client_secret": LocalVariable.Key})
+    return [{"id": answer.status_code}]
+    """
+    url = "https://auth.example.com/token"
+    for also_in, body in (("also_in: [body]", b"client_secret=value%2F0815"), ("also_in: []", None)):
+        step = make_step(
+            tmp_path, statement, processing="bulk", grants="{http: [auth.example.com]}",
+            secrets=f"{{Key: {{env: NOT_READ, hosts: [auth.example.com], {also_in}}}}}",
+        )  # fmt: skip
+        recorded = RecordedHttp([RecordedAnswer(method="POST", url=url, request_body=body)])
+        result = step.run(executor=executor, recorded_http=recorded, secrets={"Key": "value/0815"})
+        assert (result.rows, result.error) == ([{"id": 200}], None)
+        assert [("in the body, not its value" in text) for text in result.warnings] == [True] * (body is None)

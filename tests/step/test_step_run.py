@@ -440,7 +440,7 @@ def test_long_inputs_run_in_worker_processes_with_the_same_outcome(
     columns = "  - {name: id, type: integer}\n  - {name: big, type: integer}\n"
     step = make_step(
         tmp_path, statement, columns=columns, on_row_error="skip",
-        secrets="{Token: {env: STEP_TOKEN}, Bound: {env: STEP_TOKEN, hosts: [a.example.com]}}",
+        secrets="{Token: {env: STEP_TOKEN}, Bound: {env: STEP_TOKEN, hosts: [a.example.com], also_in: [body]}}",
     )  # fmt: skip
     rows = ({"id": number} for number in range(1200))
     result = step.run(rows, extra_inputs=[[{}, {}]], executor=executor, processes=2)

@@ -139,6 +139,11 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["run", "{}", "--secret", "PATH=1", "--secret-env", "PATH"], "PATH is given by --secret, too"),
         (["run", "{}", "--secret-host", "KEY=a.example"], "there is no secret KEY: add --secret-env KEY or"),
         (["run", "{}", "--secret", "KEY=1", "--secret-host", "KEY=a.example"], "must have 8 to 4,096 characters"),
+        (["run", "{}", "--secret", "KEY=12345678", "--secret-also-in", "KEY=body"], "KEY is bound to no host: add"),
+        (
+            ["run", "{}", "--secret", "K=12345678", "--secret-host", "K=a.b", "--secret-also-in", "K=header"],
+            "'header' is neither \"url\" nor \"body\"; headers are always allowed",
+        ),
         (["run", "{}", "--secret", "KEY=12345678", "--secret-host", "KEY=a/b"], "'a/b' must be HOST or HOST:PORT"),
         (["run", "{}", "--allow-http", "https://example.com/a"], "must be HOST or HOST:PORT, not a URL"),
         (["run", "{}", "--allow-http", "GET,TRACE example.com"], "method TRACE cannot be granted"),

@@ -282,6 +282,33 @@ def test_secrets_are_masked_in_logs_errors_and_callbacks_but_not_in_rows(start: 
     assert "***" in str(refused.error)
 
 
+@pytest.mark.parametrize("secret", ["x", "ab", " a\n", "  \n"])
+def test_a_secret_that_is_too_short_to_hide_is_refused_and_an_empty_one_ignored(start: Start, secret: str) -> None:
+    executor = start(step=log(SCRATCH, 9), data={SCRATCH: b"ab c axbx"}, outbox=done(b'[{"a":1}]'))
+    refused = executor.run("", secrets={"KEY": secret})
+    assert refused.status == Status.CONFIG_REFUSED
+    assert str(refused.error) == (
+        "secret KEY: it has fewer than 3 characters, too few to be hidden without spoiling every text; "
+        "give it as a local variable if it is not secret"
+    )
+    for harmless in ("", "abc"):
+        taken = executor.run("", secrets={"KEY": harmless})
+        assert [record.message for record in taken.logs] == ["ab c axbx"]
+
+
+def test_the_end_of_what_a_dead_guest_wrote_has_no_piece_of_a_secret(start: Start) -> None:
+    secret = "".join(chr(33 + number * 7 % 90) for number in range(600))
+    text = f"{'-' * 500}{secret}{'.' * 8000}".encode()
+    write = f"(drop {call('stdio', 2, SCRATCH, len(text))}) unreachable"
+    executor = start(step=write, data={SCRATCH: text})
+    shown = executor.run("").error
+    assert isinstance(shown, GuestLostError)
+    assert shown.detail == text[-8192:].decode()
+    hidden = executor.run("", secrets={"KEY": secret}).error
+    assert isinstance(hidden, GuestLostError)
+    assert hidden.detail == f"***{'.' * 8000}"
+
+
 def test_raw_output_of_a_dead_guest_is_masked(start: Start) -> None:
     write = f"(drop {call('stdio', 2, SCRATCH, 9)}) unreachable"
     result = start(step=write, data={SCRATCH: b"is s3cret"}).run("", secrets={"KEY": "s3cret"})

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import html
 import json
+import quopri
+import random
+import re
+import shlex
 import string
+import textwrap
+import time
+import unicodedata
 import urllib.parse
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
@@ -94,3 +103,230 @@ def test_no_text_keeps_the_secret(secret: str, before: str, after: str) -> None:
 @given(st.text(alphabet=string.printable, max_size=200))
 def test_text_without_the_secret_is_untouched(text: str) -> None:
     assert Masker(["\u2603 snowman"])(text) == text
+
+
+KEY = "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n".format(
+    "\n".join(textwrap.wrap(base64.b64encode(bytes(range(7, 255)) * 2).decode(), 64))
+)
+VALUES = {
+    "a token": "sk-live-3/kQ+7mZ=0123456789abcdef",
+    "with a line feed at its end": "tok-with-lf at its end 77\n",
+    "with spaces around it": "  spaced-secret-77  ",
+    "not ASCII": "passw\u00f6rd-\u20acuro-x \u00e9~\u00df",
+    "with a smiley": "passw\u00f6rd-\U0001f600-x",
+    "like escapes": "C:\\new\\table\\x41bc%41&amp;d~1~0",
+    "backslashes": "\\" * 11 + "ab" + "\\" * 5,
+    "quotes": "p@ss'w\"ord''12\"\"345y",
+    "JSON": '{"type": "service_account", "key": "a\\nb/c+d"}',
+    "a private key": KEY,
+    "a private key with CRLF": KEY.replace("\n", "\r\n"),
+}
+
+
+def each(form: str) -> Callable[[str], str]:
+    return lambda text: "".join(form.format(ord(letter)) for letter in text)
+
+
+def each_byte(form: str, between: str = "") -> Callable[[str], str]:
+    return lambda text: between.join(form.format(byte) for byte in text.encode())
+
+
+def encoded(encode: Callable[[bytes], bytes], encoding: str = "utf-8") -> Callable[[str], str]:
+    return lambda text: encode(text.encode(encoding)).decode()
+
+
+def quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe="")
+
+
+def json_in_json(depth: int) -> Callable[[str], str]:
+    def spell(text: str) -> str:
+        for _ in range(depth):
+            text = json.dumps(text)[1:-1]
+        return text
+
+    return spell
+
+
+def in_lines(width: int, end: str) -> Callable[[str], str]:
+    return lambda text: end.join(textwrap.wrap(base64.b64encode(b"user:" + text.encode()).decode(), width))
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "stripped": str.strip,
+    "in another case": lambda text: text.upper() if sum(map(str.isalnum, text)) > 12 else text,
+    "with CRLF": lambda text: text.replace("\r\n", "\n").replace("\n", "\r\n"),
+    "indented in YAML": lambda text: textwrap.indent(text, "      "),
+    "folded in YAML": lambda text: text.replace("\n", "\n\n  "),
+    "on one line": lambda text: text.replace("\r", "").replace("\n", ""),
+    "on one line with spaces": lambda text: text.replace("\r", "").replace("\n", " "),
+    "quoted in a mail": lambda text: "".join(f"> {line}" for line in text.splitlines(keepends=True)),
+    "wrapped": lambda text: "\n  ".join(text[i : i + 20] for i in range(0, len(text), 20)),
+    "JSON in JSON": json_in_json(2),
+    "JSON, seven deep": json_in_json(7),
+    "JSON with slashes": lambda text: json.dumps(text).replace("/", "\\/"),
+    "percent-encoded twice": lambda text: quoted(quoted(text)),
+    "percent-encoded thrice": lambda text: quoted(quoted(quoted(text))),
+    "every byte percent-encoded": each_byte("%{:02x}"),
+    "percent-encoded JSON": lambda text: quoted(json.dumps(text)),
+    "JSON of HTML": lambda text: json.dumps(html.escape(text)),
+    "HTML of HTML": lambda text: html.escape(html.escape(text)),
+    "HTML, decimal": each("&#{};"),
+    "HTML, hexadecimal": each("&#x{:X};"),
+    "XML": lambda text: text.encode("ascii", "xmlcharrefreplace").decode(),
+    "escape() of old JavaScript": lambda text: "".join(f"%u{ord(letter):04X}" for letter in text),
+    "JavaScript": each("\\u{{{:x}}}"),
+    "Python, long escapes": each("\\U{:08x}"),
+    "Java": lambda text: "".join(f"\\u{unit.hex()}" for unit in units(text)),
+    "octal": each_byte("\\{:03o}"),
+    "C": each_byte("\\x{:02X}"),
+    "unicode_escape": lambda text: text.encode("unicode_escape").decode(),
+    "repr of bytes in JSON": lambda text: json.dumps(repr(text.encode())),
+    "repr of Windows' bytes": lambda text: repr(text.encode("cp1252")),
+    "hexadecimal": encoded(binascii.hexlify),
+    "hexadecimal, capitals": lambda text: text.encode().hex().upper(),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
+    "a dump": lambda text: text.encode().hex(" ", 2),
+    "an array in C": each_byte("0x{:02x}", ", "),
+    "a list of bytes": lambda text: str(list(text.encode())),
+    "Base64 in lines of 76": encoded(base64.encodebytes),
+    "Base64 in lines of 64 with CRLF": in_lines(64, "\r\n"),
+    "Base64 in lines, in YAML": in_lines(40, "\n    "),
+    "Base64 in lines, in JSON": lambda text: json.dumps(in_lines(76, "\n")(text)),
+    "Base64 in a URL": lambda text: quoted(base64.b64encode(text.encode()).decode()),
+    "Base64, URL-safe, without padding": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "Base64 of UTF-16": encoded(base64.b64encode, "utf-16-le"),
+    "Base64 of Base64": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "Base32": encoded(base64.b32encode),
+    "Base32, small": lambda text: base64.b32encode(b"ab" + text.encode()).decode().lower(),
+    "UTF-16 in repr": lambda text: repr(text.encode("utf-16-be")),
+    "UTF-16 in hexadecimal": lambda text: text.encode("utf-16-le").hex(),
+    "quoted-printable": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
+    "every byte quoted-printable": each_byte("={:02X}"),
+    "CSV": lambda text: text.replace('"', '""'),
+    "SQL": lambda text: text.replace("'", "''"),
+    "a shell": shlex.quote,
+    "a regular expression": re.escape,
+    "a JSON pointer": lambda text: text.replace("~", "~0").replace("/", "~1"),
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+}  # fmt: skip
+
+
+def units(text: str) -> list[bytes]:
+    data = text.encode("utf-16-be")
+    return [data[start : start + 2] for start in range(0, len(data), 2)]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("way", WAYS)
+def test_no_spelling_shows_a_secret(value: str, way: str) -> None:
+    """Nothing of what was between the marks is left but armour, space and padding, and the marks are there."""
+    secret = VALUES[value]
+    if way in ("escape() of old JavaScript", "repr of Windows' bytes"):
+        # They have no smileys.
+        secret = secret.replace("\U0001f600", "-smile-")
+    spelled = WAYS[way](secret)
+    for mask in (Masker([secret]), Masker(["another one", secret, "x" * 50])):
+        masked = mask(f"before [{spelled}] after")
+        assert masked.startswith("before [")
+        assert masked.endswith("] after")
+        assert "***" in masked
+        left = masked.replace("***", "\0")
+        assert [spelled[i : i + 16] for i in range(len(spelled) - 16) if _tells(spelled[i : i + 16], left)] == []
+    assert Masker(["something else"])(spelled) == spelled
+
+
+def _tells(piece: str, text: str) -> bool:
+    """Whether a piece is in the text and is more than space, in any spelling, or the armour of a key."""
+    bare = re.sub(
+        r"\s|%(25)*20|&#x?20;|&#32;|\\u\{?0*20\}?|\\U0*20|0x20|\\x20|=20|\\040|[\\>%,:]|(32|20)+",
+        "",
+        piece,
+    )
+    return (
+        piece in text
+        and len(bare) > 4
+        and not set(piece) <= set("\\U02ad")
+        and not re.search(r"-{3}|PRIVATE|BEGIN|END|KEY|2D|2d", piece)
+    )
+
+
+def test_a_line_of_a_key_is_a_secret_and_its_armour_is_not() -> None:
+    lines = KEY.splitlines()
+    mask = Masker([KEY])
+    assert mask(f"<{lines[3]}>") == "<***>"
+    assert mask(lines[0]) == lines[0]
+    assert Masker(["{\n  short\n  a line that is long\n}"])("a line that is long, short") == "***, short"
+
+
+@pytest.mark.parametrize(
+    "encode", [str.encode, lambda text: text.encode("latin-1"), lambda text: text.encode("utf-16")]
+)
+def test_bytes_are_masked_in_any_encoding_and_else_stay_as_they_are(encode: Callable[[str], bytes]) -> None:
+    mask = Masker(["pässwörd-7"])
+    around = bytes(range(128, 256))
+    assert mask.in_bytes(around + encode("pässwörd-7") + around).count(b"***") == 1
+    assert around in mask.in_bytes(around + encode("pässwörd-7") + around)
+    assert mask.in_bytes(around) is around
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("ab" * 20, "ab" * 1_000_000),
+        ("a" * 40, "a" * 2_000_000),
+        ("a" * 20 + "b" + "a" * 19, "a" * 2_000_000),
+        ("\\" * 40, "\\" * 2_000_000),
+        ("\\" * 65_536, "\\" * 2_000_000),
+        ("k" * 65_536, "k" * 2_000_000),
+        ("some-token-of-20-chars", "%25" * 700_000),
+        ("some-token-of-20-chars", "&amp;" * 400_000),
+        ("some-token-of-20-chars", "\\u0041" * 300_000),
+        ("some-token-of-20-chars", "some-token-of-20-chars " * 40_000),
+        ("some-token-of-20-chars", "some-token-of-20-ch..." * 40_000),
+        ("some-token-of-20-chars", "x\N{HORIZONTAL ELLIPSIS}" * 200_000),
+        ("k" * 4096, "kkkkkkkkkkkk\N{HORIZONTAL ELLIPSIS}" * 60_000),
+        ("\n".join(f"export KEY_{n}=abc{n}" for n in range(2500)), "export KEY_" * 100_000),
+    ],
+)
+def test_the_time_grows_with_the_text_and_not_faster(secret: str, text: str) -> None:
+    """Eight times the text takes about eight times as long, not sixty-four times."""
+    mask = Masker([secret])
+    mask("warm")
+
+    def seconds(size: int) -> float:
+        started = time.process_time()
+        mask(text[:size])
+        return time.process_time() - started
+
+    short = min(seconds(len(text) // 8) for _ in range(3))
+    assert seconds(len(text)) < 0.5 + 24 * short
+
+
+def test_many_long_secrets_are_ready_soon() -> None:
+    values = ["".join(random.Random(n).choices(string.ascii_letters + "\n", k=65_536)) for n in range(50)]
+    started = time.process_time()
+    assert Masker(values)(f"<{values[7]}>") == "<***>"
+    assert time.process_time() - started < 15
+
+
+@given(st.text(min_size=3, max_size=30), st.integers(0, 60), st.integers(1, 60))
+def test_a_cut_leaves_no_piece(secret: str, before: int, size: int) -> None:
+    data = f"{'.' * before}{secret}{'.' * 40}".encode("utf-8", "surrogatepass")
+    mask = Masker([secret])
+    whole = mask("." * before + secret + "." * 40)
+    assert whole.startswith(mask.head(data, size).removesuffix("***"))
+    assert whole.endswith(mask.tail(data, size).removeprefix("***"))
+
+
+@pytest.mark.parametrize("dots", ["...", "\N{HORIZONTAL ELLIPSIS}", "....."])
+def test_what_others_left_of_a_secret_is_masked_at_an_ellipsis(dots: str) -> None:
+    """pandas shows 47 characters of a text, `reprlib` both ends; whole words of a statement's own are left alone."""
+    secret = "".join(random.Random(3).choices(string.ascii_letters, k=800))
+    mask = Masker([secret])
+    assert mask(f"0  {secret[:47]}{dots}") == f"0  ***{dots}"
+    assert mask(f"'{secret[:13]}{dots}{secret[-14:]}' and more{dots}") == f"'***{dots}***' and more{dots}"
+    assert mask(f"{secret[:7]}{dots}") == f"{secret[:7]}{dots}"
+    assert mask(f"{secret[:47]}, {dots}") == f"{secret[:47]}, {dots}"
+    assert mask.exactly(f"0  {secret[:47]}{dots}") == f"0  {secret[:47]}{dots}"

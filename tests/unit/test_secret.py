@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 
 from wasmexec import Secret
 from wasmexec._hostcalls._secrets import BoundSecrets, StreamMask
+from wasmexec._hostcalls.egress import Target
 from wasmexec._placeholders import Placeholder, make_placeholders
+from wasmexec._tls import TlsFiles
 from wasmexec.errors import ConfigError
 
 VALUE = "sk-aB3/dE5+gH7=jK9&mN1"
 OTHER = "*" * len(VALUE)
 TOKEN = "T" * len(VALUE)
+
+
+THERE = Target("https", "api.example.com", 443, b"/", False, TlsFiles())
+ELSEWHERE = Target("https", "api.example.org", 443, b"/", False, TlsFiles())
 
 
 def mask() -> BoundSecrets:
@@ -130,23 +136,61 @@ def test_a_value_in_base64_is_found_at_every_alignment(before: str) -> None:
         assert piece.encode() not in base64.b64decode(hidden.replace(b"*", b"A"))
 
 
-FORMS = {b"abcab": b"12345", b"abcabc": b"123456", b"bcd": b"789", b"aab": b"000"}
+PIECES = [
+    VALUE,
+    VALUE[:9],
+    VALUE[4:],
+    quote(VALUE, safe=""),
+    quote(quote(VALUE, safe=""), safe=""),
+    json.dumps(json.dumps(VALUE.replace("/", "\\/"))),
+    "".join(f"\\u{ord(letter):04x}" for letter in VALUE),
+    html.escape(VALUE),
+    "sk-",
+    "%2",
+    "\\",
+    " and ",
+]
 
 
-@given(st.text("abcd", max_size=60).map(str.encode), st.lists(st.integers(0, 60), max_size=8))
-def test_a_stream_is_masked_alike_however_it_is_cut(text: bytes, cuts: list[int]) -> None:
-    whole = StreamMask(FORMS)
-    expected = whole.feed(text) + whole.finish()
-    cut, places = StreamMask(FORMS), [0, *sorted(cuts), len(text)]
-    pieces = [cut.feed(text[start:end]) for start, end in itertools.pairwise(places)]
-    result = b"".join(pieces) + cut.finish()
+@given(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), st.lists(st.integers(0, 400), max_size=8))
+def test_a_stream_is_masked_alike_however_it_is_cut(text: str, cuts: list[int]) -> None:
+    data, whole = text.encode(), mask().stream(THERE)
+    expected = whole.feed(data) + whole.finish()
+    result = b"".join(in_pieces(mask().stream(THERE), data, cuts))
     assert result == expected
-    assert len(result) == len(text)
-    assert not any(form in result for form in FORMS)
+    assert len(result) == len(data)
+    assert VALUE.encode() not in result
+
+
+def in_pieces(stream: StreamMask, data: bytes, cuts: list[int]) -> list[bytes]:
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    return [*(stream.feed(data[start:end]) for start, end in itertools.pairwise(places)), stream.finish()]
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.b32encode, lambda data: data.hex().encode()])
+def test_of_an_encoded_value_in_pieces_no_more_than_its_very_beginning_shows(encode: Any) -> None:
+    data = encode(VALUE.encode())
+    for cut in range(len(data)):
+        hidden = b"".join(in_pieces(mask().stream(THERE), b"<" + data + b">", [1 + cut]))
+        assert len(hidden) == len(data) + 2
+        assert not any(data[start : start + 12] in hidden for start in range(len(data) - 12)), (cut, hidden)
+
+
+@pytest.mark.parametrize("spelling", [VALUE, quote(VALUE, safe=""), VALUE.encode().hex()])
+def test_how_much_comes_from_elsewhere_does_not_depend_on_what_it_is(spelling: str) -> None:
+    """A server that guesses letter by letter sees no difference between a right beginning and a wrong one."""
+    for size in range(1, len(spelling)):
+        for beginning in (spelling[:size], spelling[: size - 1] + "#"):
+            assert mask().stream(ELSEWHERE).feed(beginning.encode()) == beginning.encode()
+    assert mask().stream(THERE).feed(VALUE[:5].encode()) == b""
+    # What has become whole is hidden as far as it has not been passed on.
+    stream = mask().stream(ELSEWHERE)
+    assert stream.feed(spelling[:6].encode()) == spelling[:6].encode()
+    assert spelling[6:].encode() not in stream.feed(spelling[6:].encode() + b"!") + stream.finish()
 
 
 def test_only_what_may_be_a_beginning_is_held_back() -> None:
-    stream = mask().stream()
+    stream = mask().stream(THERE)
     assert stream.feed(b'data: {"token": "x"}\n\n') == b'data: {"token": "x"}\n\n'
     assert stream.feed(f"key {VALUE[:10]}".encode()) == b"key "
     assert stream.feed(VALUE[10:].encode() + b"!") == TOKEN.encode() + b"!"
@@ -157,7 +201,7 @@ def test_only_what_may_be_a_beginning_is_held_back() -> None:
 def test_a_secret_that_begins_like_another_is_replaced_whole() -> None:
     short, long = Secret("abcd1234", hosts=["a.example"]), Secret("abcd1234567890", hosts=["a.example"])
     both = BoundSecrets([Placeholder("s" * 8, short), Placeholder("L" * 14, long)])
-    stream = both.stream()
+    stream = both.stream(Target("https", "a.example", 443, b"/", False, TlsFiles()))
     assert stream.feed(b"<abcd1234") == b"<"
     assert stream.feed(b"567890> <abcd1234>") == b"LLLLLLLLLLLLLL> <ssssssss>"
     assert stream.finish() == b""

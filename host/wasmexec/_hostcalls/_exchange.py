@@ -30,7 +30,8 @@ class Exchange:
         self.request = request
         self._max_header_bytes = max_header_bytes
         self._secrets = secrets
-        self._mask = None if secrets is None else secrets.stream()
+        self._mask = None if secrets is None else secrets.stream(request.target)
+        self._filler = None if secrets is None or request.body is not None else secrets.body_filler(request)
         self._read_seconds = request.timeouts["read"]
         # The one that httpcore looks at.
         self._timeouts = dict(request.timeouts)
@@ -90,6 +91,8 @@ class Exchange:
             raise HostCallError("bad_request", "nothing more is to be written to this stream")
         if len(piece) > MAX_WRITE_BYTES:
             raise HostCallError("bad_request", f"a piece of a body has at most {MAX_WRITE_BYTES:,} bytes")
+        if self._filler is not None:
+            piece = self._filler.feed(piece) + (self._filler.finish() if end else b"")
         self._fed = end
         self._piece_wanted = False
         if piece:

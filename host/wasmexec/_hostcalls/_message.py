@@ -161,7 +161,7 @@ def _check_host(value: str, target: Target) -> None:
         host = None
     port = int(match["port"] or DEFAULT_PORT[target.scheme]) if match else 0
     if (host, port) != (target.host, target.port):
-        raise HostCallError("denied", f"a request to {target.authority} cannot carry the Host header {value[:100]!a}")
+        raise HostCallError("denied", f"a request to {target.authority} cannot carry the Host header {value!a}")
 
 
 def _timeouts(timeouts: object) -> dict[str, float | None]:

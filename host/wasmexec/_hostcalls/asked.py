@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._masking import MASK
+from ..rows.json_text import decode, encode
+
+if TYPE_CHECKING:
+    from .._masking import Masker
 
 MAX_URL_CHARACTERS = 65_536
 MAX_METHOD_CHARACTERS = 40
@@ -14,7 +20,6 @@ MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 _UNPACKED = {"gzip": 47, "x-gzip": 47, "deflate": 47}
 """How zlib is told about a coding: 32 + 15 finds out the header by itself."""
 
-Mask = Callable[[str], str]
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -31,12 +36,14 @@ class Asked(NamedTuple):
     body: bytes
     is_streamed: bool
 
-    def without_secrets(self, mask: Mask | None) -> Asked:
-        """The same without secrets."""
-        if mask is None:
-            return self
-        headers = tuple((name, mask(value)) for name, value in self.headers)
-        return self._replace(url=mask(self.url), headers=headers, body=masked_bytes(mask, self.body))
+    def without_secrets(self, mask: Masker | None) -> Asked:
+        """The same without secrets, its texts cut after that."""
+        return self._replace(
+            method=masked(mask, self.method)[:MAX_METHOD_CHARACTERS],
+            url=masked(mask, self.url)[:MAX_URL_CHARACTERS],
+            headers=tuple((masked(mask, name), masked(mask, value)) for name, value in self.headers),
+            body=masked_body(mask, self.headers, self.body),
+        )
 
     @property
     def weight(self) -> int:
@@ -53,29 +60,58 @@ def asked(args: Mapping[str, object], blob: bytes) -> Asked:
         if isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
     ]
     return Asked(
-        method[:MAX_METHOD_CHARACTERS].upper() if isinstance(method, str) else "",
-        url[:MAX_URL_CHARACTERS] if isinstance(url, str) else "",
+        method.upper() if isinstance(method, str) else "",
+        url if isinstance(url, str) else "",
         tuple(pairs),
         blob,
         args.get("body") == "streamed",
     )
 
 
-def masked(mask: Mask | None, text: str) -> str:
+def masked(mask: Masker | None, text: str) -> str:
     """Text without secrets."""
-    return text if mask is None else mask(text)
+    return text if mask is None else mask.exactly(text)
 
 
-def masked_bytes(mask: Mask | None, data: bytes) -> bytes:
-    """Bytes without secrets, as far as they are UTF-8."""
-    if mask is None or not data:
+def masked_bytes(mask: Masker | None, data: bytes) -> bytes:
+    """Bytes without secrets."""
+    return data if mask is None else mask.in_bytes(data)
+
+
+def masked_json(mask: Masker | None, data: bytes) -> bytes:
+    """JSON without secrets, which is JSON again, also where a number is one; what is no JSON is masked as bytes."""
+    if mask is None or mask.in_bytes(data) is data:
         return data
-    text = data.decode("utf-8", "surrogateescape")
-    found = mask(text)
-    return data if found == text else found.encode("utf-8", "surrogateescape")
+    try:
+        found = encode(_masked_value(decode(data), mask))
+    except (ValueError, RecursionError):
+        return mask.in_bytes(data)
+    # A secret in pieces, such as the numbers of its bytes, leaves nothing that could be kept.
+    return found if mask.in_bytes(found) is found else b'["***"]'
 
 
-def masked_response(mask: Mask | None, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+def _masked_value(value: object, mask: Masker) -> object:
+    if isinstance(value, str):
+        return mask.exactly(value)
+    if isinstance(value, dict):
+        return {mask.exactly(name): _masked_value(item, mask) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_masked_value(item, mask) for item in value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        text = str(value)
+        return value if mask.exactly(text) == text else MASK
+    return value
+
+
+def masked_body(mask: Masker | None, headers: Headers, body: bytes) -> bytes:
+    """The body of a request without secrets; nothing of one in which nobody can look for them."""
+    try:
+        return masked_response(mask, headers, body)[1]
+    except Unmaskable:
+        return b""
+
+
+def masked_response(mask: Masker | None, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
     """A response without secrets. One that is compressed and holds one comes out uncompressed.
 
     Raises:
@@ -85,7 +121,7 @@ def masked_response(mask: Mask | None, headers: Headers, body: bytes) -> tuple[H
         return headers, body
     codings = [value.strip().lower() for name, value in headers if name.lower() == "content-encoding"]
     coding = ", ".join(codings) or "identity"
-    clean = tuple((name, mask(value)) for name, value in headers)
+    clean = tuple((mask.exactly(name), mask.exactly(value)) for name, value in headers)
     if coding == "identity" or not body:
         found = masked_bytes(mask, body)
         return (clean, body) if found == body else (_with_length(clean, len(found)), found)

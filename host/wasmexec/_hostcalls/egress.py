@@ -138,9 +138,8 @@ def _how_to_widen(text: str, grants: Sequence[HttpGrant]) -> str:
 
 
 def _shown(text: str) -> str:
-    """A hostile text, short and on one line."""
-    short = text if len(text) <= 100 else text[:97] + "..."
-    return short if _SHOWN.fullmatch(short) else ascii(short)
+    """A hostile text on one line; it is cut once secrets are masked in it."""
+    return text if _SHOWN.fullmatch(text) else ascii(text)
 
 
 async def resolve(host: str, port: int) -> list[str]:

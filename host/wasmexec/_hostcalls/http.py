@@ -70,7 +70,7 @@ class HttpCapability:
         self._ca_file = None if grants.ca_file is None else str(grants.ca_file)
         self._proxy = grants.http_proxy
         placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
-        self._secrets = BoundSecrets(placeholders) if placeholders else None
+        self._secrets = BoundSecrets(placeholders, usage.warnings) if placeholders else None
         self._limits = limits
         self._usage = usage
         self._resolver = resolver

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .._channel import BadFrame
 from .._log_room import LogRoom
 from ..limits import Limits
 from ..result import LEVELS, LogRecord
 
-LONGEST_SECRET_BYTES = 64 * 1024
+if TYPE_CHECKING:
+    from .._masking import Masker
+
 ERROR_LEVEL = LEVELS.index("error")
 
 
@@ -25,7 +28,7 @@ class LogCapability:
     def __init__(
         self,
         limits: Limits,
-        mask: Callable[[str], str] | None,
+        mask: Masker | None,
         deliver: Callable[[LogRecord], None] | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -49,14 +52,9 @@ class LogCapability:
         if level == ERROR_LEVEL:
             self.has_errors = True
         name, size = LEVELS[level], len(message)
-        left = self._room.left(name)
+        left = max(self._room.left(name), 0)
         fits = size <= left
-        if fits:
-            text = self._text(bytes(message))
-        else:
-            # A secret across the end of what is kept must be whole when it is masked.
-            text = self._text(bytes(message[: left + LONGEST_SECRET_BYTES])) if left > 0 else ""
-            text = text.encode("utf-8", "replace")[: max(left, 0)].decode("utf-8", "ignore")
+        text = self._text(message, left)
         if fits or text:
             self._room.add(min(size, left))
             if not fits:
@@ -79,6 +77,13 @@ class LogCapability:
         # The guest counts each message that was refused, also those that the host has counted.
         return self._cut + max(self._refused, sum(guest_counts))
 
-    def _text(self, raw: bytes) -> str:
-        text = raw.decode("utf-8", "replace")
-        return text if self._mask is None else self._mask(text)
+    def _text(self, message: memoryview, left: int) -> str:
+        """The masked text; of a message longer than `left` bytes the beginning."""
+        mask = self._mask
+        if len(message) <= left:
+            text = bytes(message).decode("utf-8", "replace")
+            return text if mask is None else mask(text)
+        if mask is None or not left:
+            return bytes(message[:left]).decode("utf-8", "ignore")
+        # Beyond what is kept as much as a secret across its end may take.
+        return mask.head(bytes(message[: left + mask.margin]), left)

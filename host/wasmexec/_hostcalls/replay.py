@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .._ending import Stop
 from .._instance import StopGuest
@@ -21,8 +21,11 @@ from ..recording import HttpExchange, Operation, Recording
 from ..result import UsageCounter
 from . import HostCalls
 from ._message import CHUNK_BYTES
-from .asked import MAX_OVERHEAD_BYTES, Asked, Mask, asked, masked_bytes
+from .asked import MAX_OVERHEAD_BYTES, Asked, asked, masked_body
 from .table import Answer, CallTable, failure
+
+if TYPE_CHECKING:
+    from .._masking import Masker
 
 DEFAULT_LATENCY = 1_000_000
 """Nanoseconds that an answer takes whose time nobody knows."""
@@ -131,7 +134,7 @@ class Script:
     The recording has been checked.
     """
 
-    def __init__(self, recording: Recording, mask: Mask | None, usage: UsageCounter, http_bytes: int) -> None:
+    def __init__(self, recording: Recording, mask: Masker | None, usage: UsageCounter, http_bytes: int) -> None:
         self.requests: list[Request] = []
         self._bytes_left = http_bytes + MAX_OVERHEAD_BYTES
         self._sent: list[bytearray] = []
@@ -148,7 +151,7 @@ class Script:
 
     def body(self, number: int) -> bytes:
         """What was sent with a request of the replay, without secrets."""
-        return masked_bytes(self._mask, bytes(self._sent[number]))
+        return masked_body(self._mask, self.requests[number].wanted.headers, bytes(self._sent[number]))
 
     def answer(self, op: str, args: Mapping[str, object], blob: bytes) -> Planned:
         """The answer to one host call."""

@@ -15,9 +15,11 @@ from . import HostCallError, HostCalls
 if TYPE_CHECKING:
     import asyncio
 
+    from .._masking import Masker
     from .._workers import LoopThread
 
 MAX_OPEN_CALLS = 4096
+MAX_MESSAGE = 1000
 
 
 class Answer(NamedTuple):
@@ -37,8 +39,11 @@ class Observer(Protocol):
 class CallTable:
     """Calls that the guest has started and not yet heard of; `wake` is called on the loop thread after each answer.
 
-    `submit`, `collect` and `call` belong to the worker that runs the guest.
+    `submit`, `collect` and `call` belong to the worker that runs the guest. `masker` hides secrets in messages of
+    errors, which are cut.
     """
+
+    masker: Masker | None = None
 
     def __init__(
         self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None], observer: Observer | None = None
@@ -204,6 +209,12 @@ class CallTable:
         finally:
             await self._host_calls.aclose()
 
+    def _told(self, message: str) -> str:
+        """A message that may quote anything the guest sent, without secrets and then not too long."""
+        if self.masker is not None:
+            message = self.masker.exactly(message)
+        return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+
     async def _perform(
         self, number: int, op: str, args: Mapping[str, object], blob: bytes, done: threading.Event | None
     ) -> None:
@@ -211,7 +222,7 @@ class CallTable:
             fields, body = await self._host_calls.perform(op, args, blob)
             answer = Answer({"ok": fields}, body)
         except HostCallError as error:
-            answer = Answer(failure(error.code, error.message), b"")
+            answer = Answer(failure(error.code, self._told(error.message)), b"")
         except Exception as error:  # a fault of ours must not reach the guest as text, nor leave it waiting for ever
             answer = Answer(failure("internal", f"the host call failed ({type(error).__name__})"), b"")
         with self._lock:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._virtual import VirtualClock
 from ..determinism import NANOSECONDS
 from ..limits import Limits
 from ..recording import HttpExchange, Operation
-from .asked import MAX_OVERHEAD_BYTES, Asked, Mask, Unmaskable, asked, masked, masked_bytes, masked_response
+from .asked import MAX_OVERHEAD_BYTES, Asked, Unmaskable, asked, masked, masked_body, masked_response
 from .table import Answer
+
+if TYPE_CHECKING:
+    from .._masking import Masker
 
 MAX_OPERATIONS = 200_000
 
@@ -78,7 +81,7 @@ class Tape:
                 answered=self._clock.elapsed, order=self._order, kind=kind, size=len(answer.blob), eof=eof
             )
 
-    def exchanges(self, mask: Mask | None) -> tuple[HttpExchange, ...]:
+    def exchanges(self, mask: Masker | None) -> tuple[HttpExchange, ...]:
         """Every request so far, without secrets."""
         return tuple(self._exchange(index, request, mask) for index, request in enumerate(self._requests))
 
@@ -105,9 +108,12 @@ class Tape:
             return "head", bool(fields.get("eof"))
         return ("data" if "eof" in fields else "ok"), bool(fields.get("eof"))
 
-    def _exchange(self, index: int, request: _TapedRequest, mask: Mask | None) -> HttpExchange:
+    def _exchange(self, index: int, request: _TapedRequest, mask: Masker | None) -> HttpExchange:
         wanted = request.wanted.without_secrets(mask)
-        sent = masked_bytes(mask, b"".join(request.sent))
+        whole = b"".join(request.sent)
+        sent = masked_body(mask, request.wanted.headers, whole)
+        if whole and not sent:
+            self.incomplete = self.incomplete or f"the body of request {index} may hold a secret that cannot be found"
         head = request.head or {}
         headers = tuple((str(name), str(value)) for name, value in head.get("headers", ()))
         received = b"".join(request.received)
@@ -115,7 +121,7 @@ class Tape:
         try:
             headers, body = masked_response(mask, headers, received)
         except Unmaskable as reason:
-            headers, body = tuple((name, masked(mask, value)) for name, value in headers), b""
+            headers, body = tuple((masked(mask, name), masked(mask, value)) for name, value in headers), b""
             self.incomplete = self.incomplete or f"the body of response {index} may hold a secret: {reason}"
         first, answers = request.operations[0], [item for item in request.operations if item.kind in ("head", "error")]
         seconds = 0.0 if not answers else (answers[0].answered or first.issued) - first.issued

@@ -80,6 +80,10 @@ Examples:
     help="The statement gets a placeholder for the secret NAME, which becomes the value only in headers of HTTPS "
     "requests to HOST (http://HOST:PORT: in the clear). Does not allow the host by itself.",
 )  # fmt: skip
+@click.option(
+    "--secret-also-in", "secret_places", metavar="NAME=url|body", multiple=True, type=parameters.PairType(),
+    help="With --secret-host: the value may stand in the URL or the body of these requests, too.",
+)  # fmt: skip
 @network_options.grant_options
 @network_options.way_options
 @parameters.limit_options
@@ -154,25 +158,38 @@ def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
-        "secrets": _bound(secrets, values["secret_hosts"]),
+        "secrets": _bound(secrets, values["secret_hosts"], values["secret_places"]),
         "grants": network_options.grants_from(values),
         "limits": parameters.limits_from(values),
     }
 
 
-def _bound(secrets: dict[str, str], pairs: tuple[tuple[str, str], ...]) -> dict[str, str | Secret]:
-    from ..secret import Secret
+def _bound(
+    secrets: dict[str, str], hosts_given: tuple[tuple[str, str], ...], places_given: tuple[tuple[str, str], ...]
+) -> dict[str, str | Secret]:
+    from ..secret import Secret, checked_places
 
     hosts: dict[str, list[str]] = {}
-    for name, host in pairs:
+    places: dict[str, list[str]] = {}
+    for name, host in hosts_given:
         if name not in secrets:
             raise click.BadParameter(
                 f"there is no secret {name}: add --secret-env {name} or --secret {name}=VALUE",
                 param_hint="--secret-host",
             )
         hosts.setdefault(name, []).append(host)
+    for name, place in places_given:
+        try:
+            places.setdefault(name, []).extend(checked_places([place]))
+        except ConfigError as error:
+            raise click.BadParameter(error.message, param_hint="--secret-also-in") from None
+        if name not in hosts:
+            raise click.BadParameter(
+                f"the secret {name} is bound to no host: add --secret-host {name}=HOST", param_hint="--secret-also-in"
+            )
     try:
-        return {**secrets, **{name: Secret(secrets[name], hosts=hosts[name]) for name in hosts}}
+        bound = {name: Secret(secrets[name], hosts=hosts[name], also_in=places.get(name, ())) for name in hosts}
+        return {**secrets, **bound}
     except ConfigError as error:
         raise click.BadParameter(error.message, param_hint="--secret-host") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InputError, InputSchemaError, OutputError
 from ..schema import RowSchema
-from ..schema.values import short_repr, type_name
+from ..schema.values import Mask, masked_by, short_repr, type_name
 from .bad_row import BadRow
 from .json_rows import explain
 from .json_text import decode, encode
@@ -15,7 +15,7 @@ from .source import Source
 from .typed import advice, column_kinds, convert
 
 
-def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | BadRow]:
+def checked_rows(source: Source, schema: RowSchema | None, mask: Mask | None = None) -> Iterator[bytes | BadRow]:
     """Each row as the JSON text of a list with this one row, or a `BadRow` in its place."""
     for index, row in enumerate(source.rows()):
         if isinstance(row, BadRow):
@@ -30,9 +30,10 @@ def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | B
         if kinds:
             convert(value, kinds)
         try:
-            accepted, warnings = schema.prepared.validate([value])
+            accepted, warnings = schema.prepared.validate([value], mask)
         except OutputError as error:
-            refused = _refused(error, source, index, source.line, cells, kinds)
+            with masked_by(mask):
+                refused = _refused(error, source, index, source.line, cells, kinds)
             yield BadRow(refused, encode(value) if kinds else row)
             continue
         for text in warnings:
@@ -41,11 +42,13 @@ def checked_rows(source: Source, schema: RowSchema | None) -> Iterator[bytes | B
         yield b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
 
 
-def row_error(text: bytes, schema: RowSchema | None, name: str, index: int) -> InputSchemaError | None:
+def row_error(
+    text: bytes, schema: RowSchema | None, name: str, index: int, mask: Mask | None = None
+) -> InputSchemaError | None:
     """What is wrong with a row on record, None if the schema takes it."""
     try:
         if schema is not None:
-            schema.prepared.validate([decode(text)])
+            schema.prepared.validate([decode(text)], mask)
     except OutputError as error:
         pointer = _pointer(error, index)
         message = f"{name}: {pointer}: {_reason(error)}"
@@ -53,7 +56,9 @@ def row_error(text: bytes, schema: RowSchema | None, name: str, index: int) -> I
     return None
 
 
-def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> tuple[bytes | None, int]:
+def checked_whole(
+    source: Source, schema: RowSchema | None, max_bytes: int, mask: Mask | None = None
+) -> tuple[bytes | None, int]:
     """The whole input as JSON text, None if it is not wired, and how many rows it has (0 if it is no list).
 
     Raises:
@@ -75,12 +80,13 @@ def checked_whole(source: Source, schema: RowSchema | None, max_bytes: int) -> t
     for row in rows if kinds else ():
         convert(row, kinds)
     try:
-        accepted, warnings = schema.prepared.validate(rows)
+        accepted, warnings = schema.prepared.validate(rows, mask)
     except OutputError as error:
         index = _row_index(error)
         cells = decode(data)[index] if kinds and index is not None else None
         line = None if index is None or index >= len(lines) else lines[index]
-        raise _refused(error, source, None, line, cells, kinds) from None
+        with masked_by(mask):
+            raise _refused(error, source, None, line, cells, kinds) from None
     for text in warnings:
         source.remark(text)
     return (data if accepted is rows and not kinds else encode(accepted)), len(rows)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
-from .values import short_repr, type_name
+from .values import Mask, masked_by, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
@@ -86,14 +86,19 @@ class Schema:
             raise ConfigError(f"{role} schema: it is not JSON: {error}") from None
         return _prepare(content, mode, role)
 
-    def validate(self, rows: object) -> Validated:
+    def validate(self, rows: object, mask: Mask | None = None) -> Validated:
         """Check rows as a JSON parser returned them; the argument is never changed.
 
-        Without a need to fill in missing keys, drop or convert anything, the very same list comes back.
+        Without a need to fill in missing keys, drop or convert anything, the very same list comes back. What errors and
+        warnings show of the rows goes through `mask`, before it is cut.
 
         Raises:
             OutputError: the first value that is refused: its pointer, the rule it breaks, a short repr.
         """
+        with masked_by(mask):
+            return self._validate(rows)
+
+    def _validate(self, rows: object) -> Validated:
         if type(rows) is not list:
             raise OutputError(
                 "", "list", short_repr(rows), f"the {self.role} must be a list of objects, got {type_name(rows)}"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import binascii
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
+from typing import TypeAlias
 
 from ..errors import OutputError
 
@@ -25,7 +28,33 @@ def type_name(value: object) -> str:
     return _TYPE_NAMES.get(type(value)) or f"a value of type {type(value).__name__}"
 
 
+Mask: TypeAlias = Callable[[str], str]
+
+
+def _unmasked(text: str) -> str:
+    """The mask when there are no secrets."""
+    return text
+
+
+_mask: ContextVar[Mask] = ContextVar("mask", default=_unmasked)
+
+
+@contextmanager
+def masked_by(mask: Mask | None) -> Iterator[None]:
+    """Whatever of a value is shown meanwhile, by anybody in this thread, is masked before it is cut.
+
+    SECURITY: no place that shows a value has to think of it. Not around a `yield`: it would hold for others.
+    """
+    token = _mask.set(_unmasked if mask is None else mask)
+    try:
+        yield
+    finally:
+        _mask.reset(token)
+
+
 class _ShortRepr(reprlib.Repr):
+    """Masks each text before it is cut."""
+
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = 80
@@ -33,14 +62,23 @@ class _ShortRepr(reprlib.Repr):
         self.maxdict = self.maxlist = 3
         self.maxlevel = 2
 
+    def repr_str(self, text: str, level: int) -> str:
+        return super().repr_str(_mask.get()(text), level)
+
+    def repr_int(self, number: int, level: int) -> str:
+        text = super().repr_int(number, level)
+        # Digits of which something was left out.
+        return super().repr_str(_mask.get()(str(number)), level)[1:-1] if "..." in text else text
+
 
 def short_repr(value: object) -> str:
-    """A Python repr of at most 200 characters."""
+    """A Python repr of at most 200 characters, masked before it is cut."""
     return shorten(_ShortRepr().repr(value), 200)
 
 
 def shorten(text: str, most: int) -> str:
-    """The text, cut to at most so many characters: keys of a guest may be megabytes long."""
+    """The text, masked and cut to at most so many characters: keys of a guest may be megabytes long."""
+    text = _mask.get()(text)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -58,7 +96,7 @@ def pointer(path: Iterable[str | int]) -> str:
 
 
 def refusal(where: str, rule: str, value: object, message: str, fix: str = "") -> OutputError:
-    """The error for a refused value at the JSON pointer `where`, everything in it of bounded length."""
+    """The error for a refused value at the JSON pointer `where`, everything in it masked and of bounded length."""
     where = shorten(where, 1000)
     return OutputError(where, rule, short_repr(value), shorten(f"{where or 'the list'}: {message}", 2000), fix)
 

@@ -70,12 +70,14 @@ class LocalVariable:
 class SecretSource:
     """Where a secret's value comes from when a run starts: an environment variable or a file, never the step file.
 
-    With `hosts` the statement gets a placeholder that becomes the value in headers of requests there; see `Secret`.
+    With `hosts` the statement gets a placeholder that becomes the value in headers of requests there, and in what
+    `also_in` names; see `Secret`.
     """
 
     variable: str | None = None
     path: Path | None = None
     hosts: tuple[str, ...] = ()
+    also_in: tuple[str, ...] = ()
 
     def bind(self, value: str | Secret) -> str | Secret:
         """The value, bound to `hosts` if there are any.
@@ -83,7 +85,9 @@ class SecretSource:
         Raises:
             ConfigError: the value cannot be bound: too short, or not for a header.
         """
-        return Secret(value, hosts=self.hosts) if self.hosts and isinstance(value, str) else value
+        if not self.hosts or not isinstance(value, str):
+            return value
+        return Secret(value, hosts=self.hosts, also_in=self.also_in)
 
     def read(self, name: str) -> str:
         """The value; of a file without the line break at its end.

@@ -9,6 +9,7 @@ from ..grants import DEFAULT_METHODS, DEFAULT_PORTS, DEFAULT_SCHEMES
 from ..limits import LIMIT_RANGES, Limits
 from ..rows.formats import FORMATS
 from ..schema.columns import COLUMN_TYPES, NESTED_TYPES
+from ..secret import ALSO_IN
 from ..status import Status
 from .cases_file import HTTP_ERRORS
 from .definition import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, VARIABLE_TYPES
@@ -218,9 +219,14 @@ def _secret() -> dict[str, Any]:
             "env": _about(_TEXT, "An environment variable."),
             "file": _about(_TEXT, "A file."),
             "hosts": _about(hosts, "The statement has a placeholder; only headers of requests there have the value."),
+            "also_in": _about(
+                {"type": "array", "items": {"enum": list(ALSO_IN)}},
+                "With hosts: the value may stand in the URL or the body of requests there, too.",
+            ),
         }
     )
-    return {**whole, "oneOf": [{"required": ["env"]}, {"required": ["file"]}]}
+    one = [{"required": ["env"]}, {"required": ["file"]}]
+    return {**whole, "oneOf": one, "dependentRequired": {"also_in": ["hosts"]}}
 
 
 def _limits() -> dict[str, Any]:

@@ -60,7 +60,9 @@ class Order:
                 "proxy": None if self.grants.http_proxy is None else asdict(self.grants.http_proxy),
             },
             "secrets": {
-                name: [secret.value, list(secret.hosts)] if isinstance(secret, Secret) else [secret, None]
+                name: [secret.value, list(secret.hosts), list(secret.also_in)]
+                if isinstance(secret, Secret)
+                else [secret, None, None]
                 for name, secret in self.secrets.items()
             },
         }
@@ -80,8 +82,8 @@ class Order:
             limits=Limits(**content["limits"]),
             grants=_grants(**content["grants"]),
             secrets={
-                name: value if hosts is None else Secret(value, hosts=hosts)
-                for name, (value, hosts) in content["secrets"].items()
+                name: value if hosts is None else Secret(value, hosts=hosts, also_in=also_in)
+                for name, (value, hosts, also_in) in content["secrets"].items()
             },
         )
 

@@ -14,7 +14,7 @@ from ..limits import Limits, parse_size
 from ..rows.formats import DELIMITED, FORMATS, ReadOptions
 from ..schema import Mode, Role, RowSchema
 from ..schema.columns import did_you_mean
-from ..secret import SHORTEST, Secret
+from ..secret import SHORTEST, Secret, checked_places
 from . import schemas
 from .definition import (
     DEFAULT_CONCURRENCY,
@@ -249,7 +249,7 @@ class _Reader:
 
     def _secret(self, name: str, place: Place, node: Node) -> SecretSource | None:
         self._check_name(name, place)
-        section = Section(node, self.mistakes, "a secret", ("env", "file", "hosts"))
+        section = Section(node, self.mistakes, "a secret", ("env", "file", "hosts", "also_in"))
         if not isinstance(node.value, dict):
             return None
         if section.has("env") == section.has("file"):
@@ -263,7 +263,15 @@ class _Reader:
                 Secret("x" * SHORTEST, hosts=hosts)
             except ConfigError as error:
                 self.mistakes.add(section.place("hosts"), f"hosts: {error.message}")
-        return SecretSource(variable, None if path is None else self._beside(path), tuple(hosts))
+        also_in = [str(item.plain()) for item in section.items("also_in", "a list of url and body, such as [body]")]
+        if also_in:
+            try:
+                checked_places(also_in)
+            except ConfigError as error:
+                self.mistakes.add(section.place("also_in"), error.message)
+            if not hosts:
+                self.mistakes.add(section.place("also_in"), "also_in: only a secret with hosts has a placeholder")
+        return SecretSource(variable, None if path is None else self._beside(path), tuple(hosts), tuple(also_in))
 
     def _check_name(self, name: str, place: Place) -> None:
         if not _IDENTIFIER.fullmatch(name):

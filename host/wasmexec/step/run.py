@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .._hostcalls.asked import masked_json
 from .._interruptible import wait
 from .._masking import Masker
 from ..errors import ConfigError, DeliveryError, ExecutionCancelled, InputError, OutputError, WasmexecError
@@ -22,6 +23,7 @@ from ..rows.formats import ReadOptions
 from ..rows.inputs import sources_of
 from ..rows.intake import checked_rows, checked_whole
 from ..rows.source import Input, Source
+from ..schema.values import masked_by, short_repr
 from ..secret import Secret
 from ..status import Status
 from .definition import StepDefinition
@@ -184,7 +186,7 @@ class StepRun:
         room = definition.limits.input_bytes
         texts: list[bytes | None] = []
         for index, source in enumerate(extra, 1):
-            text, _ = checked_whole(source, definition.input_schema(index), room)
+            text, _ = checked_whole(source, definition.input_schema(index), room, self._masker)
             room -= len(text or b"")
             texts.append(text)
         grants = definition.grants
@@ -244,7 +246,9 @@ class StepRun:
         return self._inputs[0], self._inputs[1:]
 
     def _bulk(self, tally: Tally, order: Order, source: Source) -> tuple[Status, WasmexecError | None]:
-        data, tally.rows_in = checked_whole(source, self._definition.input_schema(0), order.limits.input_bytes)
+        data, tally.rows_in = checked_whole(
+            source, self._definition.input_schema(0), order.limits.input_bytes, self._masker
+        )
         on_log = self._request.on_log
         options = order.options()
         if on_log is not None:
@@ -287,7 +291,8 @@ class StepRun:
                 if self._masker is not None:
                     self._masker.error(error)
                 if self._recorder is not None:
-                    self._recorder.add(REFUSED, outcome.text, execution=index, meta=error_as_dict(error))
+                    text = masked_json(self._masker, outcome.text)
+                    self._recorder.add(REFUSED, text, execution=index, meta=error_as_dict(error))
             elif outcome.error is None:
                 tally.accept(outcome, index)
                 return True
@@ -312,7 +317,7 @@ class StepRun:
         )
         self._cancellation.listen(loop.cancel)
         try:
-            failure = loop.run(checked_rows(source, definition.input_schema(0)))
+            failure = loop.run(checked_rows(source, definition.input_schema(0), self._masker))
         finally:
             tally.rows_in = loop.rows_read
             for text in loop.warnings:
@@ -352,7 +357,8 @@ class StepRun:
             if refusal is not None:
                 pointer = f"/{tally.rows_out - 1}/{variable.update_from}"
                 message = f"{pointer}: local variable {name}: {refusal}"
-                refused = OutputError(pointer, "local-variable", repr(value)[:200], message)
+                with masked_by(self._masker):
+                    refused = OutputError(pointer, "local-variable", short_repr(value), message)
                 return Status.OUTPUT_REFUSED, refused
             updated[name] = value
         self._variables = updated

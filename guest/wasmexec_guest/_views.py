@@ -1,0 +1,1 @@
+../../host/wasmexec/_views.py

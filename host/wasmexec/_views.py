@@ -1,0 +1,231 @@
+"""Views of bytes in which a spelled secret can be seen: without escapes, without white space, without separators.
+
+Escapes (JSON, Python, C, shell, percent, HTML, JSON pointer) are taken off level by level until none is left, so they
+may be of any kind, in any mixture and nested in any depth. Each of these views is then looked at as it is; without
+white space, for Base64 in lines; and reduced to small letters and digits, for what was wrapped, indented, put on one
+line or written in another case, and for hexadecimal digits with anything between them.
+
+The guest has this module, too: it imports nothing of the package. Everything takes time linear in the data.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property, lru_cache
+from html import unescape
+
+_MOST_LEVELS = 16
+_SHORTEST_LEVEL = 6
+_BLOCK = 256
+
+_SPACE = b" \t\r\n\v\f"
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_SMALL_LETTERS = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
+# All but letters, digits and what is not ASCII; and x, for 0x and \\x stand between digits.
+_BETWEEN = bytes(set(range(128)) - set(string.digits.encode() + string.ascii_letters.encode()) | set(b"xX"))
+_ESCAPE = re.compile(
+    # The first character stands alone, so that the search for it is fast; then runs at once, for a text that was quoted
+    # again and again has little else.
+    rb"[\\%&~](?:(?<=\\)(?:"
+    rb"\\(?:\\\\)*"
+    rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}"
+    rb"|[ux]\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[nrtbfave0]|[\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e])"
+    rb"|(?<=%)(?:25(?:%25)*|[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
+    rb"|(?<=&)(?:amp;(?:&amp;)*|\#[0-9]{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)"
+    rb"|(?<=~)[01])"
+)
+_QUOTED_PRINTABLE = re.compile(rb"=(?:[0-9a-fA-F]{2}|[ \t]{0,9}\r?\n)")
+_TORN = re.compile(
+    rb"(?:\\+(?:[uUx]\{?[0-9a-fA-F]{0,8}|[0-7]{1,2})?|%(?:[0-9a-fA-F]|u[0-9a-fA-F]{0,3})?"
+    rb"|&[#0-9A-Za-z]{0,31}|~|=[0-9a-fA-F\r]?)\Z"
+)
+_LONGEST_ESCAPE = 64
+_RUNS = (b"\\\\", b"%25", b"&amp;")
+_CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v", b"e": b"\x1b",
+             b"0": b"\0"}  # fmt: skip
+
+
+def levels(data: bytes) -> Iterator[bytes]:
+    """The data without its outermost escapes, without the next, and so on: it may look as if it had some itself."""
+    for _ in range(_MOST_LEVELS):
+        less = _ESCAPE.sub(lambda match: _unescaped(match[0]), data)
+        if less == data:
+            return
+        data = less
+        if len(data) >= _SHORTEST_LEVEL:
+            yield data
+
+
+def _unescaped(token: bytes) -> bytes:
+    """What an escape stands for, or a run of one that stands for its own first byte."""
+    for run in _RUNS:
+        if token.startswith(run):
+            return token[:1] * (len(token) // len(run))
+    return _one_unescaped(token)
+
+
+@lru_cache(4096)
+def _one_unescaped(token: bytes) -> bytes:
+    kind, rest = token[:1], token[1:]
+    if kind == b"%":
+        return _character(rest[1:]) if rest[:1] == b"u" else bytes([int(rest, 16)])
+    if kind == b"~":
+        return b"~" if rest == b"0" else b"/"
+    if kind == b"&":
+        return unescape(token.decode()).encode("utf-8", "surrogatepass")
+    letter, code = rest[:1], rest[1:]
+    if letter == b"x" and code[:1] != b"{":
+        return bytes([int(code, 16)])
+    if code[:1] == b"{":
+        return _character(code[1:-1])
+    if letter == b"u" and len(code) > 4:
+        return bytes.fromhex(code[:4].decode() + code[6:].decode()).decode("utf-16-be").encode()
+    if letter in (b"u", b"U") and code:
+        return _character(code)
+    if code:
+        return bytes([int(rest, 8)])
+    return _CONTROLS.get(letter, letter)
+
+
+def _character(digits: bytes) -> bytes:
+    code = int(digits, 16)
+    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
+
+
+class View:
+    """Bytes made of others; `origin` says from where."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Where data[start:end], which is not empty, comes from in the bytes at the bottom."""
+        return start, end
+
+
+class _Unescaped(View):
+    """A view without the outermost level of escapes."""
+
+    def __init__(self, below: View, pattern: re.Pattern[bytes], decode: Callable[[bytes], bytes]) -> None:
+        self._below = below
+        # Of each escape: where it starts and ends here and below.
+        self._starts, self._ends, self._from, self._to = (array("q") for _ in range(4))
+        pieces: list[bytes] = []
+        last = length = 0
+        for match in pattern.finditer(below.data):
+            token = match[0]
+            decoded = decode(token)
+            if decoded == token:
+                continue
+            start, end = match.span()
+            pieces += (below.data[last:start], decoded)
+            length += start - last
+            self._starts.append(length)
+            length += len(decoded)
+            self._ends.append(length)
+            self._from.append(start)
+            self._to.append(end)
+            last = end
+        pieces.append(below.data[last:])
+        super().__init__(b"".join(pieces) if last else below.data)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there was an escape."""
+        return bool(self._starts)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(self._place(start)[0], self._place(end - 1)[1])
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """What the byte here was below."""
+        index = bisect_right(self._starts, position) - 1
+        if index < 0:
+            return position, position + 1
+        if position < self._ends[index]:
+            return self._from[index], self._to[index]
+        start = self._to[index] + position - self._ends[index]
+        return start, start + 1
+
+
+class _Without(View):
+    """A view with some bytes left out and others translated."""
+
+    def __init__(self, below: View, table: bytes, dropped: bytes) -> None:
+        super().__init__(below.data.translate(table, dropped))
+        self._below = below
+        self._dropped = dropped
+
+    @cached_property
+    def _counts(self) -> array[int]:
+        """How many bytes are kept before each block."""
+        data, kept = self._below.data, array("q", [0])
+        for start in range(0, len(data), _BLOCK):
+            kept.append(kept[-1] + len(data[start : start + _BLOCK].translate(None, self._dropped)))
+        return kept
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(self._place(start), self._place(end - 1) + 1)
+
+    def _place(self, position: int) -> int:
+        block = bisect_right(self._counts, position) - 1
+        start = block * _BLOCK
+        data, wanted = self._below.data[start : start + _BLOCK], position - self._counts[block]
+        return start + bisect_right(
+            range(len(data)), wanted, key=lambda place: len(data[: place + 1].translate(None, self._dropped))
+        )
+
+
+def views(data: bytes) -> Iterator[View]:
+    """The data itself and what is left of it after each level of escapes."""
+    view = View(data)
+    yield view
+    for _ in range(_MOST_LEVELS):
+        less = _Unescaped(view, _ESCAPE, _unescaped)
+        if not less.has_changed:
+            break
+        view = less
+        yield view
+    if b"=" in view.data:
+        printable = _Unescaped(view, _QUOTED_PRINTABLE, _printable)
+        if printable.has_changed:
+            yield printable
+
+
+class Whole(View):
+    """A view without the escape at its end that goes on beyond it, if there is one; `end` is its own at the bottom."""
+
+    def __init__(self, below: View) -> None:
+        match = _TORN.search(below.data, max(0, len(below.data) - _LONGEST_ESCAPE))
+        super().__init__(below.data if match is None else below.data[: match.start()])
+        self._below = below
+        if match is not None:
+            self.end = below.origin(match.start(), match.start() + 1)[0]
+        else:
+            self.end = below.origin(len(below.data) - 1, len(below.data))[1] if below.data else 0
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return self._below.origin(start, end)
+
+
+def _printable(token: bytes) -> bytes:
+    return b"" if token.endswith(b"\n") else bytes([int(token[1:], 16)])
+
+
+def compact(view: View) -> View:
+    """A view without white space, its Base64 in the standard alphabet."""
+    return _Without(view, _STANDARD_ALPHABET, _SPACE)
+
+
+def loose(view: View) -> View:
+    """A view of nothing but small letters, digits and what is not ASCII."""
+    return _Without(view, _SMALL_LETTERS, _BETWEEN)
+
+
+def reduced(data: bytes) -> bytes:
+    """What data are in a loose view."""
+    return data.translate(_SMALL_LETTERS, _BETWEEN)
