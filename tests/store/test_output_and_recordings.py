@@ -81,11 +81,15 @@ def test_output_of_a_failed_run_is_dropped(url: str, store: RunStore, status: St
         ({"rows": [{}], "source_rows": [1, 2]}, "append_output: 2 source rows for 1 rows"),
         (
             {"rows": [{"a": object()}]},
-            "append_output: the rows are not JSON: Object of type object is not JSON serializable",
+            "append_output: the rows are not JSON: Type is not JSON serializable: object",
+        ),
+        (
+            {"rows": [{"a": None}, {"a": float("inf")}]},
+            "append_output: the rows are not JSON: /1/a is inf, which JSON does not have",
         ),
         (
             {"rows": [{"a": 2**70, "b": float("nan")}]},
-            "append_output: the rows are not JSON: Out of range float values",
+            "append_output: the rows are not JSON: /0/b is nan, which JSON does not have",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.fake_guest import IMPORTS, FakeGuest
 
-from wasmexec import ConfigError, Executor, ImageError, Limits, Status
+from wasmexec import ConfigError, Executor, ImageError, Limits, Result, Status
 from wasmexec._image import find_image, read_manifest
 
 BUILD = "build it: python -m wasmexec image build"
@@ -182,3 +182,44 @@ def test_a_memory_limit_below_the_image_is_a_configuration_error(images: Path) -
             'limits: memory_bytes must be at least 2,097,152 for the image "full", not 2,097,151'
         )
         assert executor.run("", limits=Limits(memory_bytes=2 * 2**20)).status == Status.FINISHED_NO_DATA
+
+
+ODD = [
+    "null", "true", "-1", "0", "1.5", "1e308", "1e400", str(2**31), str(2**64), "9" * 5000, '""', '"x"', '"\\u0000"',
+    '"\\ud800"', '"%s"' % ("x" * 5000), "[]", "{}", "[1]", '{"a":1}', "[" * 500 + "]" * 500, "[" * 100_000,
+]  # fmt: skip
+FIELDS = [
+    "name",
+    "stamp",
+    "wasmtime",
+    "channel_address",
+    "modules",
+    "packages",
+    "built",
+    "build_seconds",
+    "code",
+    "memory",
+]
+PLACES = [[name] for name in FIELDS] + [
+    [part, name] for part in ("code", "memory") for name in ("file", "size", "sha256")
+]
+
+
+def test_whatever_a_manifest_says_it_is_refused_or_the_run_has_a_result(images: Path) -> None:
+    manifest = FakeGuest().build(images, "full")
+    whole = manifest.read_text()
+    refused = 0
+    for *parts, last in PLACES:
+        for value in ODD:
+            facts = json.loads(whole)
+            (facts[parts[0]] if parts else facts)[last] = "@"
+            manifest.write_text(json.dumps(facts).replace('"@"', value))
+            try:
+                with Executor(manifest) as executor:
+                    assert isinstance(executor.run(""), Result)
+            except ImageError:
+                refused += 1
+    assert refused > 150
+    manifest.write_text(whole)
+    with Executor(manifest) as executor:
+        assert executor.run("").status is Status.FINISHED_NO_DATA

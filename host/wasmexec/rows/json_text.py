@@ -16,6 +16,7 @@ import enum
 import math
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 import orjson
@@ -124,13 +125,17 @@ def _written(value: Any, default: Default | None, *, indent: bool, half_pairs: b
     import json
 
     try:
-        plain = _plain(value, default, None, 0)
-        return json.dumps(
-            plain, ensure_ascii=half_pairs, allow_nan=False, indent=2 if indent else None,
+        write = partial(
+            json.dumps, _plain(value, default, None, 0), allow_nan=False, indent=2 if indent else None,
             separators=(",", ": " if indent else ":"),
-        ).encode()  # fmt: skip
-    except UnicodeEncodeError:
-        raise ValueError(_HALF_A_PAIR) from None
+        )  # fmt: skip
+        text = write(ensure_ascii=False)
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            if half_pairs:
+                return write(ensure_ascii=True).encode()
+            raise ValueError(_HALF_A_PAIR) from None
     except RecursionError:
         raise ValueError("nested too deeply for the stack it is written on") from None
 
