@@ -62,7 +62,10 @@ def test_a_coroutine_never_awaited_inside_the_rows_is_refused_with_the_fix(execu
     result = executor.run("async def fetch():\n    return 1\nreturn [{'a': fetch()}]")
     assert result.status is Status.OUTPUT_REFUSED
     assert result.error is not None
-    assert result.error.message == "coroutine has no JSON form: await it first"
+    assert result.error.message == (
+        'coroutine has no JSON form: await it first: write `return [{**row, "a": await row["a"]} '
+        "for row in [{'a': fetch()}]]`"
+    )
 
 
 def test_sleeping_tasks_overlap(executor: Executor) -> None:
