@@ -141,18 +141,18 @@ def _install_requests() -> None:
 
 
 def _install_aiohttp() -> None:
-    writer: Any = import_module("aiohttp.http_writer")
-    serialize = writer._serialize_headers
+    writer: Any = import_module("aiohttp.http_writer").StreamWriter
+    write = writer.write_headers
 
-    def _serialize_headers(status_line: str, headers: Any) -> bytes:
+    async def write_headers(self: Any, status_line: str, headers: Any) -> None:
+        """Write request/response status and headers."""
         try:
-            text: bytes = serialize(status_line, headers)
+            await write(self, status_line, headers)
         except (TypeError, ValueError) as error:
             _say(error, headers.items)
             raise
-        return text
 
-    writer._serialize_headers = _serialize_headers
+    writer.write_headers = write_headers
 
 
 def install(modules: Collection[str]) -> None:
