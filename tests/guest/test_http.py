@@ -23,6 +23,7 @@ return [{"status": response.status_code, "text": response.text, "version": respo
     ]
 
 
+@pytest.mark.timing
 def test_an_asynchronous_get(executor: Executor, server: WebServer) -> None:
     statement = """
 async with httpx.AsyncClient() as client:
@@ -132,6 +133,7 @@ def test_authentication_is_sent(executor: Executor, server: WebServer) -> None:
     assert rows(executor, statement, server)[0]["authorization"] == "Basic dXNlcjpwYXNz"
 
 
+@pytest.mark.timing
 def test_requests_of_one_client_overlap_in_time(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -150,6 +152,7 @@ async with httpx.AsyncClient(timeout=20) as client:
     assert server.most_in_flight == 10
 
 
+@pytest.mark.timing
 def test_a_sleep_and_a_request_overlap(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -174,6 +177,7 @@ return [{"right": bodies == [(str(number) * 4)[:4] for number in range(300)]}]
     assert server.most_in_flight <= 16
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -329,6 +333,7 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(executor: Executor,
     )
 
 
+@pytest.mark.timing
 def test_clients_are_made_without_loading_certificates(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -394,6 +399,7 @@ def test_the_bytes_of_each_direction_are_limited(executor: Executor, server: Web
         assert rows(executor, statement, server, http_bytes=102_000) == [{"done": True}]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "call",
     [
