@@ -9,7 +9,7 @@ import trustme
 from tests.http_statements import raised, rows, run
 from tests.servers import ScriptedServer, WebServer, unused_port
 
-from wasmexec import Executor, HttpGrant, StatementRaised, Status
+from wasmexec import Executor, HttpGrant, Result, StatementRaised, Status
 
 
 def test_a_synchronous_get(executor: Executor, server: WebServer) -> None:
@@ -446,3 +446,27 @@ await anyio.sleep(0.01)
 return [{"library": sniffio.current_async_library(), "texts": texts}]
 """
     assert rows(executor, statement, server) == [{"library": "asyncio", "texts": ["met", "met"]}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "httpx.get(url, timeout={seconds})",
+        "httpx.get(url, timeout=httpx.Timeout(5, pool={seconds}))",
+        "httpx.post(url, content=iter([b'a']), timeout={seconds})",
+        "await httpx.AsyncClient(timeout={seconds}).get(url)",
+        "warnings.sys.modules['urllib.request'].urlopen(url, timeout={seconds})",
+    ],
+)
+def test_an_infinite_timeout_is_none_and_one_that_is_no_number_is_an_error(
+    executor: Executor, server: WebServer, call: str
+) -> None:
+    prelude = "import httpx, warnings\nwarnings.sys.modules['importlib'].import_module('urllib.request')\n"
+    prelude += "url = LocalVariable.Server + '/hello'\n"
+
+    def outcome(seconds: str) -> Result:
+        return run(executor, call.format(seconds=seconds) + "\nreturn [{'ok': 1}]", server.authority, prelude=prelude)
+
+    assert outcome("5").rows == outcome("float('inf')").rows == [{"ok": 1}]
+    kind, message = raised(outcome("float('nan')"))
+    assert (kind, "not nan" in message) == ("ValueError", True)
