@@ -116,8 +116,8 @@ static PyObject *pointer_here(const struct encoder *encoder) {
 /* A repr that costs little whatever the value is: of a large container and of one whose repr fails only the type is shown. */
 static PyObject *short_repr(PyObject *value) {
     PyObject *part = NULL, *text = NULL;
-    bool large = (PyList_Check(value) || PyTuple_Check(value) || PyDict_Check(value) || PyAnySet_Check(value)) &&
-                 PyObject_Size(value) > 20;
+    bool large =
+        (PyList_Check(value) || PyTuple_Check(value) || PyDict_Check(value) || PyAnySet_Check(value)) && PyObject_Size(value) > 20;
     if (PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) > REPR_MAX) {
         part = PyUnicode_Substring(value, 0, REPR_MAX);
     }
@@ -246,8 +246,7 @@ static void leave(struct encoder *encoder) {
 
 static bool encode_key(struct encoder *encoder, PyObject *key) {
     if (!PyUnicode_Check(key)) {
-        return fail(encoder, "key", key,
-                    PyUnicode_FromFormat("a key must be a str, not %.100s", Py_TYPE(key)->tp_name));
+        return fail(encoder, "key", key, PyUnicode_FromFormat("a key must be a str, not %.100s", Py_TYPE(key)->tp_name));
     }
     return encode_text(encoder, key, key) && put(encoder, ":", 1);
 }
@@ -310,8 +309,7 @@ static bool encode_sequence(struct encoder *encoder, PyObject *sequence, bool of
             fine = put(encoder, ",", 1);
         }
         if (fine && of_rows && !PyDict_Check(item)) {
-            fine = fail(encoder, "object", item,
-                        PyUnicode_FromFormat("every row must be a dict, not %.100s", Py_TYPE(item)->tp_name));
+            fine = fail(encoder, "object", item, PyUnicode_FromFormat("every row must be a dict, not %.100s", Py_TYPE(item)->tp_name));
         }
         fine = fine && encode(encoder, item);
         Py_DECREF(item);
@@ -379,8 +377,7 @@ static bool encode(struct encoder *encoder, PyObject *value) {
     } else {
         fine = encode_exact(encoder, converted, &known);
         if (!known) {
-            fine = fail(encoder, "unsupported", value,
-                        PyUnicode_FromFormat("%.100s has no JSON form", Py_TYPE(value)->tp_name));
+            fine = fail(encoder, "unsupported", value, PyUnicode_FromFormat("%.100s has no JSON form", Py_TYPE(value)->tp_name));
         }
         Py_DECREF(converted);
     }
