@@ -12,6 +12,7 @@ import pytest
 from tests.reading import ROOT, block, python_constants, read, table
 
 PAGE = read("guest/CONTRACT.md")
+TEXT = " ".join(PAGE.split())
 IMPORTS = block(PAGE, "imports").split()
 _CITATION = re.compile(r"\b[Cc]ontract((?:(?:,| and| to)? C[0-9]+)+)")
 
@@ -44,20 +45,20 @@ def test_the_statuses_are_those_of_the_host() -> None:
 
 
 def test_the_log_levels_are_those_of_the_host() -> None:
-    found = re.search(r"The levels, least first: (.*?)\.", PAGE)
+    found = re.search(r"The levels, least first: (.*?)\.", TEXT)
     assert found is not None
     assert tuple(re.findall(r"`(\w+)`", found[1])) == python_constants(read("host/wasmexec/result.py"))["LEVELS"]
 
 
 def test_the_column_types_are_those_of_the_host() -> None:
-    found = re.search(r"Column types: (.*?) have columns", PAGE)
+    found = re.search(r"Column types: (.*?) have columns", TEXT)
     assert found is not None
     types = tuple(re.findall(r"\w+", found[1].replace(" and ", " ")))
     assert types == python_constants(read("host/wasmexec/schema/columns.py"))["COLUMN_TYPES"]
 
 
 def pinned() -> Iterator[tuple[str, str]]:
-    found = re.search(r"exactly these versions: (.*?)\. ", PAGE.replace("\n", " "))
+    found = re.search(r"exactly these versions: (.*?)\. ", TEXT)
     assert found is not None
     yield from re.findall(r"([A-Za-z-]+) ([0-9]+(?:\.[0-9]+)+)", found[1])
 
