@@ -2,10 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RUN := $(BIN)/python -m wasmexec
+NEEDS_BUILD := tests/build/test_image.py tests/build/test_arithmetic.py
+NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench million conformance image verify native-env clean
+.PHONY: help demo unit test check fix lock bench million conformance image image-core verify native-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -15,15 +17,28 @@ demo: .venv/ready ## from nothing to real rows: the core image first, then the f
 	$(RUN) image build full
 	$(RUN) run tests/demo/sales.py --image full --input tests/demo/sales.csv --output-schema tests/demo/sales.schema.json --format table
 
+unit: .venv/ready ## the tests that need no image: host, guest Python natively, the build
+	$(BIN)/python -m pytest tests/unit tests/guest_unit tests/build $(addprefix --ignore=,$(NEEDS_BUILD))
+
 test: image native-env ## every test, on the real image (built first if need be)
 	$(BIN)/python -m pytest
 
 check: .venv/ready ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
 	set -e; for file in wasm-build/recipes/*-*/*.py; do \
 		case $$file in */smoke.py|*/warmup.py) ;; *) $(BIN)/mypy --no-error-summary $$file ;; esac; done
+
+fix: .venv/ready ## mend style: what ruff can mend, then the layout of Python and of the guest's C
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(NATIVE)
+
+lock: .venv-lock/ready ## pin the host's dependencies anew (make lock UPGRADE=--upgrade: to the newest versions)
+	.venv-lock/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+		--no-emit-index-url --custom-compile-command 'make lock' --quiet --output-file host/requirements.lock
 
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
@@ -37,14 +52,24 @@ conformance: image native-env ## upstream's own tests in the guest beside native
 image: .venv/ready ## the full image, if anything changed
 	$(RUN) image build full
 
+image-core: .venv/ready ## the small image without numpy, pandas and matplotlib, if anything changed
+	$(RUN) image build core
+
 verify: image ## every check of the built image, with the sweep over all C types
 	$(RUN) image verify full
 
 native-env: .venv-native/ready ## native CPython with the guest's package versions, for comparisons
 
-.venv/ready: pyproject.toml wasm-build/make-venv.sh
+# Nothing floats here: the host enforces the boundary, so a run tomorrow installs what was tested today.
+.venv/ready: pyproject.toml host/requirements.lock wasm-build/make-venv.sh
 	sh wasm-build/make-venv.sh $(PYTHON) .venv
-	$(BIN)/python -m pip install --quiet --editable '.[build,dev]'
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement host/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-lock/ready: wasm-build/make-venv.sh
+	sh wasm-build/make-venv.sh $(PYTHON) .venv-lock
+	.venv-lock/bin/python -m pip install --quiet 'uv>=0.5'
 	@touch $@
 
 .venv-native/ready: tests/requirements-native.txt wasm-build/make-venv.sh
@@ -53,4 +78,4 @@ native-env: .venv-native/ready ## native CPython with the guest's package versio
 	@touch $@
 
 clean: ## remove the environments of this checkout (the image cache stays)
-	rm -rf .venv .venv-native .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-native .venv-lock .mypy_cache .ruff_cache .pytest_cache

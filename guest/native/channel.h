@@ -1,6 +1,7 @@
 /* The header that host and guest share, and the host functions the guest may call.
  *
  * The host reads the header in place, so its layout is part of the interface: 16 little-endian words, see wx_word.
+ * Source: guest/PROTOCOL.md.
  */
 #ifndef WX_CHANNEL_H
 #define WX_CHANNEL_H

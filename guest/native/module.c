@@ -127,7 +127,7 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
+    .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_wasmexec",
     .m_doc = PyDoc_STR("The channel to the host."),
     .m_size = -1,
@@ -143,8 +143,7 @@ PyMODINIT_FUNC PyInit__wasmexec(void) {
         "_wasmexec.EncodeError", "A value of the rows has no JSON form: `pointer`, `rule` and `value` say which and why.", NULL, NULL);
     wx_output_too_large = PyErr_NewExceptionWithDoc(
         "_wasmexec.OutputTooLarge", "The rows as JSON exceed the limit; `used` is the size reached, in bytes.", NULL, NULL);
-    if (wx_encode_error == NULL || wx_output_too_large == NULL ||
-        PyModule_AddObjectRef(module, "EncodeError", wx_encode_error) < 0 ||
+    if (wx_encode_error == NULL || wx_output_too_large == NULL || PyModule_AddObjectRef(module, "EncodeError", wx_encode_error) < 0 ||
         PyModule_AddObjectRef(module, "OutputTooLarge", wx_output_too_large) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -222,8 +222,7 @@ static void leave(struct encoder *encoder) {
 
 static bool encode_key(struct encoder *encoder, PyObject *key) {
     if (!PyUnicode_Check(key)) {
-        return fail(encoder, "key", key,
-                    PyUnicode_FromFormat("a key must be a str, not %s", Py_TYPE(key)->tp_name));
+        return fail(encoder, "key", key, PyUnicode_FromFormat("a key must be a str, not %s", Py_TYPE(key)->tp_name));
     }
     return encode_text(encoder, key, key) && put(encoder, ":", 1);
 }
@@ -286,8 +285,7 @@ static bool encode_sequence(struct encoder *encoder, PyObject *sequence, bool of
             fine = put(encoder, ",", 1);
         }
         if (fine && of_rows && !PyDict_Check(item)) {
-            fine = fail(encoder, "object", item,
-                        PyUnicode_FromFormat("every row must be a dict, not %s", Py_TYPE(item)->tp_name));
+            fine = fail(encoder, "object", item, PyUnicode_FromFormat("every row must be a dict, not %s", Py_TYPE(item)->tp_name));
         }
         fine = fine && encode(encoder, item);
         Py_DECREF(item);
@@ -355,8 +353,7 @@ static bool encode(struct encoder *encoder, PyObject *value) {
     } else {
         fine = encode_exact(encoder, converted, &known);
         if (!known) {
-            fine = fail(encoder, "unsupported", value,
-                        PyUnicode_FromFormat("%s has no JSON form", Py_TYPE(value)->tp_name));
+            fine = fail(encoder, "unsupported", value, PyUnicode_FromFormat("%s has no JSON form", Py_TYPE(value)->tp_name));
         }
         Py_DECREF(converted);
     }

@@ -19,6 +19,12 @@ MAX_MESSAGE_CHARS = 8 * 1024
 MAX_TRACEBACK_CHARS = 32 * 1024
 _LOCAL_PREFIX = f"{FILENAME}.<locals>."
 
+# A class of the statement's may hide these behind properties or `__getattribute__`, which raise what they like.
+_cause_of = vars(BaseException)["__cause__"].__get__
+_context_of = vars(BaseException)["__context__"].__get__
+_traceback_of = vars(BaseException)["__traceback__"].__get__
+_members_of = vars(BaseExceptionGroup)["exceptions"].__get__
+
 
 class HostCallError(Exception):
     """A host call failed; `code` says how ("denied", "connect", "limit", ...), `message` why."""
@@ -98,15 +104,15 @@ def chain_of(error: BaseException) -> list[BaseException]:
     """`error` and every exception that its rendering may show: causes, contexts, members of groups."""
     found: list[BaseException] = []
     seen: set[int] = set()
-    waiting: list[object] = [error]
+    waiting: list[BaseException | None] = [error]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, BaseException) and id(item) not in seen:
+        if item is not None and id(item) not in seen:
             seen.add(id(item))
             found.append(item)
-            waiting += (item.__cause__, item.__context__)
-            if isinstance(item, BaseExceptionGroup):
-                waiting += item.exceptions
+            waiting += (_cause_of(item), _context_of(item))
+            if issubclass(type(item), BaseExceptionGroup):
+                waiting += _members_of(item)
     return found
 
 
@@ -114,7 +120,7 @@ def keep_statement_frames(error: BaseException) -> None:
     """Drop from the traceback of `error`, and of all it is chained to, each frame that is not the statement's."""
     for item in chain_of(error):
         kept: TracebackType | None = None
-        for entry in reversed(list(statement_frames(item.__traceback__))):
+        for entry in reversed(list(statement_frames(_traceback_of(item)))):
             kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
         item.__traceback__ = kept
 
@@ -185,7 +191,7 @@ def line_of(error: BaseException) -> int | None:
     """The innermost line of the statement that `error`, or else what led to it, passed through, if any."""
     for item in chain_of(error):
         line = None
-        for entry in statement_frames(item.__traceback__):
+        for entry in statement_frames(_traceback_of(item)):
             line = entry.tb_lineno
         if line is not None:
             return line

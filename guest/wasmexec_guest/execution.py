@@ -171,9 +171,10 @@ class Execution:
             self._warn_of_unfinished_tasks()
         error, self._error = self._error, None
         if error is not None:
-            if self._deadlocks and isinstance(error, asyncio.CancelledError):
+            if self._deadlocks and issubclass(type(error), asyncio.CancelledError):
                 error = RuntimeError(_DEADLOCK).with_traceback(error.__traceback__)
-            record = errors.describe(error, "memory" if isinstance(error, MemoryError) else "raised")
+            # Not isinstance(), which asks the exception itself for its class.
+            record = errors.describe(error, "memory" if issubclass(type(error), MemoryError) else "raised")
             error = None
             self._drop_garbage()
             return self._failed(record)

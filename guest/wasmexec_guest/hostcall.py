@@ -19,9 +19,10 @@ def _refuse(value: object) -> NoReturn:
     raise TypeError(f"{type(value).__name__} cannot go into a frame")
 
 
-# The C encoder itself: each Python function around it that runs costs a page or more of the fresh instance.
+# The C encoder itself: each Python function around it that runs costs a page or more of the fresh instance. The last
+# argument refuses what is no JSON: NaN and infinities, at which the host would give the guest up.
 _encode = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
-    None, _refuse, json.encoder.encode_basestring, None, ":", ",", False, False, True
+    None, _refuse, json.encoder.encode_basestring, None, ":", ",", False, False, False
 )
 
 
@@ -32,7 +33,10 @@ def from_frame(text: str) -> dict[str, Any]:
 
 
 def to_frame(value: object) -> bytes:
-    """A head as JSON in UTF-8; a lone surrogate, which UTF-8 cannot hold, becomes a question mark."""
+    """A head as JSON in UTF-8; a lone surrogate, which UTF-8 cannot hold, becomes a question mark.
+
+    Raises: TypeError, ValueError: something in it has no JSON form.
+    """
     return "".join(_encode(value, 0)).encode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""The list of modules that a statement may import, and the `__import__` that enforces it.
+"""The list of modules that a statement may import (contract C2), and the `__import__` that enforces it.
 
 A listed `a` permits `import a` and `from a import anything`, never `import a.b`. The gate binds the statement's own
 frames; what a listed module imports for itself is its own business.

@@ -1,4 +1,4 @@
-"""Serves the frames of one instance. This module and all it imports are loaded last, so that they lie together."""
+"""Serves the frames of one instance (PROTOCOL.md). This module and all it imports are loaded last, to lie together."""
 
 from __future__ import annotations
 

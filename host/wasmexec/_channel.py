@@ -1,7 +1,7 @@
 """The memory-mapped channel: one header and length-prefixed JSON frames in the guest's linear memory.
 
 Frame, both directions: `u32 LE head_len | head: UTF-8 JSON object | blob`. A blob reference inside a head is
-`[offset, length]` relative to the start of the blob.
+`[offset, length]` relative to the start of the blob. Source: guest/PROTOCOL.md.
 
 SECURITY: everything read here was written by a hostile guest. Each pointer and length is compared with the present
 memory size and a cap before use, the header is copied once and only the copy is looked at, and anything that does

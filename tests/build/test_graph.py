@@ -67,6 +67,7 @@ def test_independent_stages_run_at_the_same_time(cache: Cache) -> None:
     assert set(run(graph, "c")) == {"a", "b", "c"}
 
 
+@pytest.mark.timing
 def test_failure_names_the_stage_keeps_its_log_and_stops_the_rest(cache: Cache) -> None:
     def fail(run: StageRun) -> None:
         run.processes.run(["sh", "-c", "echo so it goes; exit 1"], run.work, dict(os.environ), run.log)

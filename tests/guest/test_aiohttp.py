@@ -172,6 +172,7 @@ return [{"right": bodies == [(str(number) * 4)[:4] for number in range(300)]}]
     assert server.most_in_flight <= 16
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("timeout", "path", "error"),
     [
@@ -263,6 +264,7 @@ def test_tls_is_verified_by_the_host(executor: Executor, tmp_path: Path) -> None
         assert server.requests == ["/hello"]
 
 
+@pytest.mark.timing
 def test_cancelling_and_leaving_open_stop_requests_on_the_host(executor: Executor, server: WebServer) -> None:
     statement = """
 import time

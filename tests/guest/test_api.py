@@ -282,6 +282,7 @@ def test_the_image_itself_cannot_be_changed(executor: Executor) -> None:
     assert kind in ("PermissionError", "OSError")
 
 
+@pytest.mark.timing
 def test_sleep_suspends_for_the_time_given(executor: Executor) -> None:
     result = run(executor, "import time\nt = time.monotonic()\nawait sleep(0.05)\nreturn [{'t': time.monotonic() - t}]")
     assert 0.049 <= result.rows[0]["t"] < 1.0

@@ -174,6 +174,7 @@ def test_log_lines_appear_while_the_statement_runs(cli: Cli) -> None:
     process.communicate(timeout=20)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("work", ["await sleep(60)", "while True: pass", "import time; time.sleep(60)"])
 def test_an_interrupt_cancels_the_execution(cli: Cli, number: signal.Signals, work: str) -> None:

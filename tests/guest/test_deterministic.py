@@ -81,6 +81,7 @@ def test_the_clock_starts_where_it_is_told(executor: Executor) -> None:
     assert 0 <= results[0].logs[0].time - moment.timestamp() < 0.001
 
 
+@pytest.mark.timing
 def test_a_native_clock_is_there_without_it(executor: Executor) -> None:
     (row,) = executor.run(TIMES).rows
     assert abs(row["time"] - time.time()) < 60
@@ -111,6 +112,7 @@ return [{"blocking": between - started, "awaited": time.monotonic() - between}]
     assert result.rows[0]["awaited"] == pytest.approx(0.5, abs=1e-4)
 
 
+@pytest.mark.timing
 def test_sleeps_can_be_skipped(executor: Executor) -> None:
     statement = (
         MODULES
@@ -161,6 +163,7 @@ def test_the_processor_limit_stays(executor: Executor) -> None:
     assert isinstance(result.error, CpuLimitError)
 
 
+@pytest.mark.timing
 def test_much_randomness_at_once_is_stopped_by_the_limit_too(executor: Executor) -> None:
     statement = "import random\nwhile True:\n    random._os.urandom(50_000_000)"
     result = executor.run(statement, determinism=Deterministic(), limits=Limits(cpu_seconds=0.5, wall_seconds=300))

@@ -303,7 +303,7 @@ def test_leaving_the_interpreter_ends_the_execution_alone(executor: Executor) ->
 
 
 def test_a_statement_that_breaks_the_guest_itself_is_told_apart(executor: Executor) -> None:
-    statement = "import warnings\nwarnings.sys.modules['builtins'].isinstance = None\nreturn []"
+    statement = "import warnings\nwarnings.sys.modules['wasmexec_guest.hostcall'].to_frame = None\nreturn []"
     result = executor.run(statement)
     assert result.status is Status.RUNTIME_FAILED
     assert isinstance(result.error, GuestLostError)
@@ -341,3 +341,20 @@ return []
     assert result.status is Status.FINISHED_NO_DATA
     assert [record.level for record in result.logs] == ["warn"]
     assert result.logs[0].message.endswith(": ValueError: too late")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "__cause__ = property(lambda self: 1 / 0)",
+        "__class__ = property(lambda self: 1 / 0)",
+        "__context__ = 5",
+        "def __getattribute__(self, name): raise KeyError(name)",
+        "def __setattr__(self, *pair): raise KeyError",
+        "def __str__(self): raise SystemExit",
+    ],
+)
+def test_an_exception_that_hides_its_parts_is_an_exception_of_the_statement(executor: Executor, body: str) -> None:
+    error = raised(executor, f"class Hidden(Exception):\n    {body}\nraise Hidden('why')")
+    assert (error.type_name, error.line) == ("Hidden", 3)
+    assert executor.run("return [{'next': 1}]").rows == [{"next": 1}]

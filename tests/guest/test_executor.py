@@ -28,6 +28,7 @@ def logged(result: wasmexec.Result) -> list[tuple[str, str]]:
     return [(record.level, record.message) for record in result.logs]
 
 
+@pytest.mark.timing
 def test_a_statement_with_everything_returns_its_validated_rows(executor: wasmexec.Executor) -> None:
     statement = """
 log.info(f"{len(INPUT_DATA)} rows, {DATA_CHECKPOINT}, {LocalVariable.Factor}, {INPUT_DATA2}")

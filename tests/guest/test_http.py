@@ -9,7 +9,7 @@ import trustme
 from tests.http_statements import raised, rows, run
 from tests.servers import ScriptedServer, WebServer, unused_port
 
-from wasmexec import Executor, HttpGrant, StatementRaised, Status
+from wasmexec import Executor, HttpGrant, Result, StatementRaised, Status
 
 
 def test_a_synchronous_get(executor: Executor, server: WebServer) -> None:
@@ -23,6 +23,7 @@ return [{"status": response.status_code, "text": response.text, "version": respo
     ]
 
 
+@pytest.mark.timing
 def test_an_asynchronous_get(executor: Executor, server: WebServer) -> None:
     statement = """
 async with httpx.AsyncClient() as client:
@@ -132,6 +133,7 @@ def test_authentication_is_sent(executor: Executor, server: WebServer) -> None:
     assert rows(executor, statement, server)[0]["authorization"] == "Basic dXNlcjpwYXNz"
 
 
+@pytest.mark.timing
 def test_requests_of_one_client_overlap_in_time(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -150,6 +152,7 @@ async with httpx.AsyncClient(timeout=20) as client:
     assert server.most_in_flight == 10
 
 
+@pytest.mark.timing
 def test_a_sleep_and_a_request_overlap(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -174,6 +177,7 @@ return [{"right": bodies == [(str(number) * 4)[:4] for number in range(300)]}]
     assert server.most_in_flight <= 16
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("call", "error"),
     [
@@ -329,6 +333,7 @@ def test_what_cannot_work_is_refused_when_the_client_is_made(executor: Executor,
     )
 
 
+@pytest.mark.timing
 def test_clients_are_made_without_loading_certificates(executor: Executor, server: WebServer) -> None:
     statement = """
 import time
@@ -394,6 +399,7 @@ def test_the_bytes_of_each_direction_are_limited(executor: Executor, server: Web
         assert rows(executor, statement, server, http_bytes=102_000) == [{"done": True}]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "call",
     [
@@ -440,3 +446,27 @@ await anyio.sleep(0.01)
 return [{"library": sniffio.current_async_library(), "texts": texts}]
 """
     assert rows(executor, statement, server) == [{"library": "asyncio", "texts": ["met", "met"]}]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "httpx.get(url, timeout={seconds})",
+        "httpx.get(url, timeout=httpx.Timeout(5, pool={seconds}))",
+        "httpx.post(url, content=iter([b'a']), timeout={seconds})",
+        "await httpx.AsyncClient(timeout={seconds}).get(url)",
+        "warnings.sys.modules['urllib.request'].urlopen(url, timeout={seconds})",
+    ],
+)
+def test_an_infinite_timeout_is_none_and_one_that_is_no_number_is_an_error(
+    executor: Executor, server: WebServer, call: str
+) -> None:
+    prelude = "import httpx, warnings\nwarnings.sys.modules['importlib'].import_module('urllib.request')\n"
+    prelude += "url = LocalVariable.Server + '/hello'\n"
+
+    def outcome(seconds: str) -> Result:
+        return run(executor, call.format(seconds=seconds) + "\nreturn [{'ok': 1}]", server.authority, prelude=prelude)
+
+    assert outcome("5").rows == outcome("float('inf')").rows == [{"ok": 1}]
+    kind, message = raised(outcome("float('nan')"))
+    assert (kind, "not nan" in message) == ("ValueError", True)

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 from tests.http_statements import rows, run
 from tests.servers import WebServer
 
@@ -98,6 +99,7 @@ return errors + [{"after": httpx.get(LocalVariable.Server + "/hello").text}]
     assert rows(executor, statement, server, http_concurrent=1) == [{"error": "no more"}] * 6 + [{"after": "hello"}]
 
 
+@pytest.mark.timing
 def test_cancelling_a_request_stops_it_on_the_host(executor: Executor, server: WebServer) -> None:
     statement = """
 import time

@@ -22,6 +22,7 @@ def _next_run_works(executor: wasmexec.Executor) -> object:
     assert executor.run("return [{'still': 'fine'}]").rows == [{"still": "fine"}]
 
 
+@pytest.mark.timing
 def test_an_endless_loop_stops_at_the_processor_limit_and_names_its_line(executor: wasmexec.Executor) -> None:
     result = executor.run("x = 1\nwhile True: pass\nreturn []", limits=Limits(cpu_seconds=0.3))
     assert result.status == Status.TIMED_OUT
@@ -56,6 +57,7 @@ def test_a_loop_inside_a_library_is_stopped_and_the_statements_line_named(execut
     assert result.error.line in (2, 3, 4)
 
 
+@pytest.mark.timing
 def test_one_long_operation_in_c_is_stopped_too(executor: wasmexec.Executor) -> None:
     begun = time.monotonic()
     result = executor.run("x = 7 ** 30_000_000\nreturn []", limits=Limits(cpu_seconds=0.3))
@@ -79,12 +81,14 @@ while True:
     assert (result.status, result.logs) == (Status.TIMED_OUT, [])
 
 
+@pytest.mark.timing
 def test_work_below_the_processor_limit_is_done(executor: wasmexec.Executor) -> None:
     result = executor.run("return [{'n': sum(range(100_000))}]", limits=Limits(cpu_seconds=5))
     assert result.rows == [{"n": 4999950000}]
     assert 0 < result.usage.cpu_seconds < 5
 
 
+@pytest.mark.timing
 def test_an_awaiting_statement_stops_at_the_wall_limit_and_names_where_it_waits(executor: wasmexec.Executor) -> None:
     statement = "async def nap():\n    await sleep(60)\nawait nap()\nreturn []"
     result = executor.run(statement, limits=Limits(wall_seconds=0.3))
@@ -95,6 +99,7 @@ def test_an_awaiting_statement_stops_at_the_wall_limit_and_names_where_it_waits(
     assert result.usage.cpu_seconds < 0.2
 
 
+@pytest.mark.timing
 def test_a_blocking_sleep_stops_at_the_wall_limit(executor: wasmexec.Executor) -> None:
     result = executor.run("import time\ntime.sleep(60)\nreturn []", limits=Limits(wall_seconds=0.3))
     assert isinstance(result.error, wasmexec.TimeLimitError)
@@ -102,6 +107,7 @@ def test_a_blocking_sleep_stops_at_the_wall_limit(executor: wasmexec.Executor) -
     assert result.usage.cpu_seconds < 0.2
 
 
+@pytest.mark.timing
 def test_waiting_below_the_wall_limit_is_done(executor: wasmexec.Executor) -> None:
     statement = "import time\nawait sleep(0.1)\ntime.sleep(0.1)\nreturn []"
     result = executor.run(statement, limits=Limits(wall_seconds=5))

@@ -71,6 +71,7 @@ STREAMS = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", STREAMS)
 def test_tokens_arrive_as_they_are_sent(executor: Executor, api: ApiServer, name: str) -> None:
     api.pause_seconds = 0.1
@@ -92,6 +93,7 @@ return seen
     assert sum(gap > 0.05 for gap in gaps) >= 4
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_that_is_not_read_to_its_end_ends_on_the_server(executor: Executor, api: ApiServer, name: str) -> None:
     api.pause_seconds = 0.3
@@ -107,6 +109,7 @@ return [{{"first": part.choices[0].delta.role}}]
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.timing
 def test_streams_of_several_questions_overlap(executor: Executor, api: ApiServer) -> None:
     api.pause_seconds = 0.1
     statement = """
@@ -234,6 +237,7 @@ except openai.error.APIError as error:
     ]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("call", ["openai.ChatCompletion.create(", "await openai.ChatCompletion.acreate("])
 def test_a_timeout_is_the_librarys(executor: Executor, api: ApiServer, call: str) -> None:
     api.failures.extend([503] * 9)
@@ -335,6 +339,7 @@ return [{{"text": answer.choices[0].message.content, "key": openai.api_key}}]
     assert api.authorizations == [f"Bearer {KEY}"]
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_bound_key_does_not_hold_up_a_stream(executor: Executor, api: ApiServer, name: str) -> None:
     api.pause_seconds = 0.1

@@ -33,6 +33,7 @@ def test_the_clock_of_a_recording_is_the_real_one(executor: Executor) -> None:
     assert before <= recording.clock_start / 1e9 <= time.time()
 
 
+@pytest.mark.timing
 def test_sleeps_are_not_waited_for(executor: Executor) -> None:
     statement = "time.sleep(2)\nawait sleep(3)\nreturn [{'at': time.time()}]"
     started = time.monotonic()

@@ -33,6 +33,7 @@ def rows(executor: Executor, statement: str, server: WebServer, **limits: Any) -
     return http_statements.rows(executor, statement, server, prelude=PRELUDE, **limits)
 
 
+@pytest.mark.timing
 def test_a_get(executor: Executor, server: WebServer) -> None:
     statement = """
 answer = requests.get(url + "/echo", params={"a": "1 2"}, auth=("user", "pass"))
@@ -158,6 +159,7 @@ return []
     assert (name, message) == ("requests.exceptions.TooManyRedirects", "Exceeded 3 redirects.")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("call", "error"),
     [

@@ -68,6 +68,7 @@ def test_a_coroutine_never_awaited_inside_the_rows_is_refused_with_the_fix(execu
     )
 
 
+@pytest.mark.timing
 def test_sleeping_tasks_overlap(executor: Executor) -> None:
     statement = f"""{ASYNCIO}
 import time
@@ -272,6 +273,7 @@ return [{"n": n}]
     assert [record.message for record in result.logs] == ["closed"]
 
 
+@pytest.mark.timing
 def test_time_sleep_blocks_and_the_limit_still_holds(executor: Executor) -> None:
     statement = "import time\nstart = time.monotonic()\ntime.sleep(0.05)\nreturn [{'t': time.monotonic() - start}]"
     assert 0.05 <= executor.run(statement).rows[0]["t"] < 1

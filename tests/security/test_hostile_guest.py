@@ -278,6 +278,7 @@ WHERES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("lie", WHERES)
 def test_a_guest_that_lies_about_where_it_was_is_stopped_all_the_same(start: Start, lie: str) -> None:
     executor = start(step=FOREVER, **WHERES[lie])
@@ -472,6 +473,7 @@ def test_raw_output_of_the_guest_is_kept_as_a_bounded_tail(start: Start) -> None
     assert result.error.detail.endswith("\0last!")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("nanoseconds", [2**63 - 1, 10**12])
 def test_a_blocking_sleep_ends_at_the_wall_limit(start: Start, nanoseconds: int) -> None:
     result = start(step=f"(drop (call $sleep (i64.const {nanoseconds})))").run("", limits=Limits(wall_seconds=0.2))
@@ -481,6 +483,7 @@ def test_a_blocking_sleep_ends_at_the_wall_limit(start: Start, nanoseconds: int)
     assert result.usage.cpu_seconds < 0.1
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("nanoseconds", [-1, 0, 10_000_000])
 def test_a_short_blocking_sleep_returns(start: Start, nanoseconds: int) -> None:
     result = start(step=f"(drop (call $sleep (i64.const {nanoseconds})))").run("", limits=Limits(wall_seconds=2))
@@ -495,6 +498,7 @@ def test_waiting_again_and_again_without_time_passing_ends_at_a_limit(start: Sta
     assert isinstance(result.error, TimeLimitError)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("seconds", [5.0, 1e308, 10**30])
 def test_a_long_timer_ends_at_the_wall_limit_and_says_where_it_slept(start: Start, seconds: float) -> None:
     asleep = waiting(seconds, where=[{"line": 1, "name": "<statement>"}, {"line": 7, "name": "nap"}])
@@ -550,6 +554,7 @@ def test_an_error_whose_fields_are_of_the_wrong_type_does_no_harm(start: Start, 
     assert [1] not in result.error.fields().values()
 
 
+@pytest.mark.timing
 def test_a_huge_random_request_neither_fails_nor_runs_away(start: Start) -> None:
     executor = start(step=f"(drop {call('random', SCRATCH, 60000)})")
     assert executor.run("", limits=LIMITS).status == Status.FINISHED_NO_DATA

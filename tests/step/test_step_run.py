@@ -69,6 +69,7 @@ def test_results_keep_the_order_of_the_input_whatever_takes_longest(
     assert list(result.source_rows) == list(range(40))
 
 
+@pytest.mark.timing
 def test_rows_that_wait_wait_together_but_not_more_than_concurrency(
     tmp_path: Path, executor: wasmexec.Executor
 ) -> None:
@@ -282,6 +283,7 @@ def test_every_status_of_a_statement(
     assert (record.status, record.state) == (status, "finished")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("processing", ["row_by_row", "bulk"])
 def test_303_cancelled(tmp_path: Path, executor: wasmexec.Executor, store: RunStore, processing: str) -> None:
     step = make_step(tmp_path, "await sleep(60)\nreturn []", processing=processing)
@@ -403,6 +405,7 @@ def test_progress_is_reported(tmp_path: Path, executor: wasmexec.Executor) -> No
     assert [item.fraction for item in seen] == [pytest.approx(item.rows_done / 20, abs=0.05) for item in seen]
 
 
+@pytest.mark.timing
 def test_run_async_leaves_the_loop_free_and_can_be_cancelled(tmp_path: Path, executor: wasmexec.Executor) -> None:
     step = make_step(tmp_path, "await sleep(0.5)\nreturn INPUT_DATA")
 

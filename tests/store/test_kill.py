@@ -133,6 +133,7 @@ def violations(engine: Engine, acknowledged: int) -> list[str]:
     return problems
 
 
+@pytest.mark.timeout(1800)
 def test_a_killed_run_leaves_all_of_the_old_or_all_of_the_new(url: str, store: RunStore, engine: Engine) -> None:
     in_the_middle = 0
     with killing(url, "whole", seed=1) as killer:

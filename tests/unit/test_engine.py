@@ -118,6 +118,7 @@ print(int(executor.run("").status))
     assert run.stdout.endswith("\n201\n")
 
 
+@pytest.mark.timing
 def test_the_interpreter_ends_cleanly_while_statements_still_run(tmp_path: Path) -> None:
     program = f"""
 import threading, time, wasmexec

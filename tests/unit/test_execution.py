@@ -79,6 +79,7 @@ def new_threads(before: set[threading.Thread]) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread not in before and "ticker" not in thread.name]
 
 
+@pytest.mark.timing
 def test_a_statement_that_waits_goes_on_when_its_timer_is_due(start: Start) -> None:
     result = start(**naps(3, 0.05)).run("")
     assert (result.status, result.rows) == (Status.FINISHED, [{"a": 1}])
@@ -86,6 +87,7 @@ def test_a_statement_that_waits_goes_on_when_its_timer_is_due(start: Start) -> N
     assert result.usage.cpu_seconds < 0.1
 
 
+@pytest.mark.timing
 def test_hundreds_that_wait_need_only_the_workers_of_one_executor(start: Start) -> None:
     executor = start(workers=2, **naps(1, 0.5))
     before = set(threading.enumerate())
@@ -195,6 +197,7 @@ def test_closing_cancels_what_runs_with_its_place_and_its_log(start: Start) -> N
     assert new_threads(before) == []
 
 
+@pytest.mark.timing
 def test_an_interrupt_from_the_keyboard_cancels_the_run_and_is_passed_on(start: Start) -> None:
     executor = start(step=FOREVER)
     main_thread = threading.main_thread().ident
@@ -219,6 +222,7 @@ def test_the_wall_clock_starts_when_a_worker_takes_the_statement(start: Start) -
     assert {result.status for result in asyncio.run(main())} == {Status.FINISHED_NO_DATA}
 
 
+@pytest.mark.timing
 def test_a_waiting_statement_ends_at_its_wall_limit(start: Start) -> None:
     executor = start(**naps(50, 0.1))
     result = executor.run("", limits=Limits(wall_seconds=0.35))
@@ -238,6 +242,7 @@ def test_log_records_are_delivered_in_order_while_the_guest_runs(start: Start) -
     assert time.monotonic() - seen[0][0] > 0.13
 
 
+@pytest.mark.timing
 def test_a_slow_callback_holds_up_the_result_but_not_the_guest(start: Start) -> None:
     executor = start(step=times(5, log(SCRATCH, 1)), data={SCRATCH: b"x"})
     seen: list[LogRecord] = []

@@ -256,6 +256,7 @@ def test_cancelling_an_operation_stops_its_request(server: WebServer) -> None:
     play(server.authority, script, http_concurrent=1)
 
 
+@pytest.mark.timing
 def test_the_end_of_the_execution_ends_every_request(server: WebServer) -> None:
     async def script(call: Caller) -> None:
         opening = asyncio.ensure_future(call.open(server.url("/slow?seconds=9")))

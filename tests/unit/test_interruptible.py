@@ -41,10 +41,12 @@ def test_a_plain_wait_notices_the_signal_only_when_it_is_over(unnoticed: threadi
     assert seconds_until_interrupted(unnoticed.wait) > 1.5
 
 
+@pytest.mark.timing
 def test_a_wait_for_an_event_is_interrupted(unnoticed: threading.Event) -> None:
     assert seconds_until_interrupted(lambda: wait(unnoticed)) < 1.5
 
 
+@pytest.mark.timing
 def test_a_wait_for_a_lock_is_interrupted(unnoticed: threading.Event) -> None:
     lock = threading.Lock()
     lock.acquire()

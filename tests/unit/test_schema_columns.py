@@ -288,6 +288,7 @@ def test_lenient_mode_still_refuses_other_types_and_missing_keys() -> None:
     assert refusal([column("json")], [{"v": None}], "lenient").rule == "null"
 
 
+@pytest.mark.timing
 def test_keys_of_a_hostile_guest_cost_little_and_stay_out_of_the_messages() -> None:
     long_key = "k" * 5_000_000
     started = time.perf_counter()

@@ -239,6 +239,7 @@ def test_self_references_and_deep_rows_end_in_an_answer() -> None:
     assert error.message == "the output cannot be checked: Recursion limit reached"
 
 
+@pytest.mark.timing
 def test_a_pattern_that_kills_backtracking_engines_is_quick() -> None:
     started = time.perf_counter()
     error = refusal({"properties": {"v": {"pattern": "^(a+)+$"}}}, [{"v": "a" * 50_000 + "!"}])

@@ -109,6 +109,7 @@ def test_the_loop_runs_what_it_is_given_on_its_own_thread() -> None:
     assert not threads[0].is_alive()
 
 
+@pytest.mark.timing
 def test_closing_the_loop_cancels_what_runs_on_it() -> None:
     loop = LoopThread()
     ended: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 WHOLE_BODY_BYTES = 64 * 1024
@@ -45,8 +46,25 @@ def open_arguments(
     timeout: Mapping[str, float | None],
     body: str,
 ) -> dict[str, object]:
-    """The arguments of http.open; `body` is "none", "whole" or "streamed", header texts are Latin-1."""
-    return {"stream": stream, "method": method, "url": url, "headers": headers, "timeout": timeout, "body": body}
+    """The arguments of http.open; `body` is "none", "whole" or "streamed", header texts are Latin-1.
+
+    Raises: ValueError: a timeout is not a number.
+    """
+    limits = {name: timeout_seconds(value) for name, value in timeout.items()}
+    return {"stream": stream, "method": method, "url": url, "headers": headers, "timeout": limits, "body": body}
+
+
+def timeout_seconds(value: float | None) -> float | None:
+    """A timeout as JSON can say it: None for no limit, which an infinite one is too.
+
+    Raises: ValueError: it is not a number.
+    """
+    if value is None or value == math.inf:
+        return None
+    seconds = float(value)
+    if math.isnan(seconds):
+        raise ValueError("a timeout must be a number of seconds, not nan")
+    return seconds
 
 
 def pieces(data: bytes) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from ..errors import HostCallError
 from ..hostcall import call_sync
-from .exchange import READ_BYTES, WHOLE_BODY_BYTES, WRITE_BYTES, next_stream, open_arguments
+from .exchange import READ_BYTES, WHOLE_BODY_BYTES, WRITE_BYTES, next_stream, open_arguments, timeout_seconds
 from .wire import RequestReader, ResponseWriter, WireError, base_url
 
 _TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "pool_timeout")
@@ -158,7 +158,7 @@ class _Exchange:
             if self._is_over:
                 return b""
             if self._stream:
-                end = {"stream": self._stream, "end": True, "read_timeout": read_seconds}
+                end = {"stream": self._stream, "end": True, "read_timeout": timeout_seconds(read_seconds)}
                 return self._call("http.write", end)
             if not self._request.is_complete:
                 raise OSError(errno.EPROTO, "the response is read before the request was complete")

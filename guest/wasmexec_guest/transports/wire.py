@@ -7,6 +7,7 @@ chunks comes in chunks, one for each piece that the host hands over, so nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from .exchange import WHOLE_BODY_BYTES
 
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_CHUNK_LINE_BYTES = 1024
+# int() takes signs, underscores and spaces besides, and no more than 4,300 decimal digits.
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,12}")
 
 
 class WireError(ValueError):
@@ -107,7 +111,7 @@ class RequestReader:
         if "chunked" in (self.header("transfer-encoding") or "").lower():
             self.length = None
         elif declared is not None:
-            if not declared.isdecimal():
+            if not _LENGTH.fullmatch(declared):
                 raise WireError("Content-Length is not a number")
             self.length = self._left = int(declared)
 
@@ -133,10 +137,10 @@ class RequestReader:
                     self.is_complete = True
                     return
                 continue
-            try:
-                size = int(line.partition(b";")[0], 16)
-            except ValueError:
-                raise WireError("a chunk has no size") from None
+            digits = line.partition(b";")[0]
+            if not _CHUNK_SIZE.fullmatch(digits):
+                raise WireError("a chunk has no size")
+            size = int(digits, 16)
             if size:
                 self._left = size + 2
             else:
