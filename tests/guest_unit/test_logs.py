@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.guest_unit import stand_in
 
-from wasmexec_guest import api, logs
+from wasmexec_guest import api, logger, logs
 from wasmexec_guest.logs import ERROR, INFO, WARN, LogStream
 
 TEXT = st.text("ab\n ", max_size=6)
