@@ -35,6 +35,7 @@ def raised(executor: Executor, statement: str) -> tuple[str, str]:
     return result.error.type_name, result.error.exception_message
 
 
+@pytest.mark.timing
 def test_results_come_in_the_order_of_the_arguments_and_waits_overlap(executor: Executor) -> None:
     statement = """
 start = time.monotonic()
@@ -68,6 +69,7 @@ def test_one_awaitable_given_twice_runs_once(executor: Executor) -> None:
     assert run(executor, statement).rows == [{"v": ["a", "a"], "order": ["a", "end of a"]}]
 
 
+@pytest.mark.timing
 def test_the_first_exception_wins_and_the_others_have_ended_when_it_is_raised(executor: Executor) -> None:
     statement = """
 try:

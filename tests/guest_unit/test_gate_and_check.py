@@ -33,7 +33,8 @@ def by_gate(text: str, lacking: dict[str, str]) -> str | None:
     try:
         exec(text, {"__builtins__": {"__import__": gate}})
     except ImportError as error:
-        return str(error)
+        # The gate let it through, and what stands in for the module has no such attribute.
+        return None if str(error).startswith("cannot import name") else str(error)
     return None
 
 

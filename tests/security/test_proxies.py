@@ -355,6 +355,7 @@ def test_a_proxy_that_does_not_connect_is_an_error(
         assert len(proxy.seen) == 1
 
 
+@pytest.mark.timing
 def test_a_proxy_that_is_not_there_or_does_not_answer_ends_in_time_and_is_not_named(tls_server: WebServer) -> None:
     async def refused(call: Caller) -> None:
         for scheme in ("http", "https"):

@@ -304,6 +304,7 @@ def test_the_time_grows_with_the_text_and_not_faster(secret: str, text: str) -> 
     assert seconds(len(text)) < 0.5 + 24 * short
 
 
+@pytest.mark.timing
 def test_many_long_secrets_are_ready_soon() -> None:
     values = ["".join(random.Random(n).choices(string.ascii_letters + "\n", k=65_536)) for n in range(50)]
     started = time.process_time()

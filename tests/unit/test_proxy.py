@@ -182,6 +182,7 @@ def test_a_variable_without_a_proxy_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.message == "ALL_PROXY: only http and https proxies are known, not socks5"
 
 
+@pytest.mark.timing
 def test_hostile_texts_take_linear_time() -> None:
     started = time.monotonic()
     for text in ("http://" + ":" * 100_000, "http://" + "a@" * 50_000, "[" * 100_000, "a" * 100_000, ":" * 100_000):

@@ -307,6 +307,7 @@ def test_a_reader_that_dies_is_an_input_error(lying: Callable[[str], list[Any]],
     )
 
 
+@pytest.mark.timing
 def test_a_reader_that_hangs_is_ended(lying: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "STALL_SECONDS", 1.0)
     started = time.monotonic()

@@ -156,6 +156,7 @@ def test_a_missing_key_that_the_row_has_under_a_like_name_is_named() -> None:
     )
 
 
+@pytest.mark.timing
 def test_advice_is_bounded_whatever_the_names_are() -> None:
     long = "x" * 1_000_000
     error = refusal([{"name": "city", "type": "text"}], [{"city": "Oslo", long: 1}])

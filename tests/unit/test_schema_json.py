@@ -379,6 +379,7 @@ EXPONENTIAL = r"^(?=a)(a|aa)+$"
 QUADRATIC = r"(?=.*x)y|z(?!q)"
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("definition", "row", "pointer"),
     [
@@ -538,6 +539,7 @@ def test_the_reference_is_refused_what_it_cannot_check_in_bounded_time() -> None
     )
 
 
+@pytest.mark.timing
 def test_the_reference_takes_linear_time_for_unique_items() -> None:
     items = [[number] if number % 2 else {"a": number} for number in range(100_000)]
     started = time.process_time()

@@ -52,7 +52,7 @@ class LogCapability:
         if level == ERROR_LEVEL:
             self.has_errors = True
         name, size = LEVELS[level], len(message)
-        left = max(self._room.left(name), 0)
+        left = self._room.left(name)
         fits = size <= left
         text = self._text(message, left)
         if fits or text:
@@ -83,7 +83,9 @@ class LogCapability:
         if len(message) <= left:
             text = bytes(message).decode("utf-8", "replace")
             return text if mask is None else mask(text)
-        if mask is None or not left:
+        if left <= 0:
+            return ""
+        if mask is None:
             return bytes(message[:left]).decode("utf-8", "ignore")
         # Beyond what is kept as much as a secret across its end may take.
         return mask.head(bytes(message[: left + mask.margin]), left)
