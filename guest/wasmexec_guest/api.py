@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn, SupportsFloat
 
@@ -13,7 +12,6 @@ from . import importgate, logs
 from .gathering import gather
 from .logger import Log
 
-_EXTRA_INPUT = re.compile(r"INPUT_DATA(?:[2-9]|[1-9][0-9]+)\b")
 _NOT_BUILT_IN = ("exit", "quit", "help", "copyright", "credits", "license")
 
 
@@ -112,14 +110,17 @@ def make_namespace(not_in_image: Mapping[str, str]) -> dict[str, Any]:
 
 
 def bind_inputs(
-    namespace: dict[str, Any], source: str, inputs: list[Any], checkpoint: object, local_values: Mapping[str, object]
+    namespace: dict[str, Any],
+    extra_inputs: list[str],
+    inputs: list[Any],
+    checkpoint: object,
+    local_values: Mapping[str, object],
 ) -> None:
-    """Give the namespace the data of one execution; an INPUT_DATA<n> that the source names and nobody wired is None."""
+    """Give the namespace the data of one execution; of `extra_inputs`, INPUT_DATA<n>, those not wired are None."""
     namespace["DATA_CHECKPOINT"] = checkpoint
     namespace["LocalVariable"] = LocalVariables(local_values)
-    if "INPUT_DATA" in source:
-        for name in _EXTRA_INPUT.findall(source):
-            namespace[name] = None
+    for name in extra_inputs:
+        namespace[name] = None
     namespace["INPUT_DATA"] = inputs[0] if inputs else None
     for number in range(2, len(inputs) + 1):
         namespace[f"INPUT_DATA{number}"] = inputs[number - 1]

@@ -141,7 +141,7 @@ def _arm() -> None:
     from . import errors, logs, reseed, service
 
     logs.reset()
-    errors.remember_source([])
+    errors.remember_source("")
     errors.install()
     logs.install()
     reseed.clear()

@@ -68,20 +68,50 @@ def shorten(text: str, limit: int) -> str:
 
 
 _source_lines: list[str] = []
+_unsplit: str | bytes | None = None
+"""The statement (bytes are UTF-8) as long as nobody has looked at its lines."""
 
 
-def remember_source(lines: list[str]) -> None:
-    """Make the lines of the statement known to tracebacks and warnings."""
-    _source_lines[:] = [f"{line}\n" for line in lines]
+def lines_of(text: str) -> list[str]:
+    """The lines of a statement as the tokenizer counts them, without their ends."""
+    # It ends a line at these three only, str.splitlines at a dozen more.
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def remember_source(text: str | bytes) -> None:
+    """Make the lines of the statement known to tracebacks and warnings; they are made when the first one looks."""
+    global _unsplit
+    _unsplit = text
+    _source_lines.clear()
+
+
+def _split_source() -> None:
+    global _unsplit
+    text, _unsplit = _unsplit, None
+    if text is not None:
+        lines = lines_of(text if isinstance(text, str) else text.decode())
+        _source_lines[:] = [f"{line}\n" for line in lines]
+
+
+class _CacheEntry(tuple[object, ...]):
+    """What `linecache` keeps of a file: size, time, lines, name. Whoever takes one of them gets the lines made."""
+
+    __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        _split_source()
+        return super().__getitem__(index)
 
 
 def install() -> None:
     """Give `linecache` the place where the lines of the statement will be."""
-    linecache.cache = {FILENAME: (0, None, _source_lines, FILENAME)}
+    cache: dict[str, Any] = {FILENAME: _CacheEntry((0, None, _source_lines, FILENAME))}
+    linecache.cache = cache
 
 
 def source_text() -> str:
     """The statement as it was compiled."""
+    _split_source()
     return "".join(_source_lines)
 
 

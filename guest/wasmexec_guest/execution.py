@@ -14,7 +14,7 @@ import _wasmexec
 
 from . import api, clocks, errors, hostcall, logs, reseed, rows
 from .loop import GuestLoop
-from .statement import MISSING_RETURN, StatementRefused, compile_statement, load_compiled
+from .statement import MISSING_RETURN, StatementRefused, compile_whole, load_compiled
 
 WAITING, DONE = 2, 3
 
@@ -81,18 +81,17 @@ class Execution:
         """Run the statement of a run frame until it waits or ends."""
         reseed.reseed()
         self._max_bytes = frame["max_output_bytes"]
-        text: str = frame["statement"]
         names = frame.get("secrets")
         if names:
             errors.know_secrets(frame["locals"][name] for name in names)
         place: list[int] | None = frame.get("code")
         try:
             if place is None:
-                code = compile_statement(text)
+                compiled = compile_whole(frame["statement"])
             else:
-                code, records = load_compiled(blob[place[0] : place[0] + place[1]], text)
-                for level, message in records:
-                    logs.emit(level, message)
+                start, length = frame["text"]
+                text = bytes(blob[start : start + length])
+                compiled = load_compiled(blob[place[0] : place[0] + place[1]], text)
             inputs = decode_inputs(frame["inputs"], blob)
         except StatementRefused as refused:
             return self._failed(refused.as_error())
@@ -100,15 +99,15 @@ class Execution:
             return self._failed({"kind": "input", "message": str(refused)})
         except MemoryError as error:
             return self._failed(errors.describe(error, "memory"))
-        api.bind_inputs(self._namespace, text, inputs, frame["checkpoint"], frame["locals"])
-        self._may_leave_coroutines = "sleep" in text or "gather" in text or "sync" in text
+        api.bind_inputs(self._namespace, compiled.extra_inputs, inputs, frame["checkpoint"], frame["locals"])
+        self._may_leave_coroutines = compiled.may_leave_coroutines
         del inputs
         # The inputs hold no cycles, so the collector need not visit them again and again.
         gc.freeze()
         gc.enable()
-        function = types.FunctionType(code, self._namespace)
+        function = types.FunctionType(compiled.code, self._namespace)
         self._loop.enter()
-        if "await" in text or "async" in text:
+        if compiled.may_suspend:
             self._main = self._loop.create_task(self._run(function), name=errors.FILENAME)
             return self._advance(self._main)
         # It cannot suspend, so it needs no task: fewer steps, and so fewer pages of the fresh instance.

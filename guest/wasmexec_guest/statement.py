@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import marshal
+import re
 import traceback
 import types
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ MAX_TEXT_CHARS = 500
 MISSING_RETURN = "\0the statement ended without a return\0"
 """What the function returns when the statement falls off its end; no statement returns it by accident."""
 
+_EXTRA_INPUT = re.compile(r"INPUT_DATA(?:[2-9]|[1-9][0-9]+)\b")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPOUND = (
     *_FUNCTIONS, ast.ClassDef, ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try,
@@ -76,8 +78,7 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text.removeprefix("\ufeff")
-        # The tokenizer ends a line at these three only, str.splitlines at a dozen more.
-        self.lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.lines = errors.lines_of(text)
 
     def line(self, number: int) -> str:
         """Line `number`, from 1; empty if there is none."""
@@ -251,7 +252,7 @@ def compile_statement(text: str) -> types.CodeType:
     Raises: StatementRefused: it has a syntax error, a type hint or a `yield` at the top level.
     """
     source = Source(text)
-    errors.remember_source(source.lines)
+    errors.remember_source(text)
     tree = parse(source)
     hints = type_hints(source, tree.body)
     if hints:
@@ -260,24 +261,46 @@ def compile_statement(text: str) -> types.CodeType:
 
 
 class Compiled(NamedTuple):
-    """A statement's code, and the records that compiling it wrote to the log (levels and messages): warnings."""
+    """A statement's code and what running it takes.
+
+    records: what compiling it wrote to the log, levels and messages (warnings). extra_inputs: each INPUT_DATA<n> in it.
+    may_suspend: whether it may wait. may_leave_coroutines: whether it may make some that nobody awaits.
+    """
 
     code: types.CodeType
     records: list[tuple[int, str]]
+    extra_inputs: list[str]
+    may_suspend: bool
+    may_leave_coroutines: bool
+
+
+def compile_whole(text: str) -> Compiled:
+    """The statement `text`, ready to run; what its compiler has to say goes to the log.
+
+    Raises: StatementRefused: as `compile_statement`.
+    """
+    code = compile_statement(text)
+    return Compiled(
+        code, [], _EXTRA_INPUT.findall(text) if "INPUT_DATA" in text else [], "await" in text or "async" in text,
+        "sleep" in text or "gather" in text or "sync" in text,
+    )  # fmt: skip
 
 
 def compile_to_bytes(text: str) -> bytes:
-    """What `load_compiled` makes a statement's code of in another instance of the same image.
+    """What `load_compiled` makes a statement of in another instance of the same image.
 
     Raises: StatementRefused: as `compile_statement`.
     """
     records: list[tuple[int, str]] = []
     with logs.diverted(records):
-        code = compile_statement(text)
-    return marshal.dumps((code, records))
+        compiled = compile_whole(text)
+    return marshal.dumps((compiled.code, records, *compiled[2:]))
 
 
-def load_compiled(data: bytes | memoryview, text: str) -> Compiled:
-    """The code of the statement `text`, from what `compile_to_bytes` gave."""
-    errors.remember_source(Source(text).lines)
-    return Compiled(*marshal.loads(data))
+def load_compiled(data: bytes | memoryview, text: bytes) -> Compiled:
+    """The statement `text` (UTF-8), from what `compile_to_bytes` gave; tells the log what its compiler said."""
+    errors.remember_source(text)
+    compiled = Compiled(*marshal.loads(data))
+    for level, message in compiled.records:
+        logs.emit(level, message)
+    return compiled

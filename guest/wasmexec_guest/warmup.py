@@ -121,7 +121,9 @@ class Runner:
         if from_code:
             _, fields, code = self._serve({"kind": "compile", "statement": statement}, memoryview(b""), execution)
             if "code" in fields:
-                frame["code"], data = [len(_INPUT), len(code)], _INPUT + bytes(code)
+                text = frame.pop("statement").encode()
+                frame["code"], frame["text"] = [len(_INPUT), len(code)], [len(_INPUT) + len(code), len(text)]
+                data = _INPUT + bytes(code) + text
         head = hostcall.from_frame(hostcall.to_frame(frame).decode())
         state, fields, blob = self._serve(head, memoryview(data), execution)
         while state == WAITING:

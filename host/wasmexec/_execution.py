@@ -186,8 +186,7 @@ class Execution:
                     self.code = code if isinstance(code, bytes) else None
                     if request.kind == "compile":
                         return self._finished(Status.FINISHED)
-                    if self.code is not None:
-                        request = request.with_code(self.code)
+                    request = request.with_text() if self.code is None else request.with_code(self.code)
                 self._instance = self._make_instance(None if course is None else course.virtual)
                 frame = self._exchange(request.head, request.blobs)
             else:

@@ -19,7 +19,7 @@ PRIMITIVES = (str, bool, int, float, type(None))
 class Request(NamedTuple):
     """A frame to send: `kind` is what the guest is asked to do, "run", "check" or "compile".
 
-    program: a number that requests with the same statement share.
+    One to run lacks the statement: it goes as text or as code.
     """
 
     kind: str
@@ -32,10 +32,15 @@ class Request(NamedTuple):
         """A number that requests with the same statement share."""
         return hash(self.statement)
 
+    def with_text(self) -> Request:
+        """A run with the statement's text, for the guest to compile."""
+        return self._replace(head=b'%b,"statement":%b}' % (self.head[:-1], _statement(self.statement)))
+
     def with_code(self, code: bytes) -> Request:
-        """The same run with the statement's code, so that the guest need not compile it."""
-        place = b',"code":[%d,%d]}' % (sum(map(len, self.blobs)), len(code))
-        return self._replace(head=self.head[:-1] + place, blobs=(*self.blobs, code))
+        """A run with the statement's code; its text is only for those who want to see its lines."""
+        text, at = self.statement.encode(), sum(map(len, self.blobs))
+        places = b',"code":[%d,%d],"text":[%d,%d]}' % (at, len(code), at + len(code), len(text))
+        return self._replace(head=self.head[:-1] + places, blobs=(*self.blobs, code, text))
 
 
 def refuse_short_secrets(secrets: Mapping[str, object]) -> None:
@@ -117,8 +122,9 @@ def run_start(
         StatementSyntaxError: the statement is not valid Unicode text.
         ConfigError: a local variable or secret is not what it must be.
     """
-    head = b'{"kind":"run","statement":%b,"locals":%b,"max_output_bytes":%d%b' % (
-        _statement(statement), _locals(local_variables, secrets), limits.output_bytes,
+    _statement(statement)
+    head = b'{"kind":"run","locals":%b,"max_output_bytes":%d%b' % (
+        _locals(local_variables, secrets), limits.output_bytes,
         b',"secrets":%b' % encode(list(held)) if held else b"",
     )  # fmt: skip
     return RunStart(statement, head, limits)

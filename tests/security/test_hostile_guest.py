@@ -59,6 +59,7 @@ LARGE = "x" * (BOX_BYTES - 2)
 
 def request_bytes(input_data: object, limits: Limits) -> int:
     request = run_request("", inputs=[input_data], checkpoint=None, local_variables=None, secrets=None, limits=limits)
+    request = request.with_text()
     return 4 + len(request.head) + sum(map(len, request.blobs))
 
 

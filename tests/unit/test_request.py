@@ -16,7 +16,7 @@ def request(statement: str = "return []", *inputs: object, **options: Any) -> tu
     """Head and inputs as the guest would read them."""
     arguments: dict[str, Any] = {"checkpoint": None, "local_variables": None, "secrets": None, "limits": Limits()}
     built = run_request(statement, inputs=inputs or (None,), **{**arguments, **options})
-    head = json.loads(built.head)
+    head = json.loads(built.with_text().head)
     blob = b"".join(built.blobs)
     return head, [None if place is None else json.loads(blob[place[0] : sum(place)]) for place in head["inputs"]]
 

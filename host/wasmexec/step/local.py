@@ -35,9 +35,8 @@ class LocalBackend:
     def __init__(
         self, executor: Executor, order: Order, done: Done, limit: int, recorder: Recorder | None = None
     ) -> None:
-        self._executor = executor
-        self._statement = order.statement
-        self._options = order.options()
+        self._prepared = executor.prepare(order.statement, **order.conditions())
+        self._inputs = order.inputs()
         self._recorder = recorder
         self._done = done
         self._limit = limit
@@ -86,11 +85,9 @@ class LocalBackend:
                     index, data = self._waiting.popleft()
                     self._running[index] = None
                 try:
-                    options = self._options
-                    if self._recorder is not None:
-                        options = {**options, "recorder": ForExecution(self._recorder, index)}
-                    cancel = self._executor.submit(
-                        self._statement, partial(self._ended, index), input_data=data, **options
+                    recorder = None if self._recorder is None else ForExecution(self._recorder, index)
+                    cancel = self._prepared.submit(
+                        partial(self._ended, index), input_data=data, recorder=recorder, **self._inputs
                     )
                 except WasmexecError as error:
                     self._ended(index, error)

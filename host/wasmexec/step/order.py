@@ -31,17 +31,19 @@ class Order:
     grants: Grants
     secrets: Mapping[str, str | Secret]
 
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments of `Executor.submit`, without the input."""
+    def conditions(self) -> dict[str, Any]:
+        """The keyword arguments of `Executor.prepare`."""
         return {
-            "extra_inputs": self.extra_inputs,
             "output_schema": self.output.prepared,
-            "checkpoint": self.checkpoint,
             "local_variables": self.local_variables,
             "limits": self.limits,
             "grants": self.grants,
             "secrets": self.secrets or None,
         }
+
+    def inputs(self) -> dict[str, Any]:
+        """Those of `Prepared.submit` that are the same for every row."""
+        return {"extra_inputs": self.extra_inputs, "checkpoint": self.checkpoint}
 
     def pack(self) -> bytes:
         """As JSON, for `unpack` in another process of ours. It contains the secrets."""

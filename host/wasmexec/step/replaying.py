@@ -18,6 +18,7 @@ from .result import error_as_dict
 from .run import REFUSED
 
 if TYPE_CHECKING:
+    from ..prepared import Prepared
     from ..store import RecordedPart, RunStore
 
 
@@ -97,13 +98,17 @@ def replay_run(
         name: source.bind(given[name] if name in given else source.read(name))
         for name, source in definition.secrets.items()
     }
+    prepared = executor.prepare(
+        definition.statement.text, output_schema=definition.output.prepared, limits=definition.limits,
+        grants=definition.grants, secrets=values or None,
+    )  # fmt: skip
     executions: list[ReplayedExecution] = []
     refused: list[RefusedRow] = []
     for number, parts in _recorded(store, run_id):
         if parts[0].kind == REFUSED:
             refused.append(_check(definition, parts[0]))
         elif any(part.kind == "clock" for part in parts):
-            executions.append(_replay(definition, number, parts, executor, values))
+            executions.append(_replay(prepared, number, parts))
     run = store.get_run(run_id)
     if not executions and not refused and run.error is not None:
         reason = run.error.get("message") or run.error.get("type")
@@ -134,22 +139,8 @@ def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
     return RefusedRow(part.execution, part.meta, error_now)
 
 
-def _replay(
-    definition: StepDefinition,
-    number: int,
-    parts: list[RecordedPart],
-    executor: Executor,
-    secrets: Mapping[str, str | Secret],
-) -> ReplayedExecution:
+def _replay(prepared: Prepared, number: int, parts: list[RecordedPart]) -> ReplayedExecution:
     recording = Recording.from_parts(
         [part for part in parts if part.kind != "http"], [part.as_exchange() for part in parts if part.kind == "http"]
     )
-    result = executor.run(
-        definition.statement.text,
-        output_schema=definition.output.prepared,
-        limits=definition.limits,
-        grants=definition.grants,
-        secrets=secrets or None,
-        replay=recording,
-    )
-    return ReplayedExecution(number, result)
+    return ReplayedExecution(number, prepared.run(replay=recording))

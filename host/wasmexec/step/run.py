@@ -250,7 +250,7 @@ class StepRun:
             source, self._definition.input_schema(0), order.limits.input_bytes, self._masker
         )
         on_log = self._request.on_log
-        options = order.options()
+        options = {**order.conditions(), **order.inputs()}
         if on_log is not None:
             options["on_log"] = lambda record: on_log(StepLog(None, record))
         ended = threading.Event()
