@@ -226,7 +226,7 @@ def test_returning_none_is_not_the_same_as_falling_off_the_end(executor: Executo
     assert isinstance(result.error, OutputError)
     assert result.error.rule == "list"
     assert result.error.message == (
-        "the statement returned None, not a list of objects: return [] when there are no rows"
+        "the statement returned None, not a list of objects: write `return []` when there are no rows, or `return rows`"
     )
 
 
@@ -252,6 +252,6 @@ def test_the_globals_of_a_statement_hold_the_api_and_nothing_else(executor: Exec
     assert rows_of(executor, statement, input_data=[], extra_inputs=[[]]) == [{
         "names": [
             "DATA_CHECKPOINT", "INPUT_DATA", "INPUT_DATA2", "LocalVariable", "__builtins__", "__doc__", "__name__",
-            "log", "sleep",
+            "gather", "log", "sleep",
         ]
     }]  # fmt: skip

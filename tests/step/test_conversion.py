@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import subprocess
 import sys
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from pyarrow import parquet
+from tests import reference
 from tests.step.helpers import write_step
 
 import wasmexec
@@ -21,7 +23,6 @@ from wasmexec.rows.conversion import NotJson, to_json
 from wasmexec.rows.source import Source
 
 MIB = 1024 * 1024
-NATIVE = Path(__file__).resolve().parents[2] / ".venv-native" / "bin" / "python"
 SETUP = """
 import warnings, datetime, math
 modules = warnings.sys.modules
@@ -76,13 +77,14 @@ def debugged(folder: Path, text: str, python: str) -> Any:
     process = subprocess.run(
         [sys.executable, "-m", "wasmexec", "step", "debug", "step.step.yaml", "--python", python],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        env={**reference.environment(), **os.environ},
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 
 
 @pytest.mark.parametrize(
-    ("setup", "values", "python"), [(SETUP, VALUES, sys.executable), (NUMPY, NUMPY_VALUES, str(NATIVE))],
+    ("setup", "values", "python"), [(SETUP, VALUES, sys.executable), (NUMPY, NUMPY_VALUES, str(reference.PYTHON))],
     ids=["standard library", "numpy and pandas"],
 )  # fmt: skip
 def test_debug_makes_of_every_value_what_the_product_makes(

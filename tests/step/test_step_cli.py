@@ -165,7 +165,7 @@ def test_check_and_run_note_a_schema_that_is_checked_by_the_slower_engine(cli: C
     assert f"note: output_schema: {note}" in run.err
     refused = cli("run", "step.step.yaml", "--input", cli.write("bad.jsonl", '{"n": 1}\n{"n": "x"}\n'))
     assert refused.code == 5
-    assert "/1/n: the value is not of type 'integer', got 'x'" in refused.err
+    assert "/1/n: line 2: the value is not of type 'integer', got 'x'" in refused.err
     write_step(cli.folder, "return []", name="new")
     assert "note:" not in cli("check", "new.step.yaml", "--no-statement").err
 

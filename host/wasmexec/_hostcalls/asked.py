@@ -86,8 +86,10 @@ def masked_json(mask: Masker | None, data: bytes) -> bytes:
         found = encode(_masked_value(decode(data), mask))
     except (ValueError, RecursionError):
         return mask.in_bytes(data)
-    # A secret in pieces, such as the numbers of its bytes, leaves nothing that could be kept.
-    return found if mask.in_bytes(found) is found else b'["***"]'
+    if mask.in_bytes(found) is found:
+        return found
+    # A secret in pieces, such as the numbers of its bytes, leaves nothing that could be kept but the shape.
+    return b'{"***":"***"}' if data.lstrip()[:1] == b"{" else b'[{"***":"***"}]'
 
 
 def _masked_value(value: object, mask: Masker) -> object:
