@@ -181,9 +181,7 @@ class Execution:
                 request = self._order.request
                 if request.kind != "check":
                     code = self._order.code or self._known_code()
-                    # SECURITY: a refusal shows a line of the statement, and who cut it knew no secrets. Where there are
-                    # some, the instance that knows them refuses the text itself.
-                    if isinstance(code, Refused) and self._order.masker is None:
+                    if isinstance(code, Refused):
                         return self._failed(*_outcome.read_error(code.record, self._facts()))
                     self.code = code if isinstance(code, bytes) else None
                     if request.kind == "compile":

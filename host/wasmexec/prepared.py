@@ -114,12 +114,8 @@ class Prepared:
         if isinstance(execution.failure, BaseException):
             raise execution.failure
         assert execution.result is not None
-        error = execution.result.error
-        if isinstance(error, StatementSyntaxError):
-            # With secrets what is shown of it is for a run to say, which knows them; nothing of the statement runs.
-            error = error if self._masker is None else self.run().error
-        if isinstance(error, StatementSyntaxError):
-            self.refusal = error
+        if isinstance(execution.result.error, StatementSyntaxError):
+            self.refusal = execution.result.error
         # What else went wrong (it took all its time, say) each run finds out for itself.
         self._code = execution.code
 
