@@ -11,12 +11,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import Enum
+from sys import getsizeof
 from typing import NamedTuple, TypeAlias
 
 MAX_CODE_BYTES = 4 * 1024 * 1024
 """Of one statement; a longer one is sent as text."""
 MAX_BYTES = 64 * 1024 * 1024
-"""Of all texts and codes of one image together; what was not used for longest goes first."""
+"""Of all texts, codes and refusals of one image together; what was not used for longest goes first."""
+ENTRY_BYTES = 512
+"""What an entry takes besides its text and what is known of it: millions of tiny statements are bounded by this."""
 
 
 class Refused(NamedTuple):
@@ -35,11 +38,12 @@ Known: TypeAlias = "bytes | Refused | Text"
 
 
 class _Entry:
-    __slots__ = ("is_compiling", "known")
+    __slots__ = ("is_compiling", "known", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, statement: str) -> None:
         self.known: Known | None = None
         self.is_compiling = False
+        self.size = ENTRY_BYTES + getsizeof(statement)
 
 
 class CodeCache:
@@ -59,8 +63,8 @@ class CodeCache:
         with self._lock:
             entry = self._entries.get(statement)
             if entry is None:
-                self._entries[statement] = entry = _Entry()
-                self._bytes += len(statement)
+                self._entries[statement] = entry = _Entry(statement)
+                self._bytes += entry.size
                 entry.is_compiling = at_once
                 self._shrink()
                 return None if at_once else Text.SEND
@@ -81,20 +85,25 @@ class CodeCache:
             entry.is_compiling = False
             if known is not None and entry.known is None:
                 entry.known = known
-                self._bytes += _size(entry)
+                size = _size(known)
+                entry.size += size
+                self._bytes += size
                 self._shrink()
 
     def kept(self) -> tuple[int, int]:
         """How many codes are known, and their bytes."""
         with self._lock:
-            sizes = [_size(entry) for entry in self._entries.values()]
-        return sum(size > 0 for size in sizes), sum(sizes)
+            codes = [entry.known for entry in self._entries.values() if isinstance(entry.known, bytes)]
+        return len(codes), sum(map(len, codes))
 
     def _shrink(self) -> None:
         while self._bytes > self._max_bytes and self._entries:
-            statement, entry = self._entries.popitem(last=False)
-            self._bytes -= len(statement) + _size(entry)
+            _, entry = self._entries.popitem(last=False)
+            self._bytes -= entry.size
 
 
-def _size(entry: _Entry) -> int:
-    return len(entry.known) if isinstance(entry.known, bytes) else 0
+def _size(known: Known) -> int:
+    """What keeping it takes."""
+    if isinstance(known, Refused):
+        return getsizeof(known.record) + sum(map(getsizeof, known.record.values()))
+    return len(known) if isinstance(known, bytes) else 0

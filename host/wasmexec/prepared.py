@@ -114,8 +114,12 @@ class Prepared:
         if isinstance(execution.failure, BaseException):
             raise execution.failure
         assert execution.result is not None
-        if isinstance(execution.result.error, StatementSyntaxError):
-            self.refusal = execution.result.error
+        refusal = execution.result.error
+        if isinstance(refusal, StatementSyntaxError) and self._masker is not None:
+            # SECURITY: told by an instance that knows the secrets, it is masked before it is cut. Nothing runs there.
+            refusal = self.run().error
+        if isinstance(refusal, StatementSyntaxError):
+            self.refusal = refusal
         # What else went wrong (it took all its time, say) each run finds out for itself.
         self._code = execution.code
 

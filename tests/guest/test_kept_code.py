@@ -173,6 +173,35 @@ def test_a_secret_that_one_run_masks_is_not_masked_in_the_next(executor: wasmexe
         assert plain.error.text == "value = 'hunter22' oops"
 
 
+KEY = "hunter22-" + "abcdefghij" * 5
+
+REFUSED_WITH_A_SECRET = {
+    "a syntax error": "value = 'KEY' oops",
+    "a line that is cut": "value = '" + "x" * 470 + "KEY' oops",
+    "a type hint whose target is cut": "x['" + "y" * 70 + "KEY']: int = 3\nreturn []",
+}
+"""KEY stands for the secret."""
+
+
+@pytest.mark.parametrize("name", REFUSED_WITH_A_SECRET)
+def test_no_refusal_that_is_kept_shows_a_piece_of_a_secret(name: str, executor: wasmexec.Executor) -> None:
+    statement = REFUSED_WITH_A_SECRET[name].replace("KEY", KEY)
+    plain = executor.run(statement)
+    secrets = {"KEY": KEY}
+    prepared = executor.prepare(statement, secrets=secrets)
+    results = [executor.run(statement, secrets=secrets) for _ in range(RUNS)]
+    results += [prepared.run() for _ in range(2)]
+    results.append(executor.run(statement, secrets=secrets, determinism=Deterministic(seed=1)))
+    assert isinstance(prepared.refusal, wasmexec.StatementSyntaxError)
+    assert KEY[:8] not in str(vars(prepared.refusal)) + str(prepared.refusal)
+    for result in results:
+        assert result.status == Status.CONFIG_REFUSED
+        assert KEY[:8] not in str(result.as_dict())
+        assert told(result) == told(results[0])
+    # The control: without the secret it is shown.
+    assert KEY[:8] in str(plain.as_dict())
+
+
 def test_seeded_runs_are_the_same_bytes_whether_the_code_was_known(executor: wasmexec.Executor) -> None:
     # Where objects lie shows in their repr, and must not depend on who compiled what before.
     statement = "class A:\n    pass\nlog.info(repr(A()))\nreturn [{'a': repr(A()), 'b': id(A)}]\n# seeded"
