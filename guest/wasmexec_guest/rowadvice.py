@@ -70,6 +70,9 @@ def instead_of_rows(rows: Sequence[object], index: int, origin: Origin) -> str:
     pandas: Any = sys.modules.get("pandas")
     if pandas is not None and isinstance(row, pandas.DataFrame):
         return f'return [row for frame in {text} for row in frame.to_dict("records")]'
+    if all(isinstance(part, list | tuple) and part and all(isinstance(item, dict) for item in part) for part in rows):
+        # What several pages, or `gather`, gave.
+        return f"return [row for part in {text} for row in part]"
     if type(row) is tuple and len(row) == 2:
         if isinstance(row[1], dict):
             return f"return [row for _, row in {text}]"
@@ -87,9 +90,12 @@ def instead_of_key(keys: Collection[object], is_row: bool, origin: Origin) -> st
     """What to write where one of `keys`, of a row or of a dict within, is no text."""
     if not is_row:
         return "{str(key): value for key, value in inner.items()}"
-    if not origin.uses_pandas:
-        return f"return [{{str(key): value for key, value in row.items()}} for row in {origin.returned or 'rows'}]"
-    frame = origin.frame or "df"
+    frame = origin.frame
+    if not origin.uses_pandas or frame is None:
+        made = "str(key)"
+        if origin.uses_pandas and any(isinstance(key, tuple) for key in keys):
+            made = f'"_".join(map(str, key)) if isinstance(key, tuple) else {made}'
+        return f"return [{{{made}: value for key, value in row.items()}} for row in {origin.returned or 'rows'}]"
     joined = '"_".join(filter(None, map(str, name)))'
     if all(isinstance(key, tuple) for key in keys):
         names = f"[{joined} for name in {{}}.columns]"
@@ -97,7 +103,7 @@ def instead_of_key(keys: Collection[object], is_row: bool, origin: Origin) -> st
         names = f"[{joined} if isinstance(name, tuple) else str(name) for name in {{}}.columns]"
     else:
         names = "{}.columns.map(str)"
-    if frame.isidentifier() and (origin.is_made_there or origin.frame is None):
+    if frame.isidentifier() and origin.is_made_there:
         return f"{frame}.columns = {names.format(frame)}"
     return f'return {frame}.pipe(lambda df: df.set_axis({names.format("df")}, axis=1)).to_dict("records")'
 
@@ -137,13 +143,19 @@ def _as_json(value: object, text: str) -> str:
         return f'{text}.encode("utf-8", "replace").decode()'
     if isinstance(value, int):
         return f"hex({text})"
+    if hasattr(kind, "getvalue"):
+        return f"{text}.getvalue()"
+    if _name(value) == "Response" and hasattr(kind, "json"):
+        return f"{text}.json()"
     if hasattr(kind, "__aiter__"):
         return f"[item async for item in {text}]"
     if hasattr(kind, "__iter__"):
         return f"dict({text})" if isinstance(value, Mapping) else f"list({text})"
     if hasattr(kind, "numerator"):
         return f"int({text})" if kind.__module__ == "numpy" else f"float({text})"
-    return f"vars({text})" if _has_fields(value) and not callable(value) else f"str({text})"
+    # The fields of a library's objects are objects again.
+    is_own = kind.__module__ == "__main__" and _has_fields(value) and not callable(value)
+    return f"vars({text})" if is_own else f"str({text})"
 
 
 def _instead_of_dict(value: dict[Any, Any], origin: Origin) -> str:

@@ -20,7 +20,7 @@ import reprlib
 import sys
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import _wasmexec
@@ -180,6 +180,10 @@ def _fix(value: object) -> str:
     for base in type(value).__mro__:
         if base in _fixes:
             return _fixes[base]
+    if hasattr(type(value), "getvalue"):
+        return "return what it holds"
+    if isinstance(value, Mapping):
+        return "return dict(...) of it"
     if hasattr(type(value), "__next__") or hasattr(type(value), "__iter__"):
         return "return list(...) of it"
     if dataclasses.is_dataclass(value):

@@ -25,8 +25,10 @@ _LONGEST_ENLARGED = 8
 _WINDOW = 256 * 1024
 _STEP = 4096
 _SHORTEST_PIECE = 8
+_LONG_PIECE = 128
+"""Bytes of a beginning that show a secret wherever they end: keys and tokens of one kind share fewer."""
 _DOTS = "\N{HORIZONTAL ELLIPSIS}".encode()
-_ELLIPSIS = re.compile(rb"\.{3,}|" + _DOTS)
+_ELLIPSIS = re.compile(rb" ?(?:\.{3,}|" + _DOTS + rb") ?")
 _LONGEST_CACHED = 16 * 1024
 _LEAST_ENCODED = 8
 """Bytes of an encoded secret at the end of what has come of a stream that are held back; fewer tell next to nothing."""
@@ -164,11 +166,16 @@ class _Finder:
         self._values = [secret.strip().encode("utf-8", "surrogatepass") for secret in secrets]
 
     def pieces(self, view: View) -> Iterator[tuple[int, int]]:
-        """Where the beginning of a secret stands before an ellipsis, or its end after one: something else cut it.
+        """Where something else cut a secret: its beginning before an ellipsis, its end after one, a long beginning.
 
-        pandas shows 47 characters of a long text, and `reprlib` the two ends.
+        pandas shows 47 characters of a long text, `reprlib` the two ends, PyYAML a part of the line between ` ... `;
+        CPython cuts what `int()` and others quote after 200 characters and does not say so.
         """
         data = view.data
+        for value in self._values:
+            if len(value) > _LONG_PIECE:
+                for start, end in _long_beginnings(data, value):
+                    yield view.origin(start, end)
         if b"..." not in data and _DOTS not in data:
             return
         last = 0
@@ -184,6 +191,21 @@ class _Finder:
                 if place >= 0 and value.endswith(data[end : place + _SHORTEST_PIECE]):
                     yield view.origin(end, place + _SHORTEST_PIECE)
             last = end
+
+
+def _long_beginnings(data: bytes, value: bytes) -> Iterator[tuple[int, int]]:
+    """Where at least `_LONG_PIECE` bytes of the beginning of `value` are; those that overlap once."""
+    start = data.find(value[:_LONG_PIECE])
+    while start >= 0:
+        size, beyond = _LONG_PIECE, min(len(value), len(data) - start) + 1
+        while beyond - size > 1:
+            middle = (size + beyond) // 2
+            if data.startswith(value[size:middle], start + size):
+                size = middle
+            else:
+                beyond = middle
+        yield start, start + size
+        start = data.find(value[:_LONG_PIECE], start + size)
 
 
 @lru_cache(16)

@@ -48,7 +48,8 @@ class Limits:
     log_records: int = 10_000
     """Number of log records; what is cut is counted in `Result.log_dropped`.
 
-    Beyond both limits 100 more warnings are kept and 200 more errors, each up to 4 KiB: no flood hides an error.
+    Beyond both limits 200 more warnings and errors are kept, at most 100 of them warnings, each up to 4 KiB: no flood
+    hides an error.
     """
     http_requests: int = 100
     """HTTP requests, each redirect hop counted."""

@@ -419,3 +419,44 @@ def test_a_json_schema_is_answered_alike(
 ) -> None:
     _, plain, framed = both_ways(executor, {"v": value}, {"properties": {"v": schema}})
     assert plain == framed == [{"v": wanted}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "line", "rows"),
+    [
+        ("return [{n: 'x'} for n in df.year]", "return [{str(key): value", {"2023": "x"}),
+        ("rows = [{(1, 'a'): 2, 3: 4}]\nreturn rows", 'return [{"_".join(map(str, key))', {"1_a": 2, "3": 4}),
+        ("rows = [{None: int(df.year.max())}]\nreturn rows", "return [{str(key): value", {"None": 2024}),
+    ],
+)
+def test_keys_that_no_frame_has_given_are_mended_in_the_rows(
+    executor: Executor, statement: str, line: str, rows: dict[str, Any]
+) -> None:
+    _, told, found = mend(executor, PANDAS + statement)
+    assert told.startswith(line)
+    assert found[0] == rows
+
+
+def test_pages_of_rows_are_put_together(executor: Executor) -> None:
+    pages = "async def page(n):\n    return [{'n': n}, {'n': n + 1}]\nreturn await gather(page(1), page(5))"
+    error, line, rows = mend(executor, pages)
+    assert error.pointer == "/0"
+    assert line == "return [row for part in (await gather(page(1), page(5))) for row in part]"
+    assert [row["n"] for row in rows] == [1, 2, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "value"),
+    [
+        ("import io\nbuffer = io.BytesIO()\nbuffer.write(b'abc')\nreturn [{'a': buffer}]", "what it holds", "YWJj"),
+        ("import io\nbuffer = io.StringIO()\nbuffer.write('abc')\nreturn [{'a': buffer}]", "what it holds", "abc"),
+        ("import httpx\nreturn [{'a': httpx.Response(200, json=[1])}]", "return text", [1]),
+        ("import httpx\nreturn [{'a': httpx.Headers({'b': 'c'})}]", "return dict(...) of it", {"b": "c"}),
+        ("import matplotlib.pyplot as plt\nreturn [{'a': plt.figure(figsize=(1, 1))}]", "text", "Figure(100x100)"),
+    ],
+)
+def test_objects_of_libraries_are_mended(executor: Executor, statement: str, said: str, value: object) -> None:
+    """A buffer that was just written is at its end: `list` of it would be empty."""
+    error, _, rows = mend(executor, statement)
+    assert said in error.message
+    assert rows == [{"a": value}]

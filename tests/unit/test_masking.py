@@ -287,6 +287,8 @@ def test_bytes_are_masked_in_any_encoding_and_else_stay_as_they_are(encode: Call
         ("some-token-of-20-chars", "some-token-of-20-ch..." * 40_000),
         ("some-token-of-20-chars", "x\N{HORIZONTAL ELLIPSIS}" * 200_000),
         ("k" * 4096, "kkkkkkkkkkkk\N{HORIZONTAL ELLIPSIS}" * 60_000),
+        ("k" * 65_536, ("k" * 65_000 + "-") * 40),
+        ("k" * 129, ("k" * 128 + "-") * 20_000),
         ("\n".join(f"export KEY_{n}=abc{n}" for n in range(2500)), "export KEY_" * 100_000),
     ],
 )
@@ -331,3 +333,23 @@ def test_what_others_left_of_a_secret_is_masked_at_an_ellipsis(dots: str) -> Non
     assert mask(f"{secret[:7]}{dots}") == f"{secret[:7]}{dots}"
     assert mask(f"{secret[:47]}, {dots}") == f"{secret[:47]}, {dots}"
     assert mask.exactly(f"0  {secret[:47]}{dots}") == f"0  {secret[:47]}{dots}"
+
+
+def test_what_pyyaml_left_of_a_secret_is_masked_beside_its_spaced_ellipsis() -> None:
+    secret = "".join(random.Random(4).choices(string.ascii_letters, k=800))
+    mask = Masker([secret])
+    assert mask(f"     ... {secret[-30:]}\n{'^':>40}") == f"     ... ***\n{'^':>40}"
+    assert mask(f"    key: {secret[:30]} ... \n") == "    key: *** ... \n"
+    assert mask(f"    key: {secret[:30]}  ... \n") == f"    key: {secret[:30]}  ... \n"
+
+
+def test_a_long_beginning_of_a_secret_is_masked_wherever_it_ends() -> None:
+    """CPython cuts what `int()` quotes after 200 characters, without a sign of it."""
+    secret = "".join(random.Random(5).choices(string.ascii_letters, k=800))
+    mask = Masker([secret])
+    for size in (128, 199, 799):
+        assert mask(f"got '{secret[:size]}\nnext {secret}") == "got '***\nnext ***"
+    assert mask(secret[:127] + ", as others of its kind") == secret[:127] + ", as others of its kind"
+    assert mask.exactly(secret[:199]) == secret[:199]
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(secret[at : at + 64] for at in range(0, 640, 64))
+    assert Masker([key])(f"literal: {key!r}"[:209]) == "literal: '***"

@@ -36,7 +36,7 @@ class StoreBounds:
     warning_bytes: int = 4 * KIB
     """One warning; cut."""
     log_records: int = 1_000_000
-    """Log records of a run; the rest is counted as dropped. Of warnings 100 more are kept, of errors 200."""
+    """Log records of a run; the rest is counted as dropped, but for 200 more warnings and errors (100 warnings)."""
     log_bytes: int = 64 * MIB
     """All log messages of a run; the rest is counted as dropped, but for 4 KiB of those warnings and errors."""
     log_message_bytes: int = 64 * KIB
