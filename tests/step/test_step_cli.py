@@ -275,6 +275,23 @@ def test_debug_gathers_as_a_run_does(cli: Cli) -> None:
     assert debugged == json.loads(run.out) == [{"id": 1, "seen": seen}]
 
 
+def test_debug_takes_inputs_and_refuses_them_as_a_run_does(cli: Cli) -> None:
+    write_step(cli.folder, "return [{'id': INPUT_DATA2[0]['id']}]", processing="bulk")
+    cli.write("in.jsonl", '{"id": 1}\n')
+    cli.write("in2.jsonl", '{"id": 2}\n')
+    cli.write("bad.jsonl", "{'id': 2}\n")
+    for further in ("--input2", "--input"):
+        outcome = cli("debug", "step.step.yaml", "--input", "in.jsonl", further, "in2.jsonl")
+        assert (outcome.code, json.loads(outcome.out)) == (0, [{"id": 2}])
+    for command in ("run", "debug"):
+        missing = cli(command, "step.step.yaml", "--input", "none.jsonl")
+        assert (missing.code, "none.jsonl cannot be read: No such file" in missing.err) == (2, True)
+        bad = cli(command, "step.step.yaml", "--input", "bad.jsonl")
+        assert (bad.code, "JSON has double quotes only" in bad.err) == (5, True)
+    mixed = cli("debug", "step.step.yaml", "--input", "in.jsonl", "--input", "in.jsonl", "--input2", "in2.jsonl")
+    assert (mixed.code, "use one way" in mixed.err) == (2, True)
+
+
 def test_debug_overwrites_only_its_own_files(cli: Cli) -> None:
     write_step(cli.folder, "return []", processing="bulk")
     cli.write("step.debug.py", "mine")
