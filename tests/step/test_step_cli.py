@@ -90,6 +90,8 @@ def test_output_goes_to_a_file_whole_or_not_at_all(cli: Cli) -> None:
     write_step(cli.folder, "return [{'id': 6 // INPUT_DATA[0]['id']}]")
     cli.write("good.jsonl", '{"id": 1}\n{"id": 2}\n')
     cli.write("bad.jsonl", '{"id": 1}\n{"id": 0}\n')
+    taken = cli("run", "step.step.yaml", "--input", "good.jsonl", "--format", "table", "--row-column", "id")
+    assert (taken.code, "--row-column id: the rows have a column of this name" in taken.err) == (2, True)
     outcome = cli("run", "step.step.yaml", "--input", "good.jsonl", "--output", "out.csv", "--row-column", "row")
     assert (outcome.code, outcome.out) == (0, "")
     assert (cli.folder / "out.csv").read_text() == "row,id\n0,6\n1,3\n"
