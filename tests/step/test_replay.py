@@ -87,7 +87,10 @@ def test_the_command_replays_and_shows_differences(tmp_path: Path) -> None:
     assert edited.out == (
         f'execution 0: the statement was edited\n  row changed:\n    - {{"id":{number}}}\n    + {{"id":{number + 1}}}\n'
     )
-    assert cli("replay", "99").code != 0
+    missing = cli("replay", "99")
+    assert (missing.code, missing.err) == (2, "error: there is no run 99\n")
+    assert cli("run", "step.step.yaml").code == 0
+    assert (cli("replay", "2").code, cli("replay", "2").err) == (2, "error: run 2 was not recorded\n")
 
 
 def test_rows_that_the_input_schema_refused_are_in_the_recording_and_checked_again(

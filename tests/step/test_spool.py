@@ -38,6 +38,11 @@ def test_every_format(form: str, some: str, none: str) -> None:
     assert written(form, [], column_names=["c"]) == none
 
 
+def test_a_row_column_that_the_rows_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the rows have a column 'a' of their own"):
+        Spool(io.BytesIO(), "csv", column_names=["a"], row_column="a")
+
+
 def test_the_row_column_comes_first() -> None:
     assert written("jsonl", [{"a": 5}, {"a": 6}], row_column="n") == '{"n":0,"a":5}\n{"n":1,"a":6}\n'
     assert written("csv", [{"a": 5}], row_column="n", column_names=["a"]) == "n,a\n0,5\n"

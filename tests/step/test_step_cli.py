@@ -90,6 +90,8 @@ def test_output_goes_to_a_file_whole_or_not_at_all(cli: Cli) -> None:
     write_step(cli.folder, "return [{'id': 6 // INPUT_DATA[0]['id']}]")
     cli.write("good.jsonl", '{"id": 1}\n{"id": 2}\n')
     cli.write("bad.jsonl", '{"id": 1}\n{"id": 0}\n')
+    taken = cli("run", "step.step.yaml", "--input", "good.jsonl", "--format", "table", "--row-column", "id")
+    assert (taken.code, "--row-column id: the rows have a column of this name" in taken.err) == (2, True)
     outcome = cli("run", "step.step.yaml", "--input", "good.jsonl", "--output", "out.csv", "--row-column", "row")
     assert (outcome.code, outcome.out) == (0, "")
     assert (cli.folder / "out.csv").read_text() == "row,id\n0,6\n1,3\n"
@@ -273,6 +275,23 @@ def test_debug_gathers_as_a_run_does(cli: Cli) -> None:
     run = cli("run", "step.step.yaml", "--input", "in.jsonl", "--format", "json")
     seen = ["slow", "fast", "KeyError('k')", "early", "fast", "slow", "a", "early", "long"]
     assert debugged == json.loads(run.out) == [{"id": 1, "seen": seen}]
+
+
+def test_debug_takes_inputs_and_refuses_them_as_a_run_does(cli: Cli) -> None:
+    write_step(cli.folder, "return [{'id': INPUT_DATA2[0]['id']}]", processing="bulk")
+    cli.write("in.jsonl", '{"id": 1}\n')
+    cli.write("in2.jsonl", '{"id": 2}\n')
+    cli.write("bad.jsonl", "{'id': 2}\n")
+    for further in ("--input2", "--input"):
+        outcome = cli("debug", "step.step.yaml", "--input", "in.jsonl", further, "in2.jsonl")
+        assert (outcome.code, json.loads(outcome.out)) == (0, [{"id": 2}])
+    for command in ("run", "debug"):
+        missing = cli(command, "step.step.yaml", "--input", "none.jsonl")
+        assert (missing.code, "none.jsonl cannot be read: No such file" in missing.err) == (2, True)
+        bad = cli(command, "step.step.yaml", "--input", "bad.jsonl")
+        assert (bad.code, "JSON has double quotes only" in bad.err) == (5, True)
+    mixed = cli("debug", "step.step.yaml", "--input", "in.jsonl", "--input", "in.jsonl", "--input2", "in2.jsonl")
+    assert (mixed.code, "use one way" in mixed.err) == (2, True)
 
 
 def test_debug_overwrites_only_its_own_files(cli: Cli) -> None:

@@ -136,6 +136,45 @@ def test_a_delimiter_that_only_the_header_has_leaves_one_column_and_is_said(read
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "remark"),
+    [
+        (
+            "name;price, EUR\nx;1,5\ny;2,5\n", {},
+            ("its lines have as many fields with ';' as with ',', which is taken; if ';' is the delimiter, "
+            "add --delimiter ';'"),
+        ),
+        (
+            "Report 2026\n\nid;qty\n1;2\n", {},
+            ("its first line has one column, but ';' divides each line behind it into 2: if the header comes later, "
+            "remove what stands above it"),
+        ),
+        (
+            "# exported by shop\nid|qty|x\n1|2|3\n", {},
+            ("its first line has one column, but '|' divides each line behind it into 3: if the header comes later, "
+            "remove what stands above it"),
+        ),
+        ("name;qty\nA;1\n", {"delimiter": ","}, "it is read as one column, but its header has ';'"),
+        ("sep=;\nname,qty\nA,1\n", {}, "it is read as one column, but its header has ','"),
+    ],
+)  # fmt: skip
+def test_a_delimiter_in_doubt_is_said(read: Reader, content: str, options: dict[str, str], remark: str) -> None:
+    assert remark in read("a.csv", content, **options).remarks
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("comment\n\na;b\nc;d;e\n", {}),
+        ("comment\n\na;b\nc\n", {}),
+        ("first comment\na;b\nc;d\n", {}),
+        ('"name;qty"\n1\n', {"delimiter": ","}),
+    ],
+)
+def test_one_column_of_free_text_needs_no_words(read: Reader, content: str, options: dict[str, str]) -> None:
+    assert read("a.csv", content, **options).remarks == []
+
+
 def test_the_delimiter_with_which_all_lines_agree_wins(read: Reader) -> None:
     found = read("a.csv", "id;first, last;city\n1;Nova, Eva;Brno\n2;Berg, Ola;Oslo\n")
     assert found.rows[1] == {"id": "2", "first, last": "Berg, Ola", "city": "Oslo"}
@@ -329,6 +368,15 @@ def test_options_go_to_the_inputs_they_fit(tmp_path: Path) -> None:
         forms(ReadOptions(), *paths)
     with pytest.raises(ConfigError, match=r"a delimiter is for CSV"):
         forms(ReadOptions(delimiter=";"), paths[1])
+
+
+@pytest.mark.parametrize(("text", "is_said"), [(b"a,b\n1,2\n", True), (b" \n[1]", False), (b"", False)])
+def test_csv_on_standard_input_hears_of_the_option(monkeypatch: pytest.MonkeyPatch, text: bytes, is_said: bool) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text))))
+    source = Source(Path("-"), max_row_bytes=MIB)
+    source.whole(MIB)
+    said = "standard input: it is read as JSON, and does not begin like it; --input-format csv names CSV"
+    assert source.remarks == ([said] if is_said else [])
 
 
 def test_standard_input_is_json_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

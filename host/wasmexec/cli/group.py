@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..errors import ConfigError, DeliveryError, ImageError, WasmexecError
+from ..errors import ConfigError, DeliveryError, ImageError, InputError, WasmexecError
 from ..status import Status
 from . import exit_codes, streams
 from .lazy_group import LazyGroup
@@ -73,6 +73,9 @@ def _invoke(arguments: Sequence[str] | None) -> int:
     except (ConfigError, ImageError) as error:
         fail(error.message)
         return exit_codes.USAGE
+    except InputError as error:
+        fail(error.message)
+        return exit_codes.exit_code(Status.INPUT_REFUSED)
     except WasmexecError as error:
         fail(error.message)
         return exit_codes.exit_code(Status.RUNTIME_FAILED)

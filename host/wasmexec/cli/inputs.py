@@ -23,16 +23,30 @@ _MAX_SCHEMA_BYTES = 16 * 1024 * 1024
 
 def input_options(function: _Decorated) -> _Decorated:
     """`--input`, `--input2` and so on, and how they are written."""
-    function = format_options(function)
-    for number in range(LAST_INPUT, 1, -1):
-        function = click.option(
-            f"--input{number}", metavar="FILE|-", hidden=number > 2,
-            help=f"A second input: INPUT_DATA2; and so on to --input{LAST_INPUT}.",
-        )(function)  # fmt: skip
+    function = further_input_options(format_options(function))
     return click.option(
-        "--input", "input1", metavar="FILE|-",
+        "--input", "input1", metavar="FILE|-", multiple=True, callback=_once,
         help="The input: INPUT_DATA (None without it). JSON, JSON Lines, CSV, TSV (also as .gz) or Parquet.",
     )(function)  # fmt: skip
+
+
+def further_input_options(function: _Decorated) -> _Decorated:
+    """`--input2` and so on."""
+    for number in range(LAST_INPUT, 1, -1):
+        function = click.option(
+            f"--input{number}", metavar="FILE|-", multiple=True, callback=_once, hidden=number > 2,
+            help=f"A second input: INPUT_DATA2; and so on to --input{LAST_INPUT}.",
+        )(function)  # fmt: skip
+    return function
+
+
+def _once(_context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """The file of an input. Of several the last would win, and nobody would miss the others."""
+    if len(given) > 1:
+        raise click.BadParameter(
+            f"given {len(given)} times: a second input is --input2, a third --input3", param_hint=option.opts[0]
+        )
+    return given[0] if given else None
 
 
 def format_options(function: _Decorated) -> _Decorated:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
+from ..errors import ConfigError
 from ..rows.json_text import encode
 from .streams import emit
 from .terminal import clean
@@ -22,6 +23,10 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 Row: TypeAlias = "dict[str, Any]"
 FORMATS = ("json", "jsonl", "csv", "table")
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+# What a name ends with that promises another format.
+_NOT_WRITTEN = frozenset(
+    (".parquet", ".tsv", ".tab", ".gz", ".zip", ".bz2", ".xz", ".zst", ".xlsx", ".xls", ".xml", ".yaml", ".yml")
+)
 
 
 def to_json(value: object, *, indent: bool = False) -> str:
@@ -71,8 +76,18 @@ def write_rows(
 
 
 def form_by_name(path: str | None) -> str:
-    """The format that the name of an output file tells; JSON if it tells none."""
-    return _BY_SUFFIX.get(Path(path).suffix.lower(), "json") if path else "json"
+    """The format that the name of an output file tells; JSON if it tells none.
+
+    Raises:
+        ConfigError: it tells one that is not written; the file would be taken for what it is not.
+    """
+    suffix = Path(path).suffix.lower() if path else ""
+    if suffix in _NOT_WRITTEN:
+        raise ConfigError(
+            f"output: {path}: rows are written as {', '.join(FORMATS)}, not as {suffix}: choose another name, or say "
+            "with --format what is to be written there"
+        )
+    return _BY_SUFFIX.get(suffix, "json")
 
 
 def _text(rows: Sequence[Row], form: str, column_names: Sequence[str] | None, *, on_terminal: bool) -> str:

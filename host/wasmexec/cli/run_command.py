@@ -104,6 +104,7 @@ def command(statement: str, **values: Any) -> int:
     arguments = _run_arguments(values)
     file_name, text = statements.read_statement(statement)
     target = outputs.destination(values["output"])
+    form = values["form"] or outputs.form_by_name(values["output"])
     schema = None
     remarks: list[str] = []
 
@@ -130,7 +131,6 @@ def command(statement: str, **values: Any) -> int:
     if values["whole_result"]:
         emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif result.status.succeeded:
-        form = values["form"] or outputs.form_by_name(values["output"])
         outputs.write_rows(result.rows, form, None if schema is None else schema.column_names, target)
     return exit_codes.exit_code(result.status)
 

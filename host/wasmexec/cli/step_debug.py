@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 from .._destination import Destination
 from ..errors import ConfigError
 from . import parameters
-from .inputs import format_options, read_options
+from .inputs import format_options, further_input_options, read_options, sources
 from .step_support import STORE_HELP, open_store, store_option
 from .terminal import fail, note, say, style
 
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 @click.command(
     "debug",
     short_help="Run the statement under your own Python, for a debugger. Not isolated!",
-    epilog=STORE_HELP
+    epilog="""\
+Exit codes:
+
+\b
+  2  the step file, an option or an input file is wrong
+  3  the file could not be written
+  5  input refused, as by `step run`
+  else that of the Python that ran it
+
+"""
+    + STORE_HELP
     + """
 Examples:
 
@@ -35,6 +46,7 @@ Examples:
 )
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--input", "inputs", metavar="FILE|-", multiple=True, help="INPUT_DATA; again for INPUT_DATA2, ...")
+@further_input_options
 @format_options
 @click.option("--row", type=click.IntRange(0), default=0, show_default=True, help="Row by row: which row.")
 @click.option("--rows", type=click.IntRange(1), help="In bulk: only the first so many rows.")
@@ -66,7 +78,11 @@ def command(file: Path, **values: Any) -> int:
         checkpoint = parameters.json_value(values["checkpoint"], "--checkpoint")
     else:
         checkpoint = _stored_checkpoint(definition.name, values["store_url"])
-    text = debug_file(definition, inputs=_inputs(definition, values), checkpoint=checkpoint, local_variables=variables)
+    try:
+        read = _inputs(definition, values)
+    except OSError as error:
+        raise ConfigError(f"the input {error.filename} cannot be read: {error.strerror}") from None
+    text = debug_file(definition, inputs=read, checkpoint=checkpoint, local_variables=variables)
     beside = file.with_name(file.name.split(".", 1)[0] + ".debug.py")
     target = Destination(beside if values["output"] is None else values["output"])
     if not target.is_file and not values["no_run"]:
@@ -82,6 +98,14 @@ def command(file: Path, **values: Any) -> int:
     except OSError as error:
         fail(f"{values['python']} cannot be started: {error.strerror}")
         return 2
+
+
+def _named(given: Sequence[str], values: dict[str, Any]) -> list[str | None]:
+    """The inputs of `--input`, which may be there again and again, and of `--input2` and so on."""
+    further = sources({**values, "input1": None})
+    if len(given) > 1 and further:
+        raise click.UsageError("--input is given more than once, and --input2 or one behind it, too: use one way")
+    return list(given) if not further else [given[0] if given else None, *further[1:]]
 
 
 def _stored_checkpoint(name: str, url: str | None) -> object:
@@ -101,7 +125,10 @@ def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | 
     from ..rows.intake import checked_rows, checked_whole
 
     found: list[bytes | None] = []
-    paths = [Path(name) for name in values["inputs"]]
+    names = _named(values["inputs"], values)
+    if names.count("-") > 1:
+        raise click.UsageError("standard input (-) can be one input only")
+    paths = [None if name is None else Path(name) for name in names]
     declared = [definition.input_options(index) for index in range(len(paths))]
     for index, source in enumerate(
         sources_of(paths, read_options(values), declared, max_row_bytes=definition.limits.input_bytes)

@@ -47,9 +47,13 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
     from ..executor import Executor
     from ..step import Step
     from ..step.replaying import replay_run
+    from ..store.errors import RecordingNotFoundError, RunNotFoundError
 
     with open_store(store_url, create=False) as store:
-        record = store.get_run(run)
+        try:
+            record = store.get_run(run)
+        except RunNotFoundError as error:
+            raise ConfigError(error.message) from None
         known = record.attributes.get("file")
         if file is None and not isinstance(known, str):
             raise ConfigError(f"run {run} does not say where its step file is: add --step FILE")
@@ -57,7 +61,10 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
         if step.name != record.step:
             raise ConfigError(f"run {run} is one of the step {record.step!r}, not of {step.name!r}")
         with Executor(image or step.definition.image) as executor:
-            replay = replay_run(step.definition, store, run, executor)
+            try:
+                replay = replay_run(step.definition, store, run, executor)
+            except RecordingNotFoundError as error:
+                raise ConfigError(error.message) from None
     if form == "json":
         _write_json(replay)
     else:

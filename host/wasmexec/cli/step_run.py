@@ -81,6 +81,8 @@ def command(file: Path, **values: Any) -> int:
     form = values["form"] or outputs.form_by_name(values["output"])
     target = outputs.destination(values["output"])
     names = step.definition.output.prepared.column_names
+    if values["row_column"] is not None and values["row_column"] in (names or ()):
+        raise click.UsageError(f"--row-column {values['row_column']}: the rows have a column of this name themselves")
     keeps_rows = values["whole_result"] or form == "table"
     if not keeps_rows:
         options["output"] = _Rows(target, form, column_names=names, row_column=values["row_column"])

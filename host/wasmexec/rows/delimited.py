@@ -56,7 +56,11 @@ def _records(
         next(lines)
     if header is None:
         return
-    dialect = find_dialect(header, default, delimiter or stated, lambda: lines.sample(SAMPLE_LINES))
+    following = lines.peek(1)
+    dialect = find_dialect(
+        header, default, delimiter or stated, lambda: lines.sample(SAMPLE_LINES),
+        is_before_gap=following is not None and is_blank(following),
+    )  # fmt: skip
     for text in dialect.remarks:
         remark(text)
     records = iter(dialect.fields(lines))

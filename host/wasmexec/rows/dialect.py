@@ -46,10 +46,13 @@ def is_blank(line: str) -> bool:
     return not line.strip(' \t\r\n,;|"')
 
 
-def find_dialect(header: str, default: str, given: str | None, sample: Callable[[], Sequence[str]]) -> Dialect:
+def find_dialect(
+    header: str, default: str, given: str | None, sample: Callable[[], Sequence[str]], *, is_before_gap: bool = False
+) -> Dialect:
     """The dialect of a file whose first line that is not blank is `header`.
 
     `sample` gives the first lines from there; `given` is what the user or the file says, `default` what its name does.
+    With `is_before_gap` the next line is blank, as behind a title.
     """
     bare = header.strip()
     dialect = Dialect(given or default)
@@ -58,7 +61,13 @@ def find_dialect(header: str, default: str, given: str | None, sample: Callable[
         dialect.remarks.append("its header is quoted with ', so are its fields")
     if given is None and any(other in header for other in DELIMITERS if other != default):
         _choose(dialect, sample())
+    elif given is None and default not in header and (header.startswith("#") or is_before_gap):
+        _doubt_title(dialect, sample())
     names = _first_record(dialect, [header])
+    if given is not None and len(names) == 1:
+        other = next((other for other in DELIMITERS if len(_first_record(Dialect(other), [header])) > 1), None)
+        if other is not None:
+            dialect.remarks.append(f"it is read as one column, but its header has {shown(other)}")
     if len(names) > 1 and all(name[:1] == " " and name.strip() for name in names[1:]):
         dialect.skips_space = True
         dialect.remarks.append(f"a space follows each {shown(dialect.delimiter)} of its header: it is left out")
@@ -91,9 +100,27 @@ def _choose(dialect: Dialect, lines: Sequence[str]) -> None:
     if not fitting:
         return
     best = max(fitting, key=lambda other: (widths[other][0], other == default))
+    equal = [other for other in fitting if other != best and widths[other][0] == widths[best][0]]
+    if equal:
+        dialect.remarks.append(
+            f"its lines have as many fields with {shown(equal[0])} as with {shown(best)}, which is taken; if "
+            f"{shown(equal[0])} is the delimiter, add --delimiter {_option(equal[0])}"
+        )
     if best != default:
         dialect.delimiter = best
         dialect.remarks.append(f"its header shows that the delimiter is {shown(best)}, not {shown(default)}: read so")
+
+
+def _doubt_title(dialect: Dialect, lines: Sequence[str]) -> None:
+    """Say it if what may be a title above the header became the name of the only column."""
+    for other in DELIMITERS:
+        first, *behind = _widths(Dialect(other, dialect.quote), lines) or [0]
+        if first == 1 and len(behind) > 1 and behind[0] > 1 and set(behind) == {behind[0]}:
+            dialect.remarks.append(
+                f"its first line has one column, but {shown(other)} divides each line behind it into {behind[0]}: "
+                "if the header comes later, remove what stands above it"
+            )
+            return
 
 
 def _fits(widths: Sequence[int]) -> bool:

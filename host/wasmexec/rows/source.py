@@ -28,6 +28,7 @@ Input: TypeAlias = "Path | bytes | Iterable[Any] | dict[str, Any] | None"
 _BUFFER_BYTES = 256 * 1024
 _LOOKED_AT = 64 * 1024
 _MOST_REMARKS = 20
+_JSON_STARTS = frozenset(bytes([byte]) for byte in b'[{"tfn-0123456789')
 
 
 class Source:
@@ -191,7 +192,12 @@ class Source:
     def _file_text(self, file: IO[bytes], max_bytes: int | None) -> io.BufferedReader:
         """The text of a file, whose format is known afterwards."""
         if self.form is not None:
-            return self._text(Head(file), max_bytes)
+            text = self._text(Head(file), max_bytes)
+            if self.form == "json" and self._options.form is None and file is sys.stdin.buffer:
+                start = text.peek(_LOOKED_AT).lstrip(b" \t\r\n")
+                if start and start[:1] not in _JSON_STARTS:
+                    self.remark("it is read as JSON, and does not begin like it; --input-format csv names CSV")
+            return text
         text = self._text(Head(file, _LOOKED_AT), max_bytes)
         self.form = _form_of_start(text.peek(_LOOKED_AT))
         self.remark(f"its name does not tell its format, it is read as {self.form}; --input-format names another")

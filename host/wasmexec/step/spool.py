@@ -25,7 +25,7 @@ class Spool:
     first in CSV; `row_column` adds a column with the index of the input row that each row came from.
 
     Raises:
-        ConfigError: the format is unknown or the file cannot be written.
+        ConfigError: the format is unknown, the file cannot be written, or the output has a column `row_column` itself.
     """
 
     def __init__(
@@ -42,6 +42,8 @@ class Spool:
         self._form = form
         self._row_column = row_column
         self._names = dict.fromkeys(column_names or ())
+        if row_column in self._names:
+            raise ConfigError(f"output: the rows have a column {row_column!r} of their own: choose another row column")
         if row_column is not None:
             self._names = {row_column: None, **self._names}
         self._rows: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  (closed in discard)
