@@ -22,6 +22,7 @@ from wasmexec.rows.formats import ReadOptions, form_of
 from wasmexec.rows.inputs import sources_of
 from wasmexec.rows.intake import checked_whole
 from wasmexec.rows.source import Source
+from wasmexec.rows.typed import column_kinds
 
 MIB = 1024 * 1024
 
@@ -492,3 +493,23 @@ def test_what_a_csv_writer_writes_is_read_back(
     path.write_bytes(text.getvalue().encode())
     found = [json.loads(row) for row in Source(path, max_row_bytes=MIB).rows() if isinstance(row, bytes)]
     assert found == [dict(zip(("id", "a b", "č"), row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind"),
+    [
+        ({"type": "integer"}, "integer"),
+        ({"type": ["number", "null"]}, "double"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "integer"),
+        ({"oneOf": [{"type": "boolean"}, {"type": ["null"]}]}, "boolean"),
+        ({"anyOf": [{"type": "integer"}, {"type": "number"}, {"type": "null"}]}, "double"),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, None),
+        ({"anyOf": [{"type": "integer"}, {}]}, None),
+        ({"anyOf": [{"type": "integer"}, True]}, None),
+        ({"type": [{"type": "integer"}, "null"]}, None),
+        ({}, None),
+    ],
+)
+def test_a_property_says_what_texts_become(schema: dict[str, Any], kind: str | None) -> None:
+    found = column_kinds({"type": "object", "properties": {"a": schema}})
+    assert found == ({} if kind is None else {"a": kind})

@@ -18,7 +18,8 @@ _COLUMN_KINDS = {"integer": "integer", "number": "double", "boolean": "boolean",
 def column_kinds(definition: object) -> dict[str, str]:
     """The column types, other than text, that a schema gives to columns: a column list, or a JSON Schema.
 
-    Of a JSON Schema the `type` of a property decides; one that may be a string stays a text.
+    Of a JSON Schema the `type` of a property decides, or those of its `anyOf` or `oneOf`; one that may be a string
+    stays a text.
     """
     if isinstance(definition, list):
         return {column["name"]: column["type"] for column in definition if column["type"] != "text"}
@@ -81,10 +82,25 @@ def _value(text: str, kind: str) -> Any:
 
 
 def _kind_of(schema: object) -> str | None:
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    names = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
+    names = _type_names(schema)
     if "string" in names:
         return None
     known = [_COLUMN_KINDS[name] for name in names if name in _COLUMN_KINDS]
     # Of several the widest that takes the texts of the others.
     return next((kind for kind in ("json", "double", "integer", "boolean") if kind in known), None)
+
+
+def _type_names(schema: object) -> list[str]:
+    """What `type` says; without it what the branches of `anyOf` or `oneOf` say, as for a value that may be null."""
+    if not isinstance(schema, Mapping) or "type" in schema:
+        return _own_types(schema)
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    found = [_own_types(branch) for branch in branches] if isinstance(branches, list) else []
+    # A branch that says nothing takes texts, too.
+    return [name for names in found for name in names] if all(found) else []
+
+
+def _own_types(schema: object) -> list[str]:
+    kinds = schema.get("type") if isinstance(schema, Mapping) else None
+    # In draft-03 a type may be a schema.
+    return [kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str)]
