@@ -122,14 +122,3 @@ def test_an_option_that_makes_no_sense_is_refused_by_name(options: dict[str, obj
     with pytest.raises(ConfigError) as caught:
         request("", **options)
     assert caught.value.message == message
-
-
-@pytest.mark.parametrize("text", [b"[1e400]", b'[{"a": -1.5E+309}]', b"[" + b"9" * 309 + b".0]", b"[1e0999]"])
-def test_a_number_that_is_infinite_as_a_double_is_refused_in_text_too(text: bytes) -> None:
-    with pytest.raises(InputError, match=r"^INPUT_DATA is not JSON: "):
-        request("", text)
-
-
-@pytest.mark.parametrize("text", [b"[1e300, 1e-400, 1.0e+007]", b'["1e400"]', b"[" + b"9" * 400 + b"]"])
-def test_numbers_that_a_double_or_an_integer_holds_pass(text: bytes) -> None:
-    assert request("", text)[1] == [json.loads(text)]
