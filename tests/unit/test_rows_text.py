@@ -96,6 +96,7 @@ def test_a_header_shows_another_delimiter_and_it_is_said(read: Reader, name: str
         ("a.txt", "name\tqty\nA\t1\nB\t2\n", {"form": "tsv"}),
         ("a.csv", "name,qty\rA,1\rB,2\r", {}),
         ("a.csv", "name,qty\nA,1,\nB,2,\n", {}),
+        ("a.csv", "name,qty\r\nA,1\r\nB,2\r\n\x1a", {}),
         ("a.csv", "name,qty,\nA,1,\nB,2,\n", {}),
         ("a.csv", "name,qty,\nA,1\nB,2\n", {}),
     ],

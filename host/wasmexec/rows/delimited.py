@@ -15,6 +15,7 @@ from .bad_row import BadRow, RowStream
 from .dialect import SAMPLE_LINES, Dialect, find_dialect, is_blank, stated_delimiter
 
 _LONGEST_FIELD = 2**31 - 1
+_SAMPLE_CHARACTERS = 256 * 1024
 # The limit is one for the process; how long a record may be is decided by `_Lines`.
 csv.field_size_limit(_LONGEST_FIELD)
 
@@ -72,7 +73,9 @@ def _records(
     lines.begin()
     is_narrow = len(columns.names) == 1
     for fields in records:
-        if not fields or (len(fields) == 1 and not is_narrow and not fields[0].strip()):
+        # Old systems end a file with a character of its own.
+        is_blank_line = len(fields) == 1 and (fields[0] == "\x1a" or (not is_narrow and not fields[0].strip()))
+        if not fields or is_blank_line:
             lines.skip()
         else:
             yield lines.begun, columns.row(fields, lines.begun)
@@ -123,12 +126,12 @@ class _Lines(Iterator[str]):
         return self._ahead[index]
 
     def sample(self, count: int) -> list[str]:
-        """The next lines, at most so many, and not more of them than a record may have."""
+        """The next lines, at most so many; if they are long, fewer."""
         size = 0
         for index in range(count):
             line = self.peek(index)
             size += len(line or "")
-            if line is None or size > self._most:
+            if line is None or size > _SAMPLE_CHARACTERS:
                 break
         return list(itertools.islice(self._ahead, count))
 

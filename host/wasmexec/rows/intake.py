@@ -71,7 +71,8 @@ def checked_whole(
     try:
         rows = decode(data)
     except ValueError as error:
-        raise InputError(f"{source.name} is not JSON: {explain(data, error)}", source=source.name) from None
+        reason = f"{source.name} is not JSON: {explain(data, error)}{source.doubt}"
+        raise InputError(reason, source=source.name) from None
     if schema is None:
         return data, len(rows) if isinstance(rows, list) else 0
     if not isinstance(rows, list):

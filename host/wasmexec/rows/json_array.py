@@ -88,7 +88,7 @@ def no_array(start: bytes) -> str:
         return f"row by row needs a JSON array of rows; {JSON_LINES}"
     if start[:1] == b"{":
         return "row by row needs a JSON array of rows, this is one object: put it into [ ]"
-    return "row by row needs a JSON array of rows"
+    return "row by row needs a JSON array of rows; --input-format names another format"
 
 
 def is_json_lines(start: bytes) -> bool:

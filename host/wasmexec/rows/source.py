@@ -35,7 +35,8 @@ class Source:
     """One input. `fraction` says how much of it has been read (0 to 1), None if that cannot be known.
 
     `line` is where the row that came last begins, if the format has lines. `remarks` are what the user should know
-    about how it was read; they are complete when it has been read to its end.
+    about how it was read; they are complete when it has been read to its end. `doubt` ends a sentence about
+    what is wrong with it, if its format was assumed.
 
     Raises:
         ConfigError: the name does not tell the format, or an option is for another one.
@@ -57,10 +58,13 @@ class Source:
         self.name = name
         self.is_wired = value is not None
         self.is_file = isinstance(value, Path)
+        self.doubt = ""
         self.line: int | None = None
         self.form: str | None = None
         if isinstance(value, Path):
             self.name = "standard input" if str(value) == "-" else str(value)
+            if str(value) == "-" and self._options.form is None:
+                self.doubt = "; it is taken for JSON, --input-format names another format"
             self.form = self._options.form or form_of(value) or _form_without_name(value)
             if self._options.delimiter is not None and self.form not in (None, *DELIMITED):
                 raise ConfigError(f"{self.name}: a delimiter is for CSV, not for {self.form}")
