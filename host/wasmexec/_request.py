@@ -130,21 +130,6 @@ def run_start(
     return RunStart(statement, head, limits)
 
 
-def run_request(
-    statement: str,
-    *,
-    inputs: Sequence[object],
-    checkpoint: object,
-    local_variables: Mapping[str, object] | None,
-    secrets: Mapping[str, object] | None,
-    limits: Limits,
-    held: Sequence[str] = (),
-) -> Request:
-    """The frame that starts a statement, in one step; see `run_start` and `RunStart.request`."""
-    start = run_start(statement, local_variables=local_variables, secrets=secrets, limits=limits, held=held)
-    return start.request(inputs, checkpoint)
-
-
 def _statement(statement: str) -> bytes:
     if not isinstance(statement, str):
         raise TypeError(f"the statement must be a str, not {type(statement).__name__}")

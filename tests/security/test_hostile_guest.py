@@ -49,7 +49,7 @@ from wasmexec import (
     Status,
     TimeLimitError,
 )
-from wasmexec._request import run_request
+from wasmexec._request import run_start
 
 Start = Callable[..., Executor]
 MEMORY = PAGES * 65536
@@ -58,8 +58,8 @@ LARGE = "x" * (BOX_BYTES - 2)
 
 
 def request_bytes(input_data: object, limits: Limits) -> int:
-    request = run_request("", inputs=[input_data], checkpoint=None, local_variables=None, secrets=None, limits=limits)
-    request = request.with_text()
+    start = run_start("", local_variables=None, secrets=None, limits=limits)
+    request = start.request([input_data], None).with_text()
     return 4 + len(request.head) + sum(map(len, request.blobs))
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, InputError, Limits, StatementSyntaxError
-from wasmexec._request import check_request, run_request
+from wasmexec._request import check_request, run_start
 
 
 def request(statement: str = "return []", *inputs: object, **options: Any) -> tuple[dict[str, Any], list[Any]]:
     """Head and inputs as the guest would read them."""
-    arguments: dict[str, Any] = {"checkpoint": None, "local_variables": None, "secrets": None, "limits": Limits()}
-    built = run_request(statement, inputs=inputs or (None,), **{**arguments, **options})
+    checkpoint = options.pop("checkpoint", None)
+    conditions: dict[str, Any] = {"local_variables": None, "secrets": None, "limits": Limits(), **options}
+    built = run_start(statement, **conditions).request(inputs or (None,), checkpoint)
     head = json.loads(built.with_text().head)
     blob = b"".join(built.blobs)
     return head, [None if place is None else json.loads(blob[place[0] : sum(place)]) for place in head["inputs"]]
