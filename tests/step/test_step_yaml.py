@@ -192,6 +192,23 @@ def test_one_document_of_yaml_1_2(tmp_path: Path, text: str, expected: str) -> N
     assert Step.load(tmp_path / "good.step.yaml").name == "good"
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f'{BASE}name: "\\UFFFFFFFF"\n', "3:"),
+        (f'{BASE}name: "a \\U00110000 b"\n', "3:"),
+        (f'{BASE}"\\U99999999": 1\n', "3:"),
+        (f"%YAML {'9' * 5000}.1\n---\n{BASE}", "1:"),
+    ],
+)
+def test_a_number_that_the_parser_cannot_hold_is_a_mistake_of_the_file(tmp_path: Path, text: str, place: str) -> None:
+    found = refusal(tmp_path, text)
+    assert found.startswith(place)
+    assert "not YAML: a number here is out of range" in found
+    (tmp_path / "good.step.yaml").write_text(f'{BASE}name: "\\U0001F600"\n')
+    Step.load(tmp_path / "good.step.yaml")
+
+
 def test_a_word_of_yaml_1_1_where_true_or_false_stands(tmp_path: Path) -> None:
     for word in ("yes", "Off"):
         assert case_refusal(tmp_path, f"1\n  unordered: {word}") == (

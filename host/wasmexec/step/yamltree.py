@@ -62,6 +62,10 @@ def read_yaml(text: str, file: str) -> Node:
             if loader.check_node():
                 place = _place(file, loader.peek_event().start_mark)
                 raise DocumentError(place, "another document begins here: a file holds one")
+        except (ValueError, OverflowError) as error:
+            # PyYAML makes characters and versions of whatever digits there are.
+            place = _place(file, loader.get_mark())
+            raise DocumentError(place, f"not YAML: a number here is out of range ({error})") from None
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
