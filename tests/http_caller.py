@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from wasmexec._hostcalls import HostCallError
-from wasmexec._hostcalls.egress import Resolver
-from wasmexec._hostcalls.http import HttpCapability
-from wasmexec._placeholders import GrantsWithSecrets, Placeholder
+from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.http.capability import HttpCapability
+from wasmexec._hostcalls.http.egress import Resolver
+from wasmexec._hostcalls.http.placeholders import GrantsWithSecrets, Placeholder
+from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec.grants import Grants, HttpGrant
 from wasmexec.limits import Limits
 from wasmexec.proxy import Proxy
-from wasmexec.result import UsageCounter
 
 
 class Caller:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ._launcher import Statistics
+from ._execution.launcher import Statistics
 from .errors import (
     ConfigError,
     CpuLimitError,

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from . import _request
-from ._execution import Order
-from ._image import Image, find_image
-from ._launcher import Launcher, Statistics
-from ._options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from ._execution.launcher import Launcher, Statistics
+from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from ._execution.order import Order
+from ._execution.request import check_request
+from ._guest.image import Image, find_image
 from .errors import ConfigError, StatementSyntaxError
 from .grants import Grants
 from .limits import Limits
@@ -161,7 +161,7 @@ class Executor:
             WasmexecError: the guest did not survive the statement.
         """
         try:
-            request = _request.check_request(statement)
+            request = check_request(statement)
         except StatementSyntaxError as error:
             return [Problem(rule=error.rule, message=error.message, line=error.line or 1, column=error.column or 1)]
         execution = self._launcher.run(Order(request, CHECK_LIMITS, NO_GRANTS))

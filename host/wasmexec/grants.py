@@ -8,11 +8,11 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._hosts import bracketed, is_address, normalise_host
+from ._hostcalls.http.addresses import bracketed, is_address, normalise_host
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from ._hostcalls.recorded import RecordedHttp
+    from ._hostcalls.http.canned import RecordedHttp
     from .proxy import Proxy
 
 DEFAULT_PORTS = (80, 443)
@@ -208,7 +208,7 @@ def checked_ca_file(ca_file: object) -> str | None:
     """
     path = _checked_path("ca_file", ca_file)
     if path is not None:
-        from ._tls import TlsFileError, check_authorities
+        from ._hostcalls.http.tls import TlsFileError, check_authorities
 
         try:
             check_authorities(path)
@@ -230,7 +230,7 @@ def _check_identity(client_cert: str | Path | None, client_key: str | Path | Non
         if client_key is not None:
             raise ConfigError("grants: client_key needs a client_cert")
         return
-    from ._tls import TlsFileError, check_identity
+    from ._hostcalls.http.tls import TlsFileError, check_identity
 
     try:
         check_identity(str(client_cert), None if client_key is None else str(client_key))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from ._recording_check import KEY_BYTES, check_recording, operations
+from ._replay.recording_check import KEY_BYTES, check_recording, operations
 from .errors import ConfigError
 from .rows.json_text import decode, encode
 

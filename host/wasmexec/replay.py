@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .rows.json_text import decode, encode
 
 if TYPE_CHECKING:
-    from ._hostcalls.replay import Script
+    from ._replay.playback import Script
     from .recording import HttpExchange, Recording
     from .result import LogRecord, Result
 

@@ -8,7 +8,7 @@ from tests.servers import unused_port
 from tests.step.helpers import make_step
 
 import wasmexec
-from wasmexec._hostcalls.recorded import RecordedAnswer, RecordedHttp
+from wasmexec._hostcalls.http.canned import RecordedAnswer, RecordedHttp
 
 GET = """
 import httpx

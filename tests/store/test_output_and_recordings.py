@@ -29,7 +29,7 @@ from wasmexec.store import (
     StoreLimitError,
     StoreLostError,
 )
-from wasmexec.store._database import resolve_url
+from wasmexec.store.database import resolve_url
 
 ODD = [{"a": 2**70, "b": "€\ud800\0", "c": [None, True, -0.0]}, {}, {"a": 1e300, "nested": {"x": [1, {"y": 2}]}}]
 

@@ -12,11 +12,12 @@ import orjson
 import pytest
 
 from wasmexec import Grants, Limits
-from wasmexec._channel import BadFrame, Frame, pack_frame, parse_frame
-from wasmexec._hostcalls import HostCallError, HostCalls
-from wasmexec._hostcalls.table import MAX_OPEN_CALLS, CallTable
-from wasmexec._workers import LoopThread
-from wasmexec.result import UsageCounter
+from wasmexec._execution.threads import LoopThread
+from wasmexec._guest.channel import BadFrame, Frame, pack_frame, parse_frame
+from wasmexec._hostcalls.call_table import MAX_OPEN_CALLS, CallTable
+from wasmexec._hostcalls.calls import HostCalls
+from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.usage import UsageCounter
 
 
 class FakeCalls(HostCalls):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, ForExecution, HttpExchange, MemoryRecorder, Recording
-from wasmexec._hostcalls.asked import Unmaskable, asked, masked_bytes, masked_response
-from wasmexec._masking import Masker
-from wasmexec._recording_check import operations
+from wasmexec._masking.masker import Masker
+from wasmexec._replay.recording_check import operations
+from wasmexec._replay.request import Unmaskable, asked, masked_bytes, masked_response
 from wasmexec.recording import Operation
 
 RECORDING = Recording(

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, HttpExchange, Limits, Recording
-from wasmexec._hostcalls.asked import MAX_OVERHEAD_BYTES
-from wasmexec._hostcalls.replay import DEFAULT_LATENCY, Planned, Script
-from wasmexec._hostcalls.table import Answer
-from wasmexec._hostcalls.tape import MAX_OPERATIONS, Tape
-from wasmexec._masking import Masker
-from wasmexec._recording_check import check_recording
-from wasmexec._virtual import VirtualClock
+from wasmexec._hostcalls.call_table import Answer
+from wasmexec._hostcalls.usage import UsageCounter
+from wasmexec._masking.masker import Masker
+from wasmexec._replay.playback import DEFAULT_LATENCY, Planned, Script
+from wasmexec._replay.recording_check import check_recording
+from wasmexec._replay.request import MAX_OVERHEAD_BYTES
+from wasmexec._replay.tape import MAX_OPERATIONS, Tape
+from wasmexec._replay.virtual import VirtualClock
 from wasmexec.replay import request_differences, row_differences
-from wasmexec.result import UsageCounter
 
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._hostcalls.recorded import RecordedHttp
+from .._hostcalls.http.canned import RecordedHttp
 from ..executor import Executor
-from .cases_file import Case, cases_path, read_cases
-from .definition import StepDefinition
+from .file.cases import Case, cases_path, read_cases
+from .file.definition import StepDefinition
 from .result import StepResult, error_as_dict
 from .step import Step
 

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, TypedDict
 from ..executor import Executor
 from ..rows.source import Input
 from ..secret import Secret
-from .definition import StepDefinition
-from .mistakes import Mistake
-from .reading import read_definition
+from .file.definition import StepDefinition
+from .file.mistakes import Mistake
+from .file.reading import read_definition
 from .result import Progress, StepLog, StepResult
-from .run import Cancellation, RunRequest, StepRun
-from .tally import Output
+from .running.run import Cancellation, RunRequest, StepRun
+from .running.totals import Output
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .._hostcalls.recorded import RecordedHttp
+    from .._hostcalls.http.canned import RecordedHttp
     from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
