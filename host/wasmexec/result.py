@@ -17,11 +17,14 @@ LEVELS = ("trace", "debug", "info", "warn", "error")
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """One line of the log: `time` in seconds since the epoch, `level` one of LEVELS, `message` masked text."""
+    """One message of the log."""
 
     time: float
+    """Seconds since the epoch, of the host's clock; of the execution's own clock if that is seeded or replayed."""
     level: str
+    """One of LEVELS."""
     message: str
+    """Its text, secrets masked; "" for an empty one. One that was too long ends with ` … [cut: …]`."""
 
     def as_dict(self) -> dict[str, object]:
         """The record as JSON-able values, its time in ISO 8601 (UTC)."""
@@ -31,15 +34,22 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the execution used; `peak_memory_bytes` is linear memory, the image included."""
+    """What the execution used; all zero if it never started."""
 
     wall_seconds: float = 0.0
+    """From the moment a worker takes the statement to the end, waiting included; 0.0 if none took it."""
     cpu_seconds: float = 0.0
+    """Processor time of the worker thread, what the host does around the guest included; 0.0 if none took it."""
     peak_memory_bytes: int = 0
+    """The guest's linear memory at its largest, the image included; 0 if there was no instance."""
     output_bytes: int = 0
+    """The accepted rows as JSON text; 0 if they were refused or there are none to refuse."""
     http_requests: int = 0
+    """HTTP requests, each redirect hop counted, those that a replay answered too; 0 without any."""
     http_bytes_sent: int = 0
+    """Bytes of heads and bodies of requests, over all of them; 0 without any, and in a replay."""
     http_bytes_received: int = 0
+    """Bytes of heads and bodies of responses, over all of them; 0 without any, and in a replay."""
 
     def as_dict(self) -> dict[str, float]:
         """The counts by name."""
@@ -48,19 +58,24 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`.
-
-    `replay` is there when it was the replay of a recording.
-    """
+    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`."""
 
     status: Status
+    """How it ended; never empty."""
     rows: list[dict[str, Any]] = field(default_factory=list)
+    """What the statement returned, as the schema accepted it; empty if it was `[]` or there is an `error`."""
     logs: list[LogRecord] = field(default_factory=list)
+    """What it logged, in order, also if it failed; empty if it logged nothing or never started."""
     log_dropped: int = 0
+    """Messages that are missing in `logs` or cut there, by the limits of the log; 0 if it is complete."""
     error: WasmexecError | None = None
+    """Why there are no rows; None with 200, 201 and 202."""
     usage: Usage = field(default_factory=Usage)
+    """What it used."""
     warnings: list[str] = field(default_factory=list)
+    """What the host has to say to the caller, secrets masked; empty most of the time."""
     replay: ReplayReport | None = None
+    """What differs from the recording; None unless it was a replay that has started."""
 
     def raise_for_status(self) -> None:
         """Raise `error` if the execution failed, else do nothing."""
@@ -87,18 +102,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One finding of `Executor.check`: lines and columns count from 1.
-
-    `rule` is "syntax", "type-hint", "import", "scope", "yield" or "return"; `text` is the line of the statement.
-    """
+    """One finding of `Executor.check`."""
 
     rule: str
+    """"syntax", "type-hint", "import", "scope", "yield" or "return"."""
     message: str
+    """What is wrong and, where that is plain, what to write instead; never empty."""
     line: int
+    """The line of the statement, from 1."""
     column: int
+    """The column in that line, in characters from 1."""
     end_line: int | None = None
+    """The line where it ends, from 1; None if that is not known."""
     end_column: int | None = None
+    """The column behind its last character, from 1; None if that is not known."""
     text: str = ""
+    """The whole line of the statement; "" if that is not known."""
 
     def as_dict(self) -> dict[str, object]:
         """The finding as JSON-able values."""

@@ -1,4 +1,4 @@
-"""guest/CONTRACT.md is the one source: gate, build, host and README have what it lists, and each citation resolves."""
+"""guest/CONTRACT.md is the one source: gate, build, host and docs/ have what it lists, and each citation resolves."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_the_build_looks_for_every_listed_name_that_is_not_of_the_standard_libra
     assert listed == tuple(name for name in IMPORTS if name.partition(".")[0] not in sys.stdlib_module_names)
 
 
-def test_the_readme_lists_the_names_of_the_contract() -> None:
-    found = re.search(r"import 25 names: `([^`]*)`", read("README.md"))
-    assert found is not None
-    assert found[1].split() == IMPORTS
+def test_the_page_for_those_who_write_statements_lists_the_names_of_the_contract() -> None:
+    page = read("docs/statements.md")
+    assert "import these 25 names" in page
+    assert block(page, "imports").split() == IMPORTS
 
 
 def test_the_statuses_are_those_of_the_host() -> None:
