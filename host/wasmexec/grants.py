@@ -158,7 +158,7 @@ def checked_host(host: object, subject: str = "grants") -> str:
     except ValueError as error:
         raise ConfigError(f"{subject}: host {host!r} {error}") from None
     if wildcard and (is_address(name) or "." not in name):
-        raise ConfigError(f"{subject}: {host!r} is too wide: a wildcard needs a name of at least two labels after it")
+        raise ConfigError(f"{subject}: {host!r} is too broad: a wildcard needs a name of at least two labels after it")
     return wildcard + name
 
 

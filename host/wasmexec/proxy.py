@@ -152,7 +152,7 @@ def _split(text: str) -> list[str]:
 
 def _check_exception(text: object) -> None:
     if not isinstance(text, str) or not _is_exception(text):
-        raise ConfigError(f"proxy: {text!r} in no_proxy is no host, such as example.com, 10.0.0.0/8 or *")
+        raise ConfigError(f"proxy: {text!r} in no_proxy is not a host, such as example.com, 10.0.0.0/8 or *")
 
 
 def _is_exception(text: str) -> bool:

@@ -187,7 +187,7 @@ def test_inputs_up_to_the_limit_are_accepted_and_no_more(executor: wasmexec.Exec
     assert executor.run(statement, input_data="x" * 99_998, limits=limits).rows == [{"n": 99_998}]
     over = executor.run(statement, input_data="x" * 99_999, limits=limits)
     assert (over.status, str(over.error)) == (
-        Status.INPUT_REFUSED, "the input has 100,001 bytes of JSON, allowed are 100,000 (limit input_bytes)",
+        Status.INPUT_REFUSED, "the input has 100,001 bytes of JSON; at most 100,000 are allowed (limit input_bytes)",
     )  # fmt: skip
 
 

@@ -533,7 +533,7 @@ ERRORS: dict[str, tuple[dict[str, object], Status, type[Exception], str]] = {
     ),
     "output-limit": (
         {"limit": 1000, "used": 2000},
-        Status.OUTPUT_REFUSED, OutputLimitError, "the rows have 2,000 bytes of JSON, allowed are 1,000",
+        Status.OUTPUT_REFUSED, OutputLimitError, "the rows have 2,000 bytes of JSON; at most 1,000 are allowed",
     ),
     "input": ({"message": "INPUT_DATA is not JSON"}, Status.INPUT_REFUSED, InputError, "INPUT_DATA is not JSON"),
 }  # fmt: skip

@@ -143,7 +143,7 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
         (["run", "{}", "--proxy", "socks5://u:s3cret@proxy:1"], "only http and https proxies are known, not socks5"),
         (["run", "{}", "--proxy", "http://u:s3cret@proxy:x"], "proxy: it must be http://[USER:PASSWORD@]HOST:PORT"),
         (["run", "{}", "--no-proxy", "a.example"], "--no-proxy needs a --proxy"),
-        (["run", "{}", "--proxy", "proxy:1", "--no-proxy", "10.0.0.0/99"], "'10.0.0.0/99' in no_proxy is no host"),
+        (["run", "{}", "--proxy", "proxy:1", "--no-proxy", "10.0.0.0/99"], "'10.0.0.0/99' in no_proxy is not a host"),
         (["run", "{}", "--ca-file", "none.pem"], "none.pem cannot be loaded: No such file or directory"),
         (["run", "{}", "--ca-file", "{}"], "cannot be loaded: it holds no certificate (PEM)"),
         (["run", "{}", "--client-cert", "c.pem"], "no hosts are allowed: write HOST=FILE for one that is"),

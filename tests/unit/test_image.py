@@ -164,7 +164,7 @@ def test_an_image_whose_export_has_another_type_is_refused(images: Path) -> None
     FakeGuest(omit_export="wx_step", extra=wrong).build(images, "full")
     with pytest.raises(ImageError) as caught:
         Executor()
-    assert caught.value.message == "the image exports wx_step as (i64) -> (i32), expected is () -> (i32)"
+    assert caught.value.message == "the image exports wx_step as (i64) -> (i32) instead of () -> (i32)"
 
 
 def test_an_image_that_exports_something_else_under_a_known_name_is_refused(images: Path) -> None:

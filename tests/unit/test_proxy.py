@@ -125,7 +125,7 @@ def test_what_no_proxy_covers_is_reached_directly(no_proxy: list[str], host: str
     "text", ["", "a b", "2.3", "http://example.com", "10.0.0.0/99", "a..b", "169.254/16", "0x7f.1", 7]
 )
 def test_what_is_no_exception_is_refused(text: Any) -> None:
-    with pytest.raises(ConfigError, match="in no_proxy is no host"):
+    with pytest.raises(ConfigError, match="in no_proxy is not a host"):
         Proxy(no_proxy=[text])
 
 

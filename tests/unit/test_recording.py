@@ -98,7 +98,7 @@ def test_each_execution_has_its_own() -> None:
         ("clock", b"x", "the recording is damaged: the clock is not JSON: unexpected character, expected a JSON value"),
         ("clock", b"[]", "the recording is damaged: the clock is not an object"),
         ("randomness", b"short", "the recording is damaged: key must have 32 bytes, not 5"),
-        ("clock", b'{"format": 2}', "the recording has format 2, known is 1"),
+        ("clock", b'{"format": 2}', "the recording has format 2; this version reads format 1"),
         ("statement", b"\xff", "the recording is damaged: 'utf-8' codec can't decode byte 0xff in position 0"),
     ],
 )

@@ -90,7 +90,7 @@ def test_inputs_may_be_as_large_as_the_limit_together_and_no_larger() -> None:
     request("", "x" * 8, "y" * 8, limits=limits)
     with pytest.raises(InputError) as caught:
         request("", "x" * 8, "y" * 9, limits=limits)
-    assert caught.value.message == "the input has 21 bytes of JSON, allowed are 20 (limit input_bytes)"
+    assert caught.value.message == "the input has 21 bytes of JSON; at most 20 are allowed (limit input_bytes)"
 
 
 def test_a_statement_that_is_no_text_is_a_syntax_error_with_its_place() -> None:

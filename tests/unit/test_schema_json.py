@@ -168,7 +168,7 @@ def test_unknown_formats_are_ignored() -> None:
         ({"type": ["array", "null"]}, 'at /type: "type" must be "object"'),
         (
             {"id": {"type": "integer"}},
-            ("at /id: 'id' is no keyword of JSON Schema, so this schema would accept everything: write"
+            ("at /id: 'id' is not a keyword of JSON Schema, so this schema would accept everything: write"
             ' {"type": "object", "properties": {...}} or a list of columns'),
         ),
         (

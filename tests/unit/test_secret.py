@@ -70,7 +70,7 @@ def test_a_host_is_https_unless_it_says_otherwise(text: str, origin: tuple[str, 
         (VALUE, ["u@a.example"], "'u@a.example' must be HOST or HOST:PORT, or http://HOST:PORT to send a secret in"),
         (VALUE, ["a.example:0"], "'a.example:0': port must be from 1 to 65,535"),
         (VALUE, ["*"], "secrets: '*': a wildcard stands for whole labels at the start: *.example.com"),
-        (VALUE, ["*.com"], "secrets: '*.com' is too wide: a wildcard needs a name of at least two labels after it"),
+        (VALUE, ["*.com"], "secrets: '*.com' is too broad: a wildcard needs a name of at least two labels after it"),
         (VALUE, ["0x7f.1"], "secrets: host '0x7f.1' "),
     ],
 )

@@ -94,8 +94,8 @@ class RunStart(NamedTuple):
             position += len(blob)
             if position > self.limits.input_bytes:
                 raise InputError(
-                    f"the input has {position:,} bytes of JSON, allowed are {self.limits.input_bytes:,} "
-                    "(limit input_bytes)"
+                    f"the input has {position:,} bytes of JSON; at most {self.limits.input_bytes:,} are "
+                    "allowed (limit input_bytes)"
                 )
         try:
             stored = encode(checkpoint)

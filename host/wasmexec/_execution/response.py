@@ -111,8 +111,8 @@ def read_error(error: object, facts: Facts) -> tuple[Status, WasmexecError]:
         case "output-limit":
             limit, used = _number(error, "limit") or 0, _number(error, "used") or 0
             return Status.OUTPUT_REFUSED, OutputLimitError(
-                f"the rows have {'more than ' if used <= limit else ''}{max(used, limit):,} bytes of JSON, "
-                f"allowed are {limit:,}",
+                f"the rows have {'more than ' if used <= limit else ''}{max(used, limit):,} bytes of JSON; "
+                f"at most {limit:,} are allowed",
                 limit=limit,
                 used=used,
             )

@@ -187,7 +187,7 @@ def check_interface(module: wasmtime.Module, memory_bytes: int) -> None:
             raise ImageError(f"the image lacks the export {name}")
         found = f"({', '.join(map(str, kind.params))}) -> ({', '.join(map(str, kind.results))})"
         if found != expected:
-            raise ImageError(f"the image exports {name} as {found}, expected is {expected}")
+            raise ImageError(f"the image exports {name} as {found} instead of {expected}")
 
 
 _lock = threading.Lock()

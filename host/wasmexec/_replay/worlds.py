@@ -107,7 +107,7 @@ def make_world(
     """
     settings, recorder, recording = given.determinism, given.recorder, given.replay
     if recorder is not None and not (hasattr(recorder, "add") and hasattr(recorder, "add_exchange")):
-        raise TypeError(f"recorder must have add and add_exchange, {type(recorder).__name__} has not")
+        raise TypeError(f"recorder must have add and add_exchange; {type(recorder).__name__} does not")
     if recording is not None:
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")

@@ -73,7 +73,7 @@ def way_options(function: _Decorated) -> _Decorated:
             help="Hosts that are reached without it: example.com (and names below), 10.0.0.0/8, *.",
         ),
         click.option(
-            "--ca-file", metavar="FILE", help="Trust the authorities in a PEM file, too (of a company, of a proxy)."
+            "--ca-file", metavar="FILE", help="Also trust the authorities in a PEM file (a company's, a proxy's)."
         ),
     ]  # fmt: skip
     for option in reversed(options):

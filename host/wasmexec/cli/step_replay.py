@@ -59,7 +59,7 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
             raise ConfigError(f"run {run} does not say where its step file is: add --step FILE")
         step = Step.load(file or str(known))
         if step.name != record.step:
-            raise ConfigError(f"run {run} is one of the step {record.step!r}, not of {step.name!r}")
+            raise ConfigError(f"run {run} belongs to the step {record.step!r}, not to {step.name!r}")
         with Executor(image or step.definition.image) as executor:
             try:
                 replay = replay_run(step.definition, store, run, executor)

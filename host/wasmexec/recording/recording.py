@@ -182,7 +182,7 @@ def _assembled(parts: Iterable[Part], exchanges: Iterable[Any]) -> Recording:
     if "result" in by_kind:
         result = _object(by_kind, "result")
     if clock["format"] != FORMAT:
-        raise ConfigError(f"the recording has format {clock['format']!r}, known is {FORMAT}")
+        raise ConfigError(f"the recording has format {clock['format']!r}; this version reads format {FORMAT}")
     return Recording(
         key=by_kind["randomness"],
         clock_start=clock["start"],

@@ -63,7 +63,7 @@ def translate(pattern: str) -> str:
         elif pattern.startswith(("(?", "(*"), position):
             group = _GROUP.match(pattern, position)
             if group is None:
-                raise NotAPatternError(f"{pattern[position : position + 4]!r} begins no group that is known")
+                raise NotAPatternError(f"{pattern[position : position + 4]!r} does not begin a known group")
             part, end = group[0], group.end()
         elif character == "{":
             quantifier = _QUANTIFIER.match(pattern, position)
@@ -78,12 +78,12 @@ def translate(pattern: str) -> str:
 def _escape(pattern: str, position: int, letters: dict[str, str]) -> tuple[str, int]:
     match = _ESCAPE.match(pattern, position)
     if match is None:
-        raise NotAPatternError(f"{pattern[position : position + 4]!r} is no escape that is known")
+        raise NotAPatternError(f"{pattern[position : position + 4]!r} is not a known escape")
     kind = match.lastgroup
     text = match[0]
     if kind == "letter":
         if match["letter"] not in letters:
-            raise NotAPatternError(f"{text!r} is no escape that is known")
+            raise NotAPatternError(f"{text!r} is not a known escape")
         text = letters[match["letter"]]
     elif kind == "control":
         text = f"\\x{ord(match['control']) % 32:02x}"

@@ -47,7 +47,7 @@ class JsonSchema:
             key = next(iter(definition))
             fix = 'write {"type": "object", "properties": {...}} or a list of columns'
             raise SchemaError(
-                f"/{key}", f"{key!r} is no keyword of JSON Schema, so this schema would accept everything: {fix}"
+                f"/{key}", f"{key!r} is not a keyword of JSON Schema, so this schema would accept everything: {fix}"
             )
         dialect = find_dialect(definition)
         kind = definition.get("type", "object")

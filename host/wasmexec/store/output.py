@@ -110,7 +110,7 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     if found.source_rows is not None:
         steps = read_json(unpack(found.source_rows, found.source_bytes, what), what)
         if not isinstance(steps, list) or not all(type(step) is int for step in steps):
-            raise StoreError(f"{what} is damaged: its source rows are no numbers")
+            raise StoreError(f"{what} is damaged: its source rows are not numbers")
         sources = list(accumulate(steps))
     if not isinstance(rows, list) or not len(rows) == len(sources) == found.row_count:
         raise StoreError(f"{what} is damaged: it must have {found.row_count} rows")

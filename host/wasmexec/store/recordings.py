@@ -204,7 +204,7 @@ def _part(row: Any) -> RecordedPart:
     what = f"part {row.seq} of the recording of run {row.run_id}"
     payload = unpack(row.data, row.payload_bytes, what)
     if sha256(payload) != row.sha256:
-        raise StoreError(f"{what} is damaged: its content has another hash")
+        raise StoreError(f"{what} is damaged: its content does not match its hash")
     return RecordedPart(
         seq=row.seq, kind=row.kind, execution=row.execution, meta=from_json_object(row.meta, what), payload=payload
     )

@@ -177,7 +177,7 @@ def definition(connection: Connection, digest: str) -> str | None:
         return None
     data = codec.unpack(row.data, row.text_bytes, f"definition {digest[:12]}")
     if codec.sha256(data) != digest:
-        raise StoreError(f"definition {digest[:12]} is damaged: its content has another hash")
+        raise StoreError(f"definition {digest[:12]} is damaged: its content does not match its hash")
     return data.decode("utf-8", "surrogatepass")
 
 
