@@ -176,7 +176,7 @@ PARENT = """
 import os, sys, threading, time
 from pathlib import Path
 from tests.worker_pool import Pool, make_order
-from wasmexec._guest.image import find_image
+from wasmexec.image import find_image
 
 def main():
     order = make_order(sys.argv[1], find_image(None).manifest)
@@ -237,7 +237,7 @@ import sys
 from pathlib import Path
 import wasmexec, orjson, json
 from tests.worker_pool import Pool, make_order
-from wasmexec._guest.image import find_image
+from wasmexec.image import find_image
 
 sys.path[:0] = sys.argv[1:]
 with Pool(make_order(image=find_image(None).manifest)) as pool:
