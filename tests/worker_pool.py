@@ -14,8 +14,9 @@ from tests.reading import ROOT
 
 from wasmexec import Grants, Limits, Result
 from wasmexec.schema import row_schema
+from wasmexec.workers.figures import ProcessLimits, ProcessStatistics
 from wasmexec.workers.order import Order
-from wasmexec.workers.pool import Processes, ProcessLimits, ProcessStatistics
+from wasmexec.workers.pool import Processes
 
 PATIENCE_SECONDS = 60.0
 

@@ -5,14 +5,19 @@ Real processes that speak the frames and lie (`lying_worker.py`); without a lie 
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
 from tests.lying_worker import LIE, WRITTEN
 from tests.worker_pool import Pool, liar, make_order, wait_until
 
-from wasmexec import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
+from wasmexec import ExecutionCancelled, GuestLostError, Status, TimeLimitError, WasmexecError
 from wasmexec.errors import InputError
 
 SAID = {
@@ -154,6 +159,40 @@ def test_workers_that_die_again_and_again_end_it() -> None:
         results = pool.results(len(accepted))
         assert set(results) == set(accepted)
         assert {result.status for result in results.values()} == {304}
+
+
+def test_kills_at_any_moment_leave_every_execution_with_one_outcome() -> None:
+    """Two threads start executions while a third kills one of the processes after the other."""
+    generator, is_over = random.Random(7), threading.Event()
+    with Pool(make_order(), processes=2, limit=8, command=liar("none"), restarts=10**6) as pool:
+
+        def kill() -> None:
+            while not is_over.wait(generator.random() * 0.2):
+                if pids := pool.statistics.pids:
+                    with suppress(ProcessLookupError):
+                        os.kill(generator.choice(pids), signal.SIGKILL)
+
+        def start(numbers: range) -> None:
+            for number in numbers:
+                pool.start(number)
+                time.sleep(0.001)
+
+        threads = [threading.Thread(target=start, args=(range(first, 4000, 2),)) for first in range(2)]
+        killer = threading.Thread(target=kill)
+        for thread in (*threads, killer):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        is_over.set()
+        killer.join()
+        results = pool.results(4000)
+        assert set(results) == set(range(4000))
+        statuses = [result.status for result in results.values()]
+        assert set(statuses) == {200, 304}
+        figures = pool.statistics
+        assert statuses.count(Status.RUNTIME_FAILED) == figures.lost
+        assert figures.done == 4000 - figures.lost
+        assert figures.restarts > 5
 
 
 @pytest.mark.parametrize("what", ["first: exits", "first: text", "first: fields that are too long"])

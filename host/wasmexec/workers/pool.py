@@ -9,13 +9,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from .._execution.callbacks import call_last
 from ..errors import GuestLostError, InputError, TimeLimitError, WasmexecError
 from ..result import Result
 from ..rows.json_text import encode
 from ..status import Status
+from .figures import ProcessLimits, ProcessStatistics
 from .local import Done, cancelled
 from .messages import BadMessage, Frame, Kind, pack
 from .order import Order
@@ -28,45 +28,6 @@ _AHEAD = 4
 _TICK_SECONDS = 0.25
 _LATE_SECONDS = 1.0
 _RESTART_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessLimits:
-    """When a worker process is replaced, and how long its parent waits for it."""
-
-    executions: int = 50_000
-    """After so many it is replaced. Its start takes as long as some 300 trivial executions, half a percent of these."""
-    memory_bytes: int = 1536 * 1024**2
-    """With more private memory for `memory_seconds` it is replaced, too."""
-    memory_seconds: float = 5.0
-    """What an execution needs for a moment is another matter than what a process keeps."""
-    grace_seconds: float = 10.0
-    """Beyond the `wall_seconds` of an execution: what the worker may take to notice and to say so."""
-    cancel_seconds: float = 2.0
-    """For all executions to end once they were cancelled."""
-    start_seconds: float = 60.0
-    """For loading the image."""
-    restarts: int = 5
-    """So many may die in a minute; with one more there are no new ones."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStatistics:
-    """What worker processes are doing and have done.
-
-    `pids` are those that live, `under_way` executions that they were given, `waiting` those that none was given yet.
-    `done` were answered, `lost` went down with a process. `recycled` processes were replaced when they had grown old or
-    large, `restarts` count those that replaced one that died or was ended. `memory_bytes` is private memory of all.
-    """
-
-    pids: tuple[int, ...]
-    under_way: int
-    waiting: int
-    done: int
-    lost: int
-    recycled: int
-    restarts: int
-    memory_bytes: int
 
 
 class Processes:
@@ -185,10 +146,13 @@ class Processes:
             with self._lock:
                 processes, self._processes = self._processes + self._dying, []
                 self._dying = []
-                waiting = [index for index, _ in self._queue]
+                left = [index for process in processes for index in process.under_way]
+                left += [index for index, _ in self._queue]
                 self._queue.clear()
+                for process in processes:
+                    process.under_way.clear()
             _end(processes)
-        for index in [*(index for process in processes for index in process.under_way), *waiting]:
+        for index in left:
             self._done(index, cancelled())
         if not self._thread.is_alive():
             os.close(self._alarm)
@@ -244,6 +208,14 @@ class Processes:
             is_blocked |= process.is_blocked
         if is_blocked:
             self._ring()
+
+    def _remove(self, process: WorkerProcess) -> None:
+        self._processes.remove(process)
+        del self._outputs[process.output]
+        self._poll.unregister(process.output)
+        self._dismiss(process)
+        if process.reap() is None:
+            self._dying.append(process)
 
     def _dismiss(self, process: WorkerProcess) -> None:
         """Tell a process to end."""
@@ -366,9 +338,13 @@ class Processes:
         """Start the replacement of a process that has grown old or large; one at a time."""
         if self._spare() > 0 or process.is_retiring or self._refusal is not None:
             return
-        with suppress(OSError):
+        try:
             self._spawn()
             process.is_worn = True
+        except OSError:
+            # It goes on for as long as it has already.
+            process.given = 0
+            process.small_at = time.monotonic()
 
     def _relieve(self) -> None:
         """Retire a process whose replacement is ready."""
@@ -413,7 +389,8 @@ class Processes:
     def _ended(self, process: WorkerProcess) -> None:
         """Its output is at its end."""
         if process.is_retiring and not process.under_way:
-            self._remove(process)
+            with self._lock:
+                self._remove(process)
             return
         code = process.exit_code()
         how = "closed its output" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -428,14 +405,13 @@ class Processes:
             lost = list(process.under_way)
             process.under_way.clear()
             self._lost += len(lost)
-            waiting: list[tuple[int, bytes | None]] = []
-        self._remove(process)
-        with self._lock:
+            self._remove(process)
             if self._cancelled_at is None:
                 self._count_death(f"it {what}")
                 before = len(self._processes)
                 self._fill()
                 self._restarts += len(self._processes) - before
+            waiting: list[tuple[int, bytes | None]] = []
             if self._refusal is not None and not self._closing:
                 waiting, self._queue = list(self._queue), deque()
             self._hand_out()
@@ -443,15 +419,6 @@ class Processes:
             self._done(index, outcome_of(index) or _lost(f"the worker process that ran it {what}"))
         for index, _ in waiting:
             self._done(index, _lost(self._refusal or ""))
-
-    def _remove(self, process: WorkerProcess) -> None:
-        with self._lock:
-            self._processes.remove(process)
-            del self._outputs[process.output]
-            self._poll.unregister(process.output)
-            self._dismiss(process)
-            if process.reap() is None:
-                self._dying.append(process)
 
     def _done(self, index: int, outcome: Result | BaseException) -> None:
         call_last(self._tell, index, outcome)

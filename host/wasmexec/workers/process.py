@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -151,9 +152,11 @@ class WorkerProcess:
             self._stdin.close()
 
     def kill(self) -> None:
-        """End it whatever it does; also when it is stopped."""
-        with suppress(OSError):
-            self._process.kill()
+        """End it and what it started, whatever they do; also when they are stopped."""
+        # Its number is not given to another before it is reaped.
+        if self._process.poll() is None:
+            with suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def reap(self, seconds: float = 0.0) -> int | None:
         """Close both pipes and wait so long for the process to be gone; its exit code, None if it is still there."""

@@ -120,8 +120,9 @@ class RowLoop:
                 elif pool is None and self._make_pool is not None and index == POOL_AFTER_ROWS:
                     pool = self._make_pool(self._done)
                     self._backends.append(pool)
-                self._under_way += 1
+                # What it refuses to start never ends.
                 backend.start(index, row)
+                self._under_way += 1
             while (
                 self._going_on
                 and not self.is_cancelled
