@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError
+from wasmexec.cli.outputs import write_rows
 from wasmexec.step import Spool
 
 ROWS: list[dict[str, Any]] = [{"a": 1, "b": 'x"\n,'}, {"a": 2**70, "c": [None, 1.5]}]
@@ -85,3 +89,20 @@ def test_many_rows_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert (tmp_path / "out.json").stat().st_size > 30_000_000
     assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_many_blocks_of_rows_are_written_as_one_and_as_the_command_line_writes_them(
+    form: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    rows: list[dict[str, Any]] = [{"id": number, "text": "line\n" * 50, "more": [{}, {}]} for number in range(11_000)]
+    streamed = written(form, rows)
+    write_rows(rows, form, None)
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out.decode() == streamed
+    if form == "csv":
+        records = csv.DictReader(io.StringIO(streamed, newline=""))
+        found = [{**row, "id": int(row["id"]), "more": json.loads(row["more"])} for row in records]
+    else:
+        found = json.loads(streamed if form == "json" else "[" + streamed[:-1].replace("\n", ",") + "]")
+    assert found == rows

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConfigError, DeliveryError
+from .block import RowBlock
 from .destination import Destination
-from .json_text import decode, encode
+from .json_text import encode
+from .writers import FORMATS, write_blocks
 
-FORMATS = ("json", "jsonl", "csv")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
-_COPY_BYTES = 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 class Spool:
@@ -71,9 +70,9 @@ class Spool:
         self._rows.seek(0)
         if isinstance(self._target, Destination):
             with self._target.open() as out:
-                self._copy(out)
+                write_blocks(self._form, self._blocks(), list(self._names), out)
         else:
-            self._copy(self._target)
+            write_blocks(self._form, self._blocks(), list(self._names), self._target)
             self._target.flush()
         self.discard()
 
@@ -81,40 +80,6 @@ class Spool:
         """Forget everything."""
         self._rows.close()
 
-    def _copy(self, out: IO[bytes]) -> None:
-        if self._form == "csv":
-            self._write_csv(out)
-        elif self._form == "jsonl":
-            while piece := self._rows.read(_COPY_BYTES):
-                out.write(piece)
-        else:
-            separator = b"[\n"
-            for line in self._rows:
-                out.write(separator + line[:-1])
-                separator = b",\n"
-            out.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-
-    def _write_csv(self, out: IO[bytes]) -> None:
-        names = list(self._names)
-        if not names:
-            return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names)
-        for row in self._decoded():
-            writer.writerow([_csv_field(row.get(name)) for name in names])
-            if text.tell() > _COPY_BYTES:
-                out.write(text.getvalue().encode("utf-8", "surrogatepass"))
-                text.seek(0)
-                text.truncate()
-        out.write(text.getvalue().encode("utf-8", "surrogatepass"))
-
-    def _decoded(self) -> Iterator[dict[str, Any]]:
-        for line in self._rows:
-            yield decode(line)
-
-
-def _csv_field(value: object) -> object:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else encode(value).decode()
+    def _blocks(self) -> Iterator[RowBlock]:
+        while lines := self._rows.readlines(_READ_BYTES):
+            yield RowBlock(lines=b"".join(lines))
