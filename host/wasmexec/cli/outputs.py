@@ -72,15 +72,15 @@ def write_rows(
     from ..rows.writers import write_blocks
 
     target = destination(None) if target is None else target
-    names = list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
     if form == "table" and target.is_standard_output:
-        emit(_table(rows, names, on_terminal=sys.stdout.isatty()))
+        emit(_table(rows, _names(rows, column_names), on_terminal=sys.stdout.isatty()))
         return
     with target.open() as out:
         if form == "table":
-            out.write(_table(rows, names, on_terminal=False).encode("utf-8", "backslashreplace"))
+            table = _table(rows, _names(rows, column_names), on_terminal=False)
+            out.write(table.encode("utf-8", "backslashreplace"))
         else:
-            write_blocks(form, blocks_of(rows), names, out)
+            write_blocks(form, blocks_of(rows), _names(rows, column_names) if form == "csv" else (), out)
 
 
 def form_by_name(path: str | None) -> str:
@@ -96,6 +96,10 @@ def form_by_name(path: str | None) -> str:
             "with --format what is to be written there"
         )
     return _BY_SUFFIX.get(suffix, "json")
+
+
+def _names(rows: Sequence[Row], column_names: Sequence[str] | None) -> list[str]:
+    return list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
 
 
 def _table(rows: Sequence[Row], names: Sequence[str], *, on_terminal: bool) -> str:

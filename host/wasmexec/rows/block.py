@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from .json_text import decode, encode
+from .json_text import decode, encode_lines
 
 Row: TypeAlias = "dict[str, Any]"
 BLOCK_ROWS = 5000
+"""A block has at most so many."""
 
 
 class RowBlock:
@@ -34,8 +35,13 @@ class RowBlock:
         """Their text."""
         if self._lines is None:
             assert self._rows is not None
-            self._lines = b"".join([encode(row) + b"\n" for row in self._rows])
+            self._lines = encode_lines(self._rows, may_have_nan=False)
         return self._lines
+
+    def __len__(self) -> int:
+        if self._rows is not None:
+            return len(self._rows)
+        return self.lines.count(b"\n")
 
 
 def blocks_of(rows: Sequence[Row]) -> Iterator[RowBlock]:

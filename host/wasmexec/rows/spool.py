@@ -10,7 +10,7 @@ from typing import IO, Any
 from ..errors import ConfigError, DeliveryError
 from .block import RowBlock
 from .destination import Destination
-from .json_text import encode
+from .json_text import encode_lines
 from .writers import FORMATS, write_blocks
 
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
@@ -49,13 +49,25 @@ class Spool:
 
     def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
         """Keep rows."""
+        rows = self._with_column(rows, source_row)
+        self._keep(rows, encode_lines(rows))
+
+    def write_block(self, block: RowBlock, source_row: int | None) -> None:
+        """Keep rows whose text need not be made again."""
         if self._row_column is not None:
-            rows = [{self._row_column: source_row, **row} for row in rows]
+            block = RowBlock(self._with_column(block.rows, source_row))
+        self._keep(block.rows, block.lines)
+
+    def _with_column(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> Sequence[dict[str, Any]]:
+        name = self._row_column
+        return rows if name is None else [{name: source_row, **row} for row in rows]
+
+    def _keep(self, rows: Sequence[dict[str, Any]], lines: bytes) -> None:
         if self._form == "csv":
             for row in rows:
                 self._names.update(dict.fromkeys(row))
         try:
-            self._rows.write(b"".join([encode(row) + b"\n" for row in rows]))
+            self._rows.write(lines)
         except OSError as error:
             # Memory is not enough for them, and the folder for temporary files takes no more.
             raise DeliveryError("the temporary file of the rows", error.strerror or str(error)) from error

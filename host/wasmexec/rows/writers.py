@@ -49,4 +49,4 @@ def _write_csv(blocks: Iterable[RowBlock], names: Sequence[str], out: IO[bytes])
 def _csv_field(value: object) -> object:
     if value is None:
         return ""
-    return value if isinstance(value, str) else encode(value).decode()
+    return value if isinstance(value, str) or type(value) is int else encode(value).decode()
