@@ -12,7 +12,6 @@ from ._hostcalls.http.addresses import bracketed, is_address, normalise_host
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from ._hostcalls.http.canned import RecordedHttp
     from .proxy import Proxy
 
 DEFAULT_PORTS = (80, 443)
@@ -109,8 +108,7 @@ class Grants:
 
     `http` takes `"api.example.com"`, `"GET,POST https://api.example.com:8443"`, `"*.example.com"` and `HttpGrant`s;
     what any of them permits is permitted. It is kept as a tuple of `HttpGrant`. `ca_file` is a PEM file of authorities
-    that are trusted *besides* the system's, by all grants without one of their own. With `recorded`, permitted requests
-    get its answers and nothing is connected: for tests.
+    that are trusted *besides* the system's, by all grants without one of their own.
 
     With `proxy` (`Proxy`, a URL, or `"env"` for what the environment says) requests go through it, and the proxy, not
     the host, resolves the names. The host still checks every request, each hop of a redirect, against the grants, and
@@ -122,7 +120,6 @@ class Grants:
     """
 
     http: Sequence[str | HttpGrant] = ()
-    recorded: RecordedHttp | None = None
     ca_file: str | Path | None = None
     proxy: Proxy | str | None = None
 

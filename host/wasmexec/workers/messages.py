@@ -14,7 +14,7 @@ _USAGE = Usage.__slots__
 
 
 def pack_result(result: Result) -> bytes:
-    """The whole result; numbers stay exact, and those of rows are finite."""
+    """The whole result; numbers stay exact."""
     error = result.error
     content = (
         int(result.status),
@@ -25,7 +25,7 @@ def pack_result(result: Result) -> bytes:
         [getattr(result.usage, name) for name in _USAGE],
         result.warnings,
     )
-    return encode(content, may_have_nan=False)
+    return encode(content)
 
 
 def unpack_result(data: bytes) -> Result:

@@ -21,6 +21,8 @@ from .headers import header_pairs
 if TYPE_CHECKING:
     import httpcore
 
+OPERATIONS = ("http.open", "http.write", "http.read", "http.close")
+"""What they take and reply: see `capability.py`."""
 CHUNK_BYTES = 256 * 1024
 MAX_WRITE_BYTES = 1024 * 1024
 

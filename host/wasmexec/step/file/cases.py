@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from ..._hostcalls.http.canned import RecordedAnswer
+from ...canned import CannedAnswer
 from ...rows.json_text import encode
 from ...rows.source import Input
 from ...status import Status
@@ -56,7 +56,7 @@ class Case:
     checkpoint: object
     local_variables: Mapping[str, object]
     secrets: Mapping[str, str]
-    http: Sequence[RecordedAnswer]
+    http: Sequence[CannedAnswer]
     expect: Expectation
     unordered: bool = False
 
@@ -193,7 +193,7 @@ class _Reader:
         self.mistakes.add(node.place, f"log: expected {{level: message}}, got {node.describe()}")
         return False
 
-    def _exchange(self, node: Node) -> RecordedAnswer | None:
+    def _exchange(self, node: Node) -> CannedAnswer | None:
         section = Section(node, self.mistakes, "an exchange", ("request", "response"))
         section.require("request", "method and url")
         section.require("response", "status, headers and body, or an error")
@@ -213,7 +213,7 @@ class _Reader:
         pairs = list(response.entries("headers", "a mapping from names to texts", self._header).items())
         if kind is not None and not any(name.lower() == "content-type" for name, _ in pairs):
             pairs.append(("Content-Type", kind))
-        return RecordedAnswer(
+        return CannedAnswer(
             method=request.text("method", "a method such as GET") or "GET", url=url, request_headers=headers or None,
             request_body=body, status=response.integer("status", 100, 599) or 200, headers=pairs, body=data or b"",
             error=response.choice("error", HTTP_ERRORS),
