@@ -23,10 +23,10 @@ from tests.fake_guest import FakeGuest, done
 
 from wasmexec import Executor, GuestLostError, Limits, Result, Status
 from wasmexec.cli.outputs import write_rows
+from wasmexec.rows.block import RowBlock, blocks_of
 from wasmexec.rows.destination import Destination
 from wasmexec.rows.json_text import decode
 from wasmexec.step import Spool, Step
-from wasmexec.step.running.totals import Tally
 from wasmexec.store import RunStore
 
 LIMITS = Limits(wall_seconds=2, cpu_seconds=2, output_bytes=100_000)
@@ -120,12 +120,12 @@ def delivered(result: Result, store: RunStore, form: str, **options: Any) -> tup
     """What a spool writes and a store reads back."""
     stream = io.BytesIO()
     handle = store.begin_run("s")
-    tally = Tally(Spool(stream, form, **options), (store, handle), None)
-    tally.accept(result, 7)
-    tally.accept(result, 8)
-    tally.flush()
-    assert tally._output is not None
-    tally._output.commit()
+    spool = Spool(stream, form, **options)
+    for source_row in (7, 8):
+        for block in blocks_of(result.rows):
+            spool.write_block(block, source_row)
+            store.append_output(handle, RowBlock(lines=block.lines))
+    spool.commit()
     store.finish(handle, status=Status.FINISHED)
     return stream.getvalue(), [item.row for item in store.output(handle.run_id)]
 
