@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from wasmexec import InputError, Result, Status
+from wasmexec import InputError, Result, Status, WasmexecError
 from wasmexec.rows.bad_row import BadRow
 from wasmexec.step.running.row_loop import RowLoop
 from wasmexec.workers.local import LocalBackend
@@ -111,6 +111,22 @@ def test_what_is_under_way_ends_when_a_row_fails_or_a_callback_raises() -> None:
     made, backends = loop(5, take)
     with pytest.raises(RuntimeError, match="callback"):
         made.run(iter([b"[1]"] * 1000))
+    assert backends[0].closed
+
+
+def test_a_backend_that_takes_no_more_ends_the_loop() -> None:
+    made, backends = loop(3, lambda index, _: True)
+
+    def refuse(index: int, data: bytes | None) -> None:
+        raise WasmexecError("the worker processes have died 6 times in a minute")
+
+    def rows() -> Iterator[bytes | BadRow]:
+        yield from [b"[1]"] * 10
+        backends[0].start = refuse  # type: ignore[method-assign]
+        yield b"[1]"
+
+    with pytest.raises(WasmexecError, match=r"^the worker processes have died 6 times in a minute$"):
+        made.run(rows())
     assert backends[0].closed
 
 

@@ -14,7 +14,7 @@ from ...limits import Limits, parse_size
 from ...rows.formats import DELIMITED, FORMATS, ReadOptions
 from ...schema import Mode, Role, RowSchema, row_schema
 from ...schema.columns import did_you_mean
-from ...secret import SHORTEST, Secret, checked_parts
+from ...secret import Secret, checked_parts
 from .definition import (
     DEFAULT_CONCURRENCY,
     MAX_CONCURRENCY,
@@ -41,6 +41,8 @@ INPUT_KEYS = ("name", "schema", "mode", "format", "encoding", "delimiter")
 MODES: tuple[Mode, ...] = ("strict", "lenient")
 LIMIT_NAMES = tuple(field.name for field in fields_of(Limits))
 GRANT_KEYS = ("host", "ports", "methods", "schemes", "allow_private", "ca_file", "client_cert", "client_key")
+_ANY_VALUE = "Stand-in 4 a value"
+"""A secret's value that no check refuses: only its hosts are looked at."""
 _FILE_KEYS = ("ca_file", "client_cert", "client_key")
 MAX_NAME = 200
 MAX_INPUTS = 99
@@ -260,7 +262,7 @@ class _Reader:
         hosts = [str(item.plain()) for item in section.items("hosts", "a list of hosts, such as [api.example.com]")]
         if section.has("hosts"):
             try:
-                Secret("x" * SHORTEST, hosts=hosts)
+                Secret(_ANY_VALUE, hosts=hosts)
             except ConfigError as error:
                 self.mistakes.add(section.place("hosts"), f"hosts: {error.message}")
         also_in = [str(item.plain()) for item in section.items("also_in", "a list of url and body, such as [body]")]

@@ -13,7 +13,7 @@ from ...result import Result
 from ...rows.bad_row import BadRow
 from ...status import Status
 from ...workers.local import LocalBackend
-from ...workers.parent import PoolBackend
+from ...workers.pool import Processes
 from ..result import Progress
 
 POOL_AFTER_ROWS = 200
@@ -46,7 +46,7 @@ class RowLoop:
         self,
         *,
         local: Callable[[Callable[[int, Result | BaseException], None]], LocalBackend],
-        pool: Callable[[Callable[[int, Result | BaseException], None]], PoolBackend] | None,
+        pool: Callable[[Callable[[int, Result | BaseException], None]], Processes] | None,
         concurrency: int,
         take: Callable[[int, Result | BadRow], bool],
         on_progress: Callable[[Progress], None] | None,
@@ -95,7 +95,7 @@ class RowLoop:
         local = self._local(self._done)
         self._backends.append(local)
         backend: Backend = local
-        pool: PoolBackend | None = None
+        pool: Processes | None = None
         failure: InputError | None = None
         while self._going_on and not self.is_cancelled:
             try:
@@ -120,8 +120,9 @@ class RowLoop:
                 elif pool is None and self._make_pool is not None and index == POOL_AFTER_ROWS:
                     pool = self._make_pool(self._done)
                     self._backends.append(pool)
-                self._under_way += 1
+                # What it refuses to start never ends.
                 backend.start(index, row)
+                self._under_way += 1
             while (
                 self._going_on
                 and not self.is_cancelled

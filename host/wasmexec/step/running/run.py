@@ -28,7 +28,7 @@ from ...secret import Secret
 from ...status import Status
 from ...workers.local import LocalBackend
 from ...workers.order import Order
-from ...workers.parent import PoolBackend
+from ...workers.pool import Processes
 from ..file.definition import StepDefinition
 from ..result import Progress, StepLog, StepResult, error_as_dict
 from .row_loop import RowLoop
@@ -308,7 +308,7 @@ class StepRun:
         concurrency = definition.concurrency
         loop = RowLoop(
             local=lambda done: LocalBackend(self._executor, order, done, concurrency, self._recorder),
-            pool=partial(PoolBackend, order, limit=concurrency, processes=processes) if processes > 1 else None,
+            pool=partial(Processes, order, limit=concurrency, processes=processes) if processes > 1 else None,
             concurrency=concurrency,
             take=take,
             on_progress=request.on_progress,
