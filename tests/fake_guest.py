@@ -14,7 +14,7 @@ from pathlib import Path
 
 import wasmtime
 
-from wasmexec._engine import engine_config
+from wasmexec._guest.engine import engine_config
 
 HEADER = 1024
 WHERE = 2048

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from . import missing, scopehints
-from ._masking import Masker
+from ._masking.masker import Masker
 
 FILENAME = "<statement>"
 """File name of the statement's code in every frame, and the name of its outermost function."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ._launcher import Statistics
+from ._execution.launcher import Statistics
 from .errors import (
     ConfigError,
     CpuLimitError,
@@ -36,8 +36,9 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .determinism import Deterministic
+    from .http_exchange import HttpExchange
     from .proxy import Proxy
-    from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
+    from .recording import ForExecution, MemoryRecorder, Recorder, Recording
     from .replay import ReplayReport, RequestDifference, RowDifference
     from .step import Step, StepFileError, StepResult
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _request
-from ._callbacks import call_last
-from ._execution import Execution, Order
-from ._options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
-from ._placeholders import GrantsWithSecrets, Placeholder, make_placeholders
+from ._execution.callbacks import call_last
+from ._execution.execution import Execution
+from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
+from ._execution.order import Order
+from ._execution.request import RunStart, compile_request, refuse_short_secrets, run_start
+from ._execution.world import SystemWorld, World
+from ._hostcalls.http.placeholders import Placeholder, make_placeholders
+from .canned import CannedHttp
 from .errors import ConfigError, InputError, StatementSyntaxError, WasmexecError
 from .grants import Grants
 from .limits import Limits
@@ -21,8 +23,8 @@ from .secret import Secret
 from .status import Status
 
 if TYPE_CHECKING:
-    from ._launcher import Launcher
-    from ._masking import Masker
+    from ._execution.launcher import Launcher
+    from ._masking.masker import Masker
     from .determinism import Deterministic
     from .recording import Recorder, Recording
 
@@ -44,13 +46,14 @@ class Prepared:
     def __init__(
         self, launcher: Launcher, statement: str, *, output_schema: SchemaLike,
         local_variables: Mapping[str, object] | NotGiven | None, limits: Limits, grants: Grants,
-        secrets: Mapping[str, str | Secret] | None,
+        secrets: Mapping[str, str | Secret] | None, canned_http: CannedHttp | None = None,
     ) -> None:  # fmt: skip
         self.refusal: WasmexecError | None = None
         self._launcher = launcher
         self._statement = statement
         self._limits = _of_type("limits", limits, Limits)
         self._grants = _of_type("grants", grants, Grants)
+        self._canned_http = None if canned_http is None else _of_type("canned_http", canned_http, CannedHttp)
         self._secrets = dict(_names_to_values("secrets", secrets))
         self._variables: dict[str, object] | NotGiven = NOT_GIVEN
         if not isinstance(local_variables, NotGiven):
@@ -58,7 +61,7 @@ class Prepared:
         self._masker: Masker | None = None
         self._code: bytes | None = None
         self._has_bound = any(isinstance(item, Secret) for item in self._secrets.values())
-        self._start: _request.RunStart | None = None
+        self._start: RunStart | None = None
         try:
             self._schema = self._check(output_schema)
             # With bound secrets it differs from run to run; it is made all the same, for what it refuses.
@@ -110,7 +113,7 @@ class Prepared:
         """
         if self.refusal is not None:
             return
-        execution = self._launcher.run(Order(_request.compile_request(self._statement), self._limits, NO_GRANTS))
+        execution = self._launcher.run(Order(compile_request(self._statement), self._limits, NO_GRANTS, SystemWorld()))
         if isinstance(execution.failure, BaseException):
             raise execution.failure
         assert execution.result is not None
@@ -131,9 +134,9 @@ class Prepared:
                 f"not {limits.memory_bytes:,}"
             )
         if self._secrets:
-            from ._masking import Masker
+            from ._masking.masker import Masker
 
-            _request.refuse_short_secrets(self._secrets)
+            refuse_short_secrets(self._secrets)
             values = [item.value if isinstance(item, Secret) else item for item in self._secrets.values()]
             # What is no secret at all is refused where it is encoded.
             self._masker = Masker(value for value in values if isinstance(value, str))
@@ -141,8 +144,8 @@ class Prepared:
 
     def _make_start(
         self, variables: Mapping[str, object] | NotGiven, placeholders: Mapping[str, Placeholder]
-    ) -> _request.RunStart:
-        return _request.run_start(
+    ) -> RunStart:
+        return run_start(
             self._statement,
             local_variables={} if isinstance(variables, NotGiven) else variables,
             secrets={**self._secrets, **{name: item.token for name, item in placeholders.items()}},
@@ -171,9 +174,9 @@ class Prepared:
             return Result(status=Status.INPUT_REFUSED, error=error)
 
     def _make_order(self, given: RunInput) -> Order:
-        run, key, course, start = given, None, None, self._start
+        run, key, start = given, None, self._start
         if given.has_own_world:
-            from ._course import complete, plan_key
+            from ._replay.worlds import complete, plan_key
 
             key = plan_key(given)
             run = complete(given)
@@ -181,18 +184,18 @@ class Prepared:
         if start is None or run.local_variables is not given.local_variables:
             start = self._make_start(run.local_variables, placeholders)
         request = start.request(run.inputs, None if run.checkpoint is NOT_GIVEN else run.checkpoint)
+        world: World = SystemWorld()
         if key is not None:
-            from ._course import plan_course
+            from ._replay.worlds import make_world
 
-            course = plan_course(
+            world = make_world(
                 self._statement, key=key, given=given, run=run, request=request, limits=self._limits,
                 masker=self._masker, image=self._launcher.image.stamp,
             )  # fmt: skip
-        grants = self._grants
-        if placeholders:
-            granted = {field.name: getattr(grants, field.name) for field in dataclasses.fields(Grants)}
-            grants = GrantsWithSecrets(**granted, placeholders=tuple(placeholders.values()))
-        return Order(request, self._limits, grants, self._schema, self._masker, given.on_log, course, self._code)
+        return Order(
+            request, self._limits, self._grants, world, self._schema, self._masker, given.on_log, self._code,
+            tuple(placeholders.values()), self._canned_http,
+        )  # fmt: skip
 
 
 def result_of(execution: Execution) -> Result:

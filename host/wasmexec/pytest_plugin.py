@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from .executor import Executor
     from .step import Step
-    from .step.cases_file import Case
+    from .step.file.cases import Case
 
 STEP_SUFFIXES = (".step.yaml", ".step.yml", ".step.json")
 

@@ -29,19 +29,6 @@ class LogRecord:
         return {"time": moment, "level": self.level, "message": self.message}
 
 
-@dataclass(slots=True)
-class UsageCounter:
-    """Mutable counts of one execution while it runs; host calls add to it on the loop thread.
-
-    `warnings`, each once, are what they have to say to the caller.
-    """
-
-    http_requests: int = 0
-    http_bytes_sent: int = 0
-    http_bytes_received: int = 0
-    warnings: dict[str, None] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What the execution used; `peak_memory_bytes` is linear memory, the image included."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
-from ._hosts import bracketed
+from ._hostcalls.http.addresses import bracketed
 from .errors import ConfigError
 from .grants import checked_host
 

@@ -21,7 +21,7 @@ from tests.step.helpers import write_step
 
 from wasmexec import Executor, Grants, HttpGrant, MemoryRecorder, Proxy
 from wasmexec.step import Step, StepFileError
-from wasmexec.step.file_schema import step_schema
+from wasmexec.step.file.schema import step_schema
 
 GET = """
 import httpx

@@ -8,7 +8,7 @@ import pytest
 
 import wasmexec
 from wasmexec import Deterministic, Limits, Status
-from wasmexec._codes import CodeCache
+from wasmexec._guest.codes import CodeCache
 
 RUNS = 4
 """The first sends the text, the second has it compiled, all others find its code."""

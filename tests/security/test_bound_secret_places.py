@@ -16,7 +16,7 @@ from tests.http_caller import Caller, failure, play, private_grant
 from tests.servers import ScriptedServer, WebServer
 
 from wasmexec import Executor, Grants, MemoryRecorder, Result, Secret
-from wasmexec._placeholders import Placeholder
+from wasmexec._hostcalls.http.placeholders import Placeholder
 
 VALUE = 'cs/live+7&"q\\ =%<0123456789abcdef'
 TOKEN = "placeholder-ABCDEFGHIJKLMNOPQRSTU"[: len(VALUE)]

@@ -20,7 +20,7 @@ from tests.http_caller import Caller, answering, failure, play, private_grant
 from tests.servers import ScriptedServer, WebServer
 
 from wasmexec import Executor, Grants, HttpGrant, Result, Secret, Status
-from wasmexec._placeholders import Placeholder
+from wasmexec._hostcalls.http.placeholders import Placeholder
 
 VALUE = "sk-live-3/kQ+7mZ=0123456789abcdef"
 TOKEN = "placeholder-ABCDEFGHIJKLMNOPQRSTU"

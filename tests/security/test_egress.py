@@ -9,7 +9,7 @@ from tests.http_caller import private_grant
 from tests.servers import ScriptedServer, WebServer
 
 from wasmexec import Executor, Grants, HttpGrant, Result, StatementRaised, Status
-from wasmexec._hostcalls import egress
+from wasmexec._hostcalls.http import egress
 
 GET = "import httpx\nreturn [{'text': httpx.get(LocalVariable.Url, follow_redirects=True).text}]"
 ASYNC_GET = """

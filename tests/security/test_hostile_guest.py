@@ -49,7 +49,7 @@ from wasmexec import (
     Status,
     TimeLimitError,
 )
-from wasmexec._request import run_start
+from wasmexec._execution.request import run_start
 
 Start = Callable[..., Executor]
 MEMORY = PAGES * 65536

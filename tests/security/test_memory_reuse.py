@@ -7,7 +7,7 @@ import threading
 import time
 
 import wasmexec
-from wasmexec._memory import Memory, MemoryPool, _in_use
+from wasmexec._guest.memory import Memory, MemoryPool, _in_use
 
 TOKEN = b"b1946ac92492d2347c6235b4d2611184"
 STATEMENTS = [

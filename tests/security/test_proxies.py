@@ -17,7 +17,7 @@ from tests.proxy_server import ForwardProxy
 from tests.servers import WebServer, unused_port
 
 from wasmexec import HttpGrant, Proxy, Secret
-from wasmexec._placeholders import Placeholder
+from wasmexec._hostcalls.http.placeholders import Placeholder
 
 CREDENTIALS = "user:p%40ss-w0rd"
 

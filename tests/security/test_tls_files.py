@@ -18,7 +18,7 @@ from tests.proxy_server import ForwardProxy
 from tests.servers import WebServer
 
 from wasmexec import ConfigError, Grants, HttpGrant
-from wasmexec._hostcalls import HostCallError
+from wasmexec._hostcalls.error import HostCallError
 
 
 class Pki:

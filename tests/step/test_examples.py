@@ -1,4 +1,4 @@
-"""The six steps of host/STEP.md do what their cases say."""
+"""The six steps of docs/steps.md do what their cases say."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 import wasmexec
 from wasmexec.step import Step
 from wasmexec.step.cases import load_cases, run_case
-from wasmexec.step.cases_file import Case
+from wasmexec.step.file.cases import Case
 
-PAGE = Path(__file__).parents[2] / "host" / "STEP.md"
+PAGE = Path(__file__).parents[2] / "docs" / "steps.md"
 BLOCK = re.compile(r'^```yaml title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 NAMES = ("clean", "totals", "since", "join", "rates", "plot")
 
@@ -80,8 +80,8 @@ def test_an_example_is_free_of_mistakes(executor: wasmexec.Executor, folder: Pat
 def test_the_page_names_every_key_command_and_column_type() -> None:
     from wasmexec.cli.step_command import command as step
     from wasmexec.schema.columns import COLUMN_TYPES
-    from wasmexec.step.cases_file import CASE_KEYS, EXPECT_KEYS
-    from wasmexec.step.reading import KEYS
+    from wasmexec.step.file.cases import CASE_KEYS, EXPECT_KEYS
+    from wasmexec.step.file.reading import KEYS
 
     text = PAGE.read_text("utf-8")
     for word in (*KEYS, *CASE_KEYS, *EXPECT_KEYS):
@@ -98,7 +98,7 @@ def test_the_python_of_the_page_runs(
     [code] = re.findall(r"^## From Python\n\n```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     (folder / "orders.csv").write_text("id,customer,net\n1,anna,100\n2,eva,x\n")
     monkeypatch.chdir(folder)
-    exec(compile(code, "STEP.md", "exec"), {})
+    exec(compile(code, "steps.md", "exec"), {})
     out = capsys.readouterr().out
     assert out.startswith("202 1 [{'row': 1, 'status': 307, 'error': {'type': 'InputSchemaError', ")
     assert (folder / "clean.jsonl").read_text() == '{"id":1,"customer":"Anna","gross":121.0}\n'

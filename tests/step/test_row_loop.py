@@ -12,8 +12,8 @@ import pytest
 
 from wasmexec import InputError, Result, Status
 from wasmexec.rows.bad_row import BadRow
-from wasmexec.step.local import LocalBackend
-from wasmexec.step.rowloop import RowLoop
+from wasmexec.step.running.row_loop import RowLoop
+from wasmexec.workers.local import LocalBackend
 
 Done = Callable[[int, "Result | BaseException"], None]
 

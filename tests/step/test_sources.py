@@ -20,7 +20,7 @@ from wasmexec.rows.formats import ReadOptions
 from wasmexec.rows.intake import checked_rows, checked_whole
 from wasmexec.rows.json_array import CHUNK_BYTES, split_array
 from wasmexec.rows.source import Source
-from wasmexec.step import schemas
+from wasmexec.schema import row_schema as schemas
 
 MIB = 1024 * 1024
 

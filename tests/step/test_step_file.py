@@ -12,8 +12,8 @@ import yaml
 
 from wasmexec import ConfigError, HttpGrant, Limits
 from wasmexec.step import Step, StepFileError
-from wasmexec.step.definition import LocalVariable
-from wasmexec.step.file_schema import cases_schema, step_schema
+from wasmexec.step.file.definition import LocalVariable
+from wasmexec.step.file.schema import cases_schema, step_schema
 
 GOOD = """\
 name: orders

@@ -16,8 +16,7 @@ import psycopg  # noqa: F401 - imported once, not in every child
 from sqlalchemy import Connection
 
 from wasmexec import LogRecord, Status
-from wasmexec.store import Advance, RunHandle, RunRecord
-from wasmexec.store import _runs as runs
+from wasmexec.store import Advance, RunHandle, RunRecord, runs
 from wasmexec.store.run_store import RunStore
 
 STEP = "killed"

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 from tests.store import kill_worker
 
 from wasmexec.store import RunStore
-from wasmexec.store._database import resolve_url
+from wasmexec.store.database import resolve_url
 
 KILLS = 200
 LONGEST_LIFE_RUNS = 3

@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, text
 
 from wasmexec import Status
 from wasmexec.store import Advance, RunStore
-from wasmexec.store._database import Database, resolve_url, use_write_ahead_log
-from wasmexec.store._migrate import MIGRATIONS, REVISIONS, upgrade
-from wasmexec.store._tables import VERSION_TABLE, metadata
+from wasmexec.store.database import Database, resolve_url, use_write_ahead_log
+from wasmexec.store.migrate import MIGRATIONS, REVISIONS, upgrade
+from wasmexec.store.tables import VERSION_TABLE, metadata
 
 OLD_RUN = (
     "INSERT INTO wx_runs (id, step_id, state, status, status_name, started_at, ended_at, rows_in, rows_out, "

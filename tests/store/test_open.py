@@ -29,8 +29,8 @@ from wasmexec.store import (
     StoreOpenError,
     StoreVersionError,
 )
-from wasmexec.store._database import resolve_url
-from wasmexec.store._migrate import REVISIONS
+from wasmexec.store.database import resolve_url
+from wasmexec.store.migrate import REVISIONS
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> str:

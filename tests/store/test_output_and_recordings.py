@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, event, text
 
 import wasmexec
 from wasmexec import ConfigError, ForExecution, Status
-from wasmexec.recording import Operation
+from wasmexec.http_exchange import Operation
 from wasmexec.store import (
     Advance,
     CheckpointConflictError,
@@ -29,7 +29,7 @@ from wasmexec.store import (
     StoreLimitError,
     StoreLostError,
 )
-from wasmexec.store._database import resolve_url
+from wasmexec.store.database import resolve_url
 
 ODD = [{"a": 2**70, "b": "€\ud800\0", "c": [None, True, -0.0]}, {}, {"a": 1e300, "nested": {"x": [1, {"y": 2}]}}]
 

@@ -13,7 +13,7 @@ from tests import scripted_guest as does
 from tests.fake_guest import done
 
 from wasmexec import Executor, HttpExchange, LogRecord, MemoryRecorder, Result, Status
-from wasmexec._callbacks import describe
+from wasmexec._execution.callbacks import describe
 
 HONEST = does.script(does.logs(2, b"hello"), does.leaves(done(b'[{"a":1}]')))
 

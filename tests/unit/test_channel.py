@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmexec import Limits
-from wasmexec._channel import BadFrame, Frame, LinearMemory, blob_part, pack_frame, parse_frame
-from wasmexec._ending import NOWHERE, Facts
-from wasmexec._outcome import read_error, read_rows, read_sleeping, read_where
+from wasmexec._execution.failures import NOWHERE, Facts
+from wasmexec._execution.response import read_error, read_rows, read_sleeping, read_where
+from wasmexec._guest.channel import BadFrame, Frame, LinearMemory, blob_part, pack_frame, parse_frame
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner)

@@ -15,14 +15,7 @@ from wasmexec.cli.exit_codes import exit_code
 from wasmexec.cli.parameters import PairType, SizeType, json_value, limits_from, unique
 from wasmexec.cli.report import report, source_line
 from wasmexec.cli.terminal import clean, show_record
-from wasmexec.errors import (
-    CpuLimitError,
-    InputError,
-    OutputError,
-    StatementRaised,
-    StatementSyntaxError,
-    WasmexecError,
-)
+from wasmexec.errors import CpuLimitError, InputError, OutputError, StatementRaised, StatementSyntaxError, WasmexecError
 from wasmexec.limits import Limits
 from wasmexec.result import LogRecord, Result
 from wasmexec.status import Status

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from wasmexec._codes import CodeCache, Known, Refused, Text
+from wasmexec._guest.codes import CodeCache, Known, Refused, Text
 
 
 def test_a_statement_is_compiled_when_it_is_run_for_the_second_time() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from wasmexec import ConfigError, DeliveryError
-from wasmexec._destination import Destination
+from wasmexec.rows.destination import Destination
 from wasmexec.step import Spool
 from wasmexec.step.debugging import MARKER, write_debug_file
 

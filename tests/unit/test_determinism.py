@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, Deterministic
-from wasmexec._virtual import BLOCK_BYTES, RandomStream, VirtualClock
+from wasmexec._replay.virtual import BLOCK_BYTES, RandomStream, VirtualClock
 
 
 def test_equal_seeds_have_equal_keys_and_others_have_others() -> None:

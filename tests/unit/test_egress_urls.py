@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from wasmexec._hostcalls import HostCallError
-from wasmexec._hostcalls.egress import EgressPolicy, Target
-from wasmexec._hosts import is_address, normalise_host
+from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.http.addresses import is_address, normalise_host
+from wasmexec._hostcalls.http.egress import EgressPolicy, Target
 from wasmexec.grants import HttpGrant
 
 POLICY = EgressPolicy(

@@ -14,7 +14,7 @@ import wasmtime
 from tests.fake_guest import FOREVER, FakeGuest, done
 
 from wasmexec import CpuLimitError, Executor, ExecutorClosedError, Limits, Status
-from wasmexec._engine import Ticker, engine_config, shared_runtime
+from wasmexec._guest.engine import Ticker, engine_config, shared_runtime
 
 
 class CountingEngine(wasmtime.Engine):

@@ -12,9 +12,9 @@ import pytest
 from tests.http_caller import Caller, answering, failure, play, private_grant
 from tests.servers import ScriptedServer, WebServer, unused_port
 
-from wasmexec._hostcalls import HostCallError
+from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec.grants import HttpGrant
-from wasmexec.result import UsageCounter
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from wasmexec._interruptible import acquire, wait
+from wasmexec._execution.interruptible import acquire, wait
 
 
 @pytest.fixture

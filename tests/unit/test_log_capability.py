@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from wasmexec import Limits, LogRecord
-from wasmexec._channel import BadFrame
+from wasmexec._guest.channel import BadFrame
 from wasmexec._hostcalls.log import LogCapability
-from wasmexec._masking import Masker
+from wasmexec._masking.masker import Masker
 
 WARN, ERROR = 3, 4
 

@@ -22,7 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wasmexec import OutputError
-from wasmexec._masking import Masker
+from wasmexec._masking.masker import Masker
 
 SECRET = "p@ss w/örd\"x'\\1\n€😀"
 SPELLINGS = {

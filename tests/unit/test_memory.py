@@ -12,9 +12,9 @@ import pytest
 from tests.fake_guest import SCRATCH, FakeGuest, log
 
 from wasmexec import Executor, Limits
-from wasmexec import _memory as memory_module
-from wasmexec._memory import MAX_KEPT, MAX_OWN_PAGES, MAX_WIDE_KEPT, WIDE_PAGES, Memory, MemoryPool
-from wasmexec._pages import PAGE_BYTES, OwnPages
+from wasmexec._guest import memory as memory_module
+from wasmexec._guest.memory import MAX_KEPT, MAX_OWN_PAGES, MAX_WIDE_KEPT, WIDE_PAGES, Memory, MemoryPool
+from wasmexec._guest.pages import PAGE_BYTES, OwnPages
 
 PAGES = MAX_OWN_PAGES + 512
 SIZE = PAGES * PAGE_BYTES
@@ -106,7 +106,7 @@ def test_a_scan_that_does_not_advance_is_replaced_by_reading(pool: MemoryPool, m
     memory = pool.take()
     scribble(memory, 50, 1)
     expected = own_pages._read(memory.base, SIZE, PAGES)
-    monkeypatch.setattr("wasmexec._pages.fcntl.ioctl", lambda *arguments: 0)
+    monkeypatch.setattr("wasmexec._guest.pages.fcntl.ioctl", lambda *arguments: 0)
     assert own_pages.find(memory.base, SIZE, PAGES) == expected
     assert expected
     pool.give_back(memory)

@@ -11,8 +11,8 @@ from tests.reading import ROOT, Row, c_constants, marked, python_constants, read
 
 PAGE = read("guest/PROTOCOL.md")
 CHANNEL_H = read("guest/native/channel.h")
-CHANNEL_PY = read("host/wasmexec/_channel.py")
-IMPORTS_PY = read("host/wasmexec/_imports.py")
+CHANNEL_PY = read("host/wasmexec/_guest/channel.py")
+IMPORTS_PY = read("host/wasmexec/_guest/interface.py")
 FAKE_GUEST = read("tests/fake_guest.py")
 UNITS = {"": 1, "bytes": 1, "seconds": 1, "characters": 1, "KiB": 1024, "MiB": 1024**2}
 
@@ -162,13 +162,13 @@ def test_the_kinds_of_frames_are_those_that_the_guest_serves_and_the_host_expect
     assert set(served) <= set(from_host)
     assert {"run", "check", "resume"} <= set(served)
     from_guest = [marked(row["kind"])[0] for row in table(PAGE, "kind", "fields")]
-    [kinds] = re.findall(r"_FRAME_KINDS[^=]*= \{(.*?)\}", read("host/wasmexec/_execution.py"))
+    [kinds] = re.findall(r"_FRAME_KINDS[^=]*= \{(.*?)\}", read("host/wasmexec/_execution/guest_run.py"))
     assert re.findall(r'"(\w+)"', kinds) == from_guest
 
 
 def test_the_kinds_of_errors_are_those_that_the_host_reads() -> None:
     page = [marked(row["error kind"])[0] for row in table(PAGE, "error kind", "fields besides `message`", "status")]
-    read_error = function(read("host/wasmexec/_outcome.py"), "read_error")
+    read_error = function(read("host/wasmexec/_execution/response.py"), "read_error")
     known = {
         node.value.value
         for node in ast.walk(read_error)
@@ -179,12 +179,13 @@ def test_the_kinds_of_errors_are_those_that_the_host_reads() -> None:
 
 def test_the_operations_are_those_of_the_capability() -> None:
     page = tuple(marked(row["operation"])[0] for row in table(PAGE, "operation", "what it does"))
-    assert python_constants(read("host/wasmexec/_hostcalls/http.py"))["OPERATIONS"] == page
+    assert python_constants(read("host/wasmexec/_hostcalls/http/message.py"))["OPERATIONS"] == page
 
 
 def error_codes() -> Iterator[str]:
     """Every error code that a module of the host calls gives, as a literal."""
-    for path in sorted((ROOT / "host/wasmexec/_hostcalls").glob("*.py")):
+    rooms = [ROOT / "host/wasmexec" / name for name in ("_hostcalls", "_replay")]
+    for path in sorted(path for room in rooms for path in room.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
                 case ast.Call(func=ast.Name(id="HostCallError" | "failure"), args=[ast.Constant(value=str(code)), *_]):

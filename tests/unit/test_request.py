@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, InputError, Limits, StatementSyntaxError
-from wasmexec._request import check_request, run_start
+from wasmexec._execution.request import check_request, run_start
 
 
 def request(statement: str = "return []", *inputs: object, **options: Any) -> tuple[dict[str, Any], list[Any]]:

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmexec import Secret
-from wasmexec._hostcalls._secrets import BoundSecrets, StreamMask
-from wasmexec._hostcalls.egress import Target
-from wasmexec._placeholders import Placeholder, make_placeholders
-from wasmexec._tls import TlsFiles
+from wasmexec._hostcalls.http.egress import Target
+from wasmexec._hostcalls.http.placeholders import Placeholder, make_placeholders
+from wasmexec._hostcalls.http.secrets import BoundSecrets, StreamMask
+from wasmexec._hostcalls.http.tls import TlsFiles
 from wasmexec.errors import ConfigError
 
 VALUE = "sk-aB3/dE5+gH7=jK9&mN1"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from wasmexec._workers import WORKER_STACK_BYTES, LoopThread, WorkerPool
+from wasmexec._execution.threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
 
 
 def test_threads_start_only_when_all_others_are_busy() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import wasmtime
 
-from wasmexec._engine import engine_config
+from wasmexec._guest.engine import engine_config
 
 
 def main(argv: list[str]) -> int:

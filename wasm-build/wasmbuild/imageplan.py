@@ -21,8 +21,8 @@ from wasmbuild.plan import ROOT, Catalogue, recipe_stages, toolchain_hash, toolc
 from wasmbuild.process import tail_of
 from wasmbuild.recipe import Recipe, module_file
 from wasmbuild.stamp import code_hash, file_hash, folder_hashes, stamp_of
-from wasmexec import _engine
-from wasmexec._imports import ALLOWED_IMPORTS
+from wasmexec._guest import engine
+from wasmexec._guest.interface import ALLOWED_IMPORTS
 
 GUEST = ROOT.parent / "guest" / "wasmexec_guest"
 _WITH_FILES = ("pure", "extension", "interpreter")
@@ -176,7 +176,7 @@ def _own_hash(*modules: str) -> str:
 
 def _engine_source() -> str:
     # The function alone: the rest of that file may change without changing what is compiled.
-    return inspect.getsource(_engine.engine_config)
+    return inspect.getsource(engine.engine_config)
 
 
 def _bytecode_stage(recipe: Recipe, recipe_stamp: str) -> Stage:

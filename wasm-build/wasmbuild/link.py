@@ -10,7 +10,7 @@ from wasmbuild.plan import ROOT
 from wasmbuild.recipe import Recipe
 from wasmbuild.toolchain import Toolchain
 from wasmbuild.wasmfile import Module
-from wasmexec._imports import ALLOWED_IMPORTS, HOST_MODULE, WASI_MODULE
+from wasmexec._guest.interface import ALLOWED_IMPORTS, HOST_MODULE, WASI_MODULE
 
 NATIVE = ROOT.parent / "guest" / "native"
 EXPORTS = (

@@ -36,7 +36,7 @@ from wasmbuild.wasmfile import (
     Module,
     signed_leb,
 )
-from wasmexec._engine import engine_config
+from wasmexec._guest.engine import engine_config
 
 # Only the build calls these; an image without them cannot be asked to boot again.
 BUILD_EXPORTS = ("wx_fs_reserve", "wx_fs_commit", "wx_boot")

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .._channel import BadFrame
-from .._log_room import LogRoom
-from ..limits import Limits
+from .._guest.channel import BadFrame
+from ..limits import Limits, LogRoom
 from ..result import LEVELS, LogRecord
 
 if TYPE_CHECKING:
-    from .._masking import Masker
+    from .._masking.masker import Masker
 
 ERROR_LEVEL = LEVELS.index("error")
 

@@ -17,7 +17,7 @@ from .streams import emit
 from .terminal import clean
 
 if TYPE_CHECKING:
-    from .._destination import Destination
+    from ..rows.destination import Destination
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 Row: TypeAlias = "dict[str, Any]"
@@ -55,7 +55,7 @@ def destination(output: str | None) -> Destination:
     Raises:
         ConfigError: that cannot be written.
     """
-    from .._destination import STANDARD_OUTPUT, Destination
+    from ..rows.destination import STANDARD_OUTPUT, Destination
 
     return Destination(STANDARD_OUTPUT if output is None else output)
 

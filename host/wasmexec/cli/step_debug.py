@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._destination import Destination
 from ..errors import ConfigError
+from ..rows.destination import Destination
 from . import parameters
 from .inputs import format_options, further_input_options, read_options, sources
 from .step_support import STORE_HELP, open_store, store_option
 from .terminal import fail, note, say, style
 
 if TYPE_CHECKING:
-    from ..step.definition import StepDefinition
+    from ..step.file.definition import StepDefinition
 
 
 @click.command(

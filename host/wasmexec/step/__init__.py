@@ -1,12 +1,12 @@
 """Steps: statements that are run again and again, with schemas, a checkpoint, local variables and a history."""
 
-from .definition import StepDefinition
-from .mistakes import Mistake, StepFileError
+from ..rows.spool import Spool
+from .file.definition import StepDefinition
+from .file.mistakes import Mistake, StepFileError
 from .result import Progress, RowFailure, StepLog, StepResult
-from .run import UNSET, Cancellation
-from .spool import Spool
+from .running.run import UNSET, Cancellation
+from .running.totals import Output
 from .step import Step
-from .tally import Output
 
 __all__ = [
     "UNSET",

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from .._destination import Destination
 from ..errors import ConfigError
 from ..rows import conversion
+from ..rows.destination import Destination
 from ..rows.json_text import encode
-from . import debug_runner
-from .definition import SecretSource, StepDefinition
+from . import debug_template
+from .file.definition import SecretSource, StepDefinition
 
 MARKER = "# Written by `wasmexec step debug`; it is written anew each time."
 MAX_INPUT_BYTES = 16 * 1024 * 1024
@@ -81,7 +81,7 @@ def debug_file(
     body = _indented(definition.statement.text)
     parts = {
         "marker": MARKER, "warning": WARNING, "data": "\n".join(lines),
-        "conversion": _inlined(conversion), "runner": _inlined(debug_runner),
+        "conversion": _inlined(conversion), "runner": _inlined(debug_template),
     }  # fmt: skip
     offset = _HEAD.format(offset=0, **parts).count("\n")
     head = _HEAD.format(offset=offset, **parts)

@@ -13,9 +13,9 @@ from ..replay import ReplayReport
 from ..result import Result
 from ..rows.intake import row_error
 from ..secret import Secret
-from .definition import StepDefinition
+from .file.definition import StepDefinition
 from .result import error_as_dict
-from .run import REFUSED
+from .running.run import REFUSED
 
 if TYPE_CHECKING:
     from ..prepared import Prepared

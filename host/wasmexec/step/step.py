@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, TypedDict
 from ..executor import Executor
 from ..rows.source import Input
 from ..secret import Secret
-from .definition import StepDefinition
-from .mistakes import Mistake
-from .reading import read_definition
+from .file.definition import StepDefinition
+from .file.mistakes import Mistake
+from .file.reading import read_definition
 from .result import Progress, StepLog, StepResult
-from .run import Cancellation, RunRequest, StepRun
-from .tally import Output
+from .running.run import Cancellation, RunRequest, StepRun
+from .running.totals import Output
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .._hostcalls.recorded import RecordedHttp
+    from ..canned import CannedHttp
     from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
@@ -46,7 +46,7 @@ class StepRunOptions(TypedDict, total=False):
     processes: int | None
     trigger: str
     record: bool
-    recorded_http: RecordedHttp | None
+    canned_http: CannedHttp | None
 
 
 class Step:

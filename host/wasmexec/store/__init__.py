@@ -5,7 +5,7 @@ Importing this is cheap; SQLAlchemy is loaded when `RunStore` is first used.
 
 from typing import TYPE_CHECKING
 
-from ..recording import HttpExchange
+from ..http_exchange import HttpExchange
 from .bounds import StoreBounds
 from .errors import (
     CheckpointConflictError,
@@ -42,7 +42,7 @@ from .records import (
 )
 
 if TYPE_CHECKING:
-    from ._recordings import Recorder
+    from .recordings import Recorder
     from .run_store import RunStore
 
 __all__ = [
@@ -88,7 +88,7 @@ def __getattr__(name: str) -> object:
 
         return RunStore
     if name == "Recorder":
-        from ._recordings import Recorder
+        from .recordings import Recorder
 
         return Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,11 +13,10 @@ from sqlalchemy import Connection
 from ..errors import ConfigError, WasmexecError
 from ..result import LogRecord, Usage
 from ..status import Status
-from . import _checkpoints, _codec, _logs, _migrate, _output, _recordings, _runs
-from ._database import Database, resolve_url
-from ._recordings import Recorder
-from ._upkeep import StoreUpkeep, check_name, utc_now
+from . import checkpoints, codec, migrate, output, recordings, runs
+from . import logs as log_table
 from .bounds import StoreBounds
+from .database import Database, resolve_url
 from .errors import (
     CheckpointConflictError,
     RunNotFoundError,
@@ -27,13 +26,9 @@ from .errors import (
     StoreLostError,
     StoreOpenError,
 )
-from .records import (
-    Advance,
-    JsonValue,
-    RowError,
-    RunHandle,
-    RunRecord,
-)
+from .recordings import Recorder
+from .records import Advance, JsonValue, RowError, RunHandle, RunRecord
+from .upkeep import StoreUpkeep, check_name, utc_now
 
 
 class RunStore(StoreUpkeep):
@@ -71,7 +66,7 @@ class RunStore(StoreUpkeep):
         resolved = resolve_url(url)
         database = Database(resolved, busy_timeout_seconds=busy_timeout_seconds, create=create)
         try:
-            _migrate.prepare(database)
+            migrate.prepare(database)
         except BaseException as error:
             database.close()
             if isinstance(error, StoreError) and type(error) in (StoreError, StoreLostError):
@@ -118,25 +113,25 @@ class RunStore(StoreUpkeep):
         """
         check_name(step)
         values: dict[str, Any] = {
-            "processing": None if processing is None else _codec.clean(processing, 40),
-            "trigger": _codec.clean(trigger, 40),
+            "processing": None if processing is None else codec.clean(processing, 40),
+            "trigger": codec.clean(trigger, 40),
             "replay_of": replay_of,
         }
         if attributes:
-            values["attributes"] = _codec.to_json(dict(attributes), "attributes", self._bounds.attributes_bytes)
+            values["attributes"] = codec.to_json(dict(attributes), "attributes", self._bounds.attributes_bytes)
         if definition is not None:
             size = len(definition.encode("utf-8", "surrogatepass"))
             if size > self._bounds.definition_bytes:
                 raise StoreLimitError("the definition", limit=self._bounds.definition_bytes, used=size)
         with self._database.write() as connection:
             if definition is not None:
-                values["definition_sha256"] = _runs.store_definition(connection, definition)
+                values["definition_sha256"] = runs.store_definition(connection, definition)
             given_up = dict(self._given_up)
             for run_id, reason in given_up.items():
                 with contextlib.suppress(RunStateError, RunNotFoundError):
-                    _runs.lock_running(connection, run_id)
-                    _runs.abandon(connection, run_id, reason, utc_now())
-            handle = _runs.begin(connection, step, values, utc_now())
+                    runs.lock_running(connection, run_id)
+                    runs.abandon(connection, run_id, reason, utc_now())
+            handle = runs.begin(connection, step, values, utc_now())
         for run_id in given_up:
             self._given_up.pop(run_id, None)
         return handle
@@ -160,7 +155,7 @@ class RunStore(StoreUpkeep):
         """
         lines = list(records)
         with self._database.write() as connection:
-            _logs.append(connection, run.run_id, lines, execution, self._bounds)
+            log_table.append(connection, run.run_id, lines, execution, self._bounds)
 
     def append_row_errors(self, run: RunHandle, errors: Iterable[RowError]) -> None:
         """Add input rows that failed.
@@ -170,7 +165,7 @@ class RunStore(StoreUpkeep):
         """
         found = list(errors)
         with self._database.write() as connection:
-            _logs.append_row_errors(connection, run.run_id, found, self._bounds)
+            log_table.append_row_errors(connection, run.run_id, found, self._bounds)
 
     def append_output(
         self,
@@ -189,10 +184,10 @@ class RunStore(StoreUpkeep):
             StoreLimitError: too large; nothing was added.
             RunStateError: the run has ended.
         """
-        chunks = _output.encode(rows, count, source_rows, self._bounds)
+        chunks = output.encode(rows, count, source_rows, self._bounds)
         if chunks:
             with self._database.write() as connection:
-                _output.append(connection, run.run_id, chunks, self._bounds)
+                output.append(connection, run.run_id, chunks, self._bounds)
 
     def finish(
         self,
@@ -229,7 +224,7 @@ class RunStore(StoreUpkeep):
         values: dict[str, Any] = {
             "status": int(status),
             "status_name": status.name.lower(),
-            "usage": _codec.to_json((usage or Usage()).as_dict(), "usage", 65_536),
+            "usage": codec.to_json((usage or Usage()).as_dict(), "usage", 65_536),
             "error": None if error is None else self._error(error),
             "rows_in": rows_in,
             "rows_out": rows_out,
@@ -238,9 +233,9 @@ class RunStore(StoreUpkeep):
             "warnings": self._warnings(warnings),
             "local_variables": None
             if local_variables is None
-            else _codec.to_json(dict(local_variables), "local variables", bounds.local_variables_bytes),
+            else codec.to_json(dict(local_variables), "local variables", bounds.local_variables_bytes),
         }
-        value = None if advance is None else _codec.to_json(advance.value, "the checkpoint", bounds.checkpoint_bytes)
+        value = None if advance is None else codec.to_json(advance.value, "the checkpoint", bounds.checkpoint_bytes)
         records = list(logs)
         recorder = self._recorders.get(run.run_id)
         with contextlib.nullcontext() if recorder is None else recorder.lock:
@@ -277,22 +272,22 @@ class RunStore(StoreUpkeep):
         recorder: Recorder | None,
     ) -> RunRecord:
         with self._database.write() as connection:
-            found = _runs.lock_running(connection, run_id)
-            _logs.append(connection, run_id, logs, None, self._bounds)
+            found = runs.lock_running(connection, run_id)
+            log_table.append(connection, run_id, logs, None, self._bounds)
             if log_dropped:
-                _logs.count_dropped(connection, run_id, log_dropped)
+                log_table.count_dropped(connection, run_id, log_dropped)
             if recorder is not None:
                 recorder.store(connection, seal=True)
             ending = {"state": "finished", **values, "ended_at": utc_now()}
             if checkpoint is not None:
                 ending |= self._advance(connection, found, checkpoint)
             keeps_output = ending["state"] == "finished" and Status(ending["status"]).succeeded
-            _runs.end(connection, run_id, ending, keeps_output=keeps_output)
-            return _runs.get(connection, run_id)
+            runs.end(connection, run_id, ending, keeps_output=keeps_output)
+            return runs.get(connection, run_id)
 
     def _advance(self, connection: Connection, run: Any, value: str) -> dict[str, Any]:
         """Swap the checkpoint in the transaction that ends the run; returns what that makes of the run's row."""
-        version = _checkpoints.swap(
+        version = checkpoints.swap(
             connection,
             run.step_id,
             run.checkpoint_version_before,
@@ -304,7 +299,7 @@ class RunStore(StoreUpkeep):
         )
         if version is not None:
             return {"checkpoint_version_after": version, "checkpoint_after": value}
-        lost = _checkpoints.conflict(connection, run.step_id, run.checkpoint_version_before, run.id)
+        lost = checkpoints.conflict(connection, run.step_id, run.checkpoint_version_before, run.id)
         status = Status.CANCELLED
         return {
             "state": "conflict",
@@ -323,7 +318,7 @@ class RunStore(StoreUpkeep):
             RunStateError: the run has ended.
         """
         with self._database.write() as connection:
-            _recordings.start(connection, run.run_id, meta, self._bounds)
+            recordings.start(connection, run.run_id, meta, self._bounds)
         recorder = Recorder(run.run_id, self._bounds, self._database.write)
         self._recorders[run.run_id] = recorder
         return recorder
@@ -332,15 +327,15 @@ class RunStore(StoreUpkeep):
 
     def _error(self, error: WasmexecError) -> str:
         fields = {"type": type(error).__name__, "message": error.message, **error.fields()}
-        return _codec.error_json(fields, self._bounds.error_bytes)
+        return codec.error_json(fields, self._bounds.error_bytes)
 
     def _warnings(self, warnings: Sequence[str]) -> str | None:
         if not warnings:
             return None
-        kept = [_codec.clean(text, self._bounds.warning_bytes) for text in warnings[: self._bounds.warnings]]
+        kept = [codec.clean(text, self._bounds.warning_bytes) for text in warnings[: self._bounds.warnings]]
         if len(warnings) > len(kept):
             kept[-1] = f"… and {len(warnings) - len(kept) + 1:,} more warnings"
-        return _codec.to_json(kept, "warnings", _runs.MAX_ID)
+        return codec.to_json(kept, "warnings", runs.MAX_ID)
 
 
 def _conflict_of(record: RunRecord) -> CheckpointConflictError:

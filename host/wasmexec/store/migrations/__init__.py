@@ -1,1 +1,1 @@
-"""Alembic environment of the run store; `wasmexec.store._migrate` runs it."""
+"""Alembic environment of the run store; `wasmexec.store.migrate` runs it."""

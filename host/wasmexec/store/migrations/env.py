@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from wasmexec.store._tables import VERSION_TABLE, metadata
+from wasmexec.store.tables import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

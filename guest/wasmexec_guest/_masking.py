@@ -1,1 +1,0 @@
-../../host/wasmexec/_masking.py

@@ -1,0 +1,1 @@
+../../../host/wasmexec/_masking/__init__.py

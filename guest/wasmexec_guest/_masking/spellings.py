@@ -1,0 +1,1 @@
+../../../host/wasmexec/_masking/spellings.py

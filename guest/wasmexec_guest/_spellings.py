@@ -1,1 +1,0 @@
-../../host/wasmexec/_spellings.py

@@ -1,0 +1,1 @@
+"""One execution, from the request that starts it to its result."""

@@ -1,0 +1,183 @@
+"""What goes into the guest: a run or check request as the head and blobs of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from ..errors import ConfigError, InputError, StatementSyntaxError
+from ..limits import Limits
+from ..rows.json_text import encode
+
+SHORTEST_SECRET = 3
+"""Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
+PRIMITIVES = (str, bool, int, float, type(None))
+
+
+class Request(NamedTuple):
+    """A frame to send: `kind` is what the guest is asked to do, "run", "check" or "compile".
+
+    One to run lacks the statement: it goes as text or as code.
+    """
+
+    kind: str
+    statement: str
+    head: bytes
+    blobs: tuple[bytes, ...] = ()
+
+    @property
+    def program(self) -> int:
+        """A number that requests with the same statement share."""
+        return hash(self.statement)
+
+    def with_text(self) -> Request:
+        """A run with the statement's text, for the guest to compile."""
+        return self._replace(head=b'%b,"statement":%b}' % (self.head[:-1], _statement(self.statement)))
+
+    def with_code(self, code: bytes) -> Request:
+        """A run with the statement's code; its text is only for those who want to see its lines."""
+        text, at = self.statement.encode(), sum(map(len, self.blobs))
+        places = b',"code":[%d,%d],"text":[%d,%d]}' % (at, len(code), at + len(code), len(text))
+        return self._replace(head=self.head[:-1] + places, blobs=(*self.blobs, code, text))
+
+
+def refuse_short_secrets(secrets: Mapping[str, object]) -> None:
+    """An empty secret is none, and harmless.
+
+    Raises:
+        ConfigError: a secret is too short to be masked.
+    """
+    for name, secret in secrets.items():
+        if isinstance(secret, str) and secret and len(secret.strip()) < SHORTEST_SECRET:
+            raise ConfigError(
+                f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
+                "every text; give it as a local variable if it is not secret"
+            )
+
+
+def check_request(statement: str) -> Request:
+    """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
+    return Request("check", statement, b'{"kind":"check","statement":%b}' % _statement(statement))
+
+
+def compile_request(statement: str) -> Request:
+    """Raises: StatementSyntaxError: the statement is not valid Unicode text."""
+    return Request("compile", statement, b'{"kind":"compile","statement":%b}' % _statement(statement))
+
+
+class RunStart(NamedTuple):
+    """What every frame that starts a statement begins with, whatever its input: `head` is a JSON object still open."""
+
+    statement: str
+    head: bytes
+    limits: Limits
+
+    def request(self, inputs: Sequence[object], checkpoint: object) -> Request:
+        """The whole frame; `inputs[0]` is INPUT_DATA, `inputs[1]` INPUT_DATA2 and so on.
+
+        Raises:
+            InputError: an input is not JSON-able, not UTF-8, or all of them are too large together.
+            ConfigError: the checkpoint is not JSON-able.
+        """
+        blobs: list[bytes] = []
+        references: list[list[int] | None] = []
+        position = 0
+        for number, value in enumerate(inputs, 1):
+            if value is None:
+                references.append(None)
+                continue
+            blob = _input_json(value, "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}")
+            blobs.append(blob)
+            references.append([position, len(blob)])
+            position += len(blob)
+            if position > self.limits.input_bytes:
+                raise InputError(
+                    f"the input has {position:,} bytes of JSON, allowed are {self.limits.input_bytes:,} "
+                    "(limit input_bytes)"
+                )
+        try:
+            stored = encode(checkpoint)
+        except ValueError as error:
+            raise ConfigError(f"checkpoint: {error}") from None
+        head = b'%b,"inputs":%b,"checkpoint":%b}' % (self.head, orjson.dumps(references), stored)
+        return Request("run", self.statement, head, tuple(blobs))
+
+
+def run_start(
+    statement: str,
+    *,
+    local_variables: Mapping[str, object] | None,
+    secrets: Mapping[str, object] | None,
+    limits: Limits,
+    held: Sequence[str] = (),
+) -> RunStart:
+    """The part of a run's frame that depends on its conditions.
+
+    `secrets` are what the statement sees of them: strings. `held` names those that it holds: the guest masks these
+    before it cuts a text.
+
+    Raises:
+        StatementSyntaxError: the statement is not valid Unicode text.
+        ConfigError: a local variable or secret is not what it must be.
+    """
+    _statement(statement)
+    head = b'{"kind":"run","locals":%b,"max_output_bytes":%d%b' % (
+        _locals(local_variables, secrets), limits.output_bytes,
+        b',"secrets":%b' % encode(list(held)) if held else b"",
+    )  # fmt: skip
+    return RunStart(statement, head, limits)
+
+
+def _statement(statement: str) -> bytes:
+    if not isinstance(statement, str):
+        raise TypeError(f"the statement must be a str, not {type(statement).__name__}")
+    try:
+        return orjson.dumps(statement)
+    except TypeError:
+        position = next(index for index, letter in enumerate(statement) if "\ud800" <= letter <= "\udfff")
+        before = statement[:position]
+        raise StatementSyntaxError(
+            f"the statement is not valid text: lone surrogate U+{ord(statement[position]):04X}",
+            line=before.count("\n") + 1,
+            column=position - before.rfind("\n"),
+        ) from None
+
+
+def _input_json(value: object, name: str) -> bytes:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}") from None
+        return data
+    try:
+        return encode(value)
+    except ValueError as error:
+        is_missing = str(error).endswith("is nan, which JSON does not have")
+        advice = "; write None for a missing value (df.astype(object).where(df.notna(), None))" if is_missing else ""
+        raise InputError(f"{name} is not JSON: {error}{advice}") from None
+
+
+def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, object] | None) -> bytes:
+    if not local_variables and not secrets:
+        return b"{}"
+    variables = dict(local_variables or {})
+    for name, value in variables.items():
+        if not isinstance(value, PRIMITIVES):
+            raise ConfigError(f"local variable {name}: expected a primitive value, got {type(value).__name__}")
+    for name, secret in (secrets or {}).items():
+        if name in variables:
+            raise ConfigError(f"secret {name}: a local variable has the same name")
+        if not isinstance(secret, str):
+            raise ConfigError(f"secret {name}: expected a str or a Secret, got {type(secret).__name__}")
+        variables[name] = secret
+    for name in variables:
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
+            raise ConfigError(f"local variable {name!r}: the name must be an identifier without leading `__`")
+    try:
+        return encode(variables)
+    except ValueError as error:
+        raise ConfigError(f"local variables: {error}") from None

@@ -1,0 +1,135 @@
+"""Finding a guest image: a JSON manifest in the cache folder and the two files that it names."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from ..errors import ImageError
+
+DEFAULT_NAMES = ("full", "core")
+HOW_TO_BUILD = "build it: python -m wasmexec image build"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One file of an image; loading compares only its size."""
+
+    path: Path
+    size: int
+    sha256: str
+
+    def verify_hash(self) -> None:
+        """Raises: ImageError: the file is not the one that was built."""
+        import hashlib
+
+        with self.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self.sha256:
+            raise ImageError(f"{self.path} has sha256 {found}, its manifest says {self.sha256}; {HOW_TO_BUILD}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What a manifest says: `code` is compiled for this machine, `memory` is what every instance begins with."""
+
+    name: str
+    stamp: str
+    manifest: Path
+    code: ImageFile
+    memory: ImageFile
+    wasmtime: str
+    channel_address: int
+    modules: tuple[str, ...]
+    packages: dict[str, str]
+    built: str
+    build_seconds: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of both files."""
+        return self.code.size + self.memory.size
+
+    @property
+    def memory_bytes(self) -> int:
+        """Linear memory of a fresh instance."""
+        return self.memory.size
+
+    def verify_hash(self) -> None:
+        """Read both files whole and compare their hashes.
+
+        Raises: ImageError: one is not the one that was built.
+        """
+        self.code.verify_hash()
+        self.memory.verify_hash()
+
+
+def cache_folder() -> Path:
+    """The folder that the build writes to: WASMEXEC_CACHE, else the user's cache folder."""
+    override = os.environ.get("WASMEXEC_CACHE")
+    if override:
+        return Path(override).expanduser().resolve()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("wasmexec"))
+
+
+def find_image(wanted: str | Path | None = None) -> Image:
+    """The image asked for by name or manifest path, else by WASMEXEC_IMAGE, else "full", else "core".
+
+    Raises:
+        ImageError: there is none, or its files are not what the manifest says.
+    """
+    wanted = wanted or os.environ.get("WASMEXEC_IMAGE")
+    images = cache_folder() / "images"
+    if wanted:
+        manifest = Path(wanted)
+        if isinstance(wanted, str) and manifest.suffix != ".json" and manifest.name == wanted:
+            manifest = images / f"{wanted}.json"
+        candidates = [manifest]
+    else:
+        candidates = [images / f"{name}.json" for name in DEFAULT_NAMES]
+    for manifest in candidates:
+        if manifest.is_file():
+            return read_manifest(manifest)
+    tried = " or ".join(str(path) for path in candidates)
+    raise ImageError(f"no guest image at {tried}; {HOW_TO_BUILD}")
+
+
+def read_manifest(manifest: Path) -> Image:
+    """Raises: ImageError: unreadable, incomplete, or at odds with the files it names."""
+    try:
+        fields = orjson.loads(manifest.read_bytes())
+        image = Image(
+            name=str(fields["name"]),
+            stamp=str(fields["stamp"]),
+            manifest=manifest,
+            code=_file(manifest, fields["code"]),
+            memory=_file(manifest, fields["memory"]),
+            wasmtime=str(fields["wasmtime"]),
+            channel_address=int(fields["channel_address"]),
+            modules=tuple(map(str, fields["modules"])),
+            packages={str(name): str(version) for name, version in fields["packages"].items()},
+            built=str(fields.get("built", "")),
+            build_seconds=float(fields.get("build_seconds", 0)),
+        )
+    except OSError as error:
+        raise ImageError(f"the image manifest {manifest} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {HOW_TO_BUILD}") from None
+    for file in (image.code, image.memory):
+        try:
+            size = file.path.stat().st_size
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {HOW_TO_BUILD}') from None
+        if size != file.size:
+            raise ImageError(f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {HOW_TO_BUILD}")
+    return image
+
+
+def _file(manifest: Path, fields: dict[str, object]) -> ImageFile:
+    """A file is named without its folder, which is the manifest's."""
+    return ImageFile(manifest.parent / Path(str(fields["file"])).name, int(str(fields["size"])), str(fields["sha256"]))

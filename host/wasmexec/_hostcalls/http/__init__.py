@@ -1,0 +1,1 @@
+"""HTTP for the guest: requests to granted hosts, over connections to checked addresses only."""

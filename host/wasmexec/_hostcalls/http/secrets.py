@@ -1,0 +1,193 @@
+"""Secrets that are bound to hosts: put into requests that go there, taken out of everything that comes back.
+
+SECURITY: the statement never holds the value. Requests are filled after they have been checked, each hop of a redirect
+anew, in headers, and in URL and body only where the secret says so. Responses of every host are searched, for the value
+may come back by another way than it went, in every spelling that `_spellings` knows. A server that is trusted with the
+value and hands it out in any other form (encrypted, in slices) gives it away. Those servers are told not to compress.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..._masking.masker import Masker
+from ..error import HostCallError
+from .bodies import BodyFiller, body_encoding, in_url
+from .egress import MAX_URL_CHARACTERS, Target
+from .headers import check_size
+from .message import OutgoingRequest
+from .placeholders import Placeholder
+
+_NEVER_FILLED = {b"host", b"content-length", b"transfer-encoding", b"connection"}
+_BASIC = b"basic "
+MAX_WARNINGS = 20
+
+
+class BoundSecrets:
+    """The secrets of one execution that are bound to hosts, at least one; what it has to say goes into `warnings`."""
+
+    def __init__(self, placeholders: Sequence[Placeholder], warnings: dict[str, None] | None = None) -> None:
+        # The longest first: one secret may be a part of another.
+        self._placeholders = sorted(placeholders, key=lambda item: len(item.secret.value), reverse=True)
+        self._masker = Masker(item.secret.value for item in placeholders)
+        self._warnings = {} if warnings is None else warnings
+
+    def fill(self, request: OutgoingRequest, max_header_bytes: int) -> OutgoingRequest:
+        """The request with the values of the secrets that may go where it goes.
+
+        Raises:
+            HostCallError: "limit" or "bad_request", that makes its headers or its URL too long.
+        """
+        target = request.target
+        for item in self._placeholders:
+            if item.token.encode() in target.path and not _may_go(item, target, "url"):
+                self._warn(item, target, "url")
+        bound = [item for item in self._placeholders if _may_go(item, target)]
+        filler = self.body_filler(request)
+        body = request.body
+        if body and filler is not None:
+            body = filler.feed(body) + filler.finish()
+        if not bound:
+            return request
+        headers = [
+            (name, value if name.lower() in _NEVER_FILLED else _filled(name, value, bound))
+            for name, value in request.headers
+            if name.lower() != b"accept-encoding"
+        ]
+        if body is None and filler is not None and filler.changes_length:
+            # Nobody knows how long it is going to be.
+            headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+            if not any(name.lower() == b"transfer-encoding" for name, _ in headers):
+                headers.append((b"Transfer-Encoding", b"chunked"))
+        elif body is not None:
+            size = b"%d" % len(body)
+            headers = [(name, size if name.lower() == b"content-length" else value) for name, value in headers]
+        headers.append((b"Accept-Encoding", b"identity"))
+        check_size("request", headers, max_header_bytes)
+        path = _replaced(
+            target.path, {item.token: in_url(item.secret.value) for item in bound if "url" in item.also_in}
+        )
+        if len(path) > MAX_URL_CHARACTERS:
+            raise HostCallError("bad_request", f"the URL is longer than {MAX_URL_CHARACTERS:,} characters")
+        return dataclasses.replace(
+            request, target=dataclasses.replace(target, path=path), headers=headers, body=body
+        )  # fmt: skip
+
+    def body_filler(self, request: OutgoingRequest) -> BodyFiller | None:
+        """What the body of a request goes through, piece by piece; None if it has none."""
+        if request.body is not None and not request.body:
+            return None
+        encode = body_encoding(request.headers)
+        values: dict[bytes, bytes | None] = {}
+        items = {}
+        for item in self._placeholders:
+            token = item.token.encode()
+            values[token] = encode(item.secret.value) if _may_go(item, request.target, "body") else None
+            items[token] = item
+        return BodyFiller(values, lambda token: self._warn(items[token], request.target, "body"))
+
+    def check_response(self, target: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Refuse a response in which a secret of its host could not be found.
+
+        Raises:
+            HostCallError: "protocol", it is compressed.
+        """
+        codings = {value.strip().lower() for name, value in headers if name.lower() == b"content-encoding"}
+        if codings - {b"", b"identity"} and any(_may_go(item, target) for item in self._placeholders):
+            raise HostCallError(
+                "protocol",
+                f"{target.authority} answers in compressed form, which could hide a secret that is bound to it",
+            )
+
+    def hide(self, data: bytes) -> bytes:
+        """The bytes without the values, and as long as they were: nothing that the server announced becomes wrong."""
+        hidden = _replaced(data, {item.secret.value: item.token.encode() for item in self._placeholders})
+        spans = self._masker.spans(hidden)
+        if not spans:
+            return hidden
+        changed = bytearray(hidden)
+        for start, end in spans:
+            changed[start:end] = b"*" * (end - start)
+        return bytes(changed)
+
+    def hide_in_error(self, error: HostCallError) -> HostCallError:
+        """An error whose message may have words of the server in it."""
+        return HostCallError(error.code, self._masker.exactly(error.message))
+
+    def stream(self, target: Target) -> StreamMask:
+        """A mask for the body of a response."""
+        return StreamMask(self, self._masker, holds_back=any(_may_go(item, target) for item in self._placeholders))
+
+    def _warn(self, item: Placeholder, target: Target, place: str) -> None:
+        if len(self._warnings) >= MAX_WARNINGS:
+            return
+        fix = f'allow it with also_in=["{place}"] (--secret-also-in {item.name}={place})'
+        if not _may_go(item, target):
+            fix = f"the secret is bound to {', '.join(item.secret.hosts)} only"
+        where = "URL" if place == "url" else "body"
+        self._warnings[
+            f"secret {item.name}: a request to {target.authority} has its placeholder in the {where}, "
+            f"not its value: {fix}"
+        ] = None
+
+
+class StreamMask:
+    """Hides secrets in a stream of bytes, wherever it is cut into pieces; what comes out is as long as what went in.
+
+    With `holds_back` what may be the beginning of a secret waits for what follows.
+    SECURITY: without, how much comes out never depends on what is in it. A server that does not know a secret, and a
+    statement that talks to one, could else find it out letter by letter, by seeing which beginnings are held back. Of
+    a value that such a server sends in pieces only what comes after the first of them is hidden.
+    """
+
+    def __init__(self, secrets: BoundSecrets, masker: Masker, *, holds_back: bool) -> None:
+        self._secrets = secrets
+        self._masker = masker
+        self._holds_back = holds_back
+        self._released = b""
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be passed on once this piece is there."""
+        return self._pass_on(data, ends=False)
+
+    def finish(self) -> bytes:
+        """What was held back when the stream has ended."""
+        return self._pass_on(b"", ends=True)
+
+    def _pass_on(self, data: bytes, *, ends: bool) -> bytes:
+        before = len(self._released)
+        whole = self._released + self._held + data
+        end = len(whole)
+        if self._holds_back and not ends:
+            end = max(before, self._masker.unfinished(whole))
+        shown = self._secrets.hide(whole)[before:end]
+        self._released, self._held = whole[max(0, end - self._masker.margin) : end], whole[end:]
+        return shown
+
+
+def _may_go(item: Placeholder, target: Target, place: str = "headers") -> bool:
+    is_there = any(where.covers(target.scheme, target.host, target.port) for where in item.secret.places)
+    return is_there and (place == "headers" or place in item.also_in)
+
+
+def _filled(name: bytes, value: bytes, bound: Iterable[Placeholder]) -> bytes:
+    values = {item.token: item.secret.value.encode() for item in bound}
+    if name.lower() == b"authorization" and value[: len(_BASIC)].lower() == _BASIC:
+        try:
+            plain = base64.b64decode(value[len(_BASIC) :].strip(), validate=True)
+        except binascii.Error:
+            plain = b""
+        filled = _replaced(plain, values)
+        if filled != plain:
+            return value[: len(_BASIC)] + base64.b64encode(filled)
+    return _replaced(value, values)
+
+
+def _replaced(data: bytes, values: Mapping[str, bytes]) -> bytes:
+    for text, value in values.items():
+        data = data.replace(text.encode(), value)
+    return data

@@ -1,0 +1,1 @@
+"""Secrets out of texts; the guest has the very same modules."""

@@ -1,0 +1,320 @@
+"""Hiding secrets in everything a person may read: logs, errors, tracebacks, warnings, recordings.
+
+One rule everywhere: mask, then shorten. A cut through a secret leaves a piece of it that nobody can find any more.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain, pairwise
+from typing import Final
+
+from .spellings import SHORTEST_SPREAD, spellings
+from .views import View, Whole, compact, loose, views
+
+MASK = "***"
+_MASK_BYTES = MASK.encode()
+_ANCHOR = 8
+_ORDER: Final = sys.byteorder
+_FEW = 40
+_LONGEST_ENLARGED = 8
+_WINDOW = 256 * 1024
+_STEP = 4096
+_SHORTEST_PIECE = 8
+_LONG_PIECE = 128
+"""Bytes of a beginning that show a secret wherever they end: keys and tokens of one kind share fewer."""
+_DOTS = "\N{HORIZONTAL ELLIPSIS}".encode()
+_ELLIPSIS = re.compile(rb" ?(?:\.{3,}|" + _DOTS + rb") ?")
+_LONGEST_CACHED = 16 * 1024
+_LEAST_ENCODED = 8
+"""Bytes of an encoded secret at the end of what has come of a stream that are held back; fewer tell next to nothing."""
+
+
+class Masker:
+    """Replaces every secret by `***`, in every spelling that `_spellings` knows.
+
+    Made in no time; what it looks for is put together when it is first used.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._secrets)
+
+    def __call__(self, text: str) -> str:
+        """`text` without the secrets, and without what others left of one before or after an ellipsis."""
+        return self._without(text, pieces=True)
+
+    def exactly(self, text: str) -> str:
+        """`text` without the secrets as a whole.
+
+        SECURITY: for what a statement is told. It could else find out a secret that it does not hold, letter by letter,
+        by seeing which pieces are masked.
+        """
+        return self._without(text, pieces=False)
+
+    def _without(self, text: str, *, pieces: bool) -> str:
+        if not self._secrets:
+            return text
+        data = text.encode("utf-8", "surrogatepass")
+        spans = _whole_characters(data, self.spans(data, pieces=pieces))
+        return _replaced(data, spans).decode("utf-8", "surrogatepass") if spans else text
+
+    def in_bytes(self, data: bytes) -> bytes:
+        """`data` without the secrets; the very same object if there are none in it."""
+        spans = self.spans(data)
+        return _replaced(data, spans) if spans else data
+
+    def spans(self, data: bytes, *, pieces: bool = False) -> list[tuple[int, int]]:
+        """Where secrets are, in order, those that overlap as one; `pieces`: also what is left of one at an ellipsis."""
+        if not self._secrets or not data:
+            return []
+        finder = self._finder
+        starts, ends = array("q"), array("q")
+        for view in views(data):
+            for start, end in finder.pieces(view) if pieces else ():
+                starts.append(start)
+                ends.append(end)
+            for searched, forms in ((view, finder.plain), (compact(view), finder.compact), (loose(view), finder.loose)):
+                for start, end in forms.find(searched):
+                    starts.append(start)
+                    ends.append(end)
+        return _merged(starts, ends)
+
+    @property
+    def margin(self) -> int:
+        """About how many bytes the longest spelling takes."""
+        return _LONGEST_ENLARGED * len(self._secrets[0].encode("utf-8", "surrogatepass")) + 64 if self._secrets else 0
+
+    def for_cut(self, text: str, limit: int) -> str:
+        """`text` masked, if it has more than `limit` characters and will be cut; its first and last `limit` are right.
+
+        Of a text that is too long to be searched as a whole only the two ends are kept, and no piece of a secret where
+        they were cut.
+        """
+        if len(text) <= limit or not self._secrets:
+            return text
+        kept = max(limit, _WINDOW)
+        room = kept + self.margin
+        if len(text) <= 2 * room:
+            return self(text)
+        head, tail = (part.encode("utf-8", "surrogatepass") for part in (text[:room], text[-room:]))
+        return f"{self.head(head, kept)} ... {self.tail(tail, kept)}"
+
+    def head(self, data: bytes, size: int) -> str:
+        """The first `size` bytes of UTF-8 as text without the secrets, and without the beginning of one."""
+        spans = self.spans(data, pieces=True)
+        torn = next((span for span in spans if span[0] < size < span[1]), None)
+        end = size if torn is None else torn[1]
+        return _replaced(data[:end], [span for span in spans if span[1] <= end]).decode("utf-8", "ignore")
+
+    def tail(self, data: bytes, size: int) -> str:
+        """The last `size` bytes of UTF-8 as text without the secrets, and without the end of one."""
+        spans, start = self.spans(data, pieces=True), max(0, len(data) - size)
+        torn = next((span for span in spans if span[0] < start < span[1]), None)
+        start = start if torn is None else torn[0]
+        kept = [(first - start, last - start) for first, last in spans if first >= start]
+        return _replaced(data[start:], kept).decode("utf-8", "replace")
+
+    def unfinished(self, data: bytes) -> int:
+        """From where on a secret may have begun that goes on beyond the end of `data`; its length if none has."""
+        tail = data[-self.margin :]
+        end = len(tail)
+        for view in map(Whole, views(tail)):
+            end = min(end, view.end)
+            for searched, forms, least in (
+                (view, self._finder.plain, 1),
+                (compact(view), self._finder.compact, _LEAST_ENCODED),
+                (loose(view), self._finder.loose, _LEAST_ENCODED),
+            ):
+                size, length = forms.beginning(searched.data), len(searched.data)
+                if size < least:
+                    continue
+                start, stop = searched.origin(length - size, length)
+                if stop == view.end or size >= SHORTEST_SPREAD:
+                    end = min(end, start)
+        return len(data) - len(tail) + end
+
+    def error(self, error: BaseException) -> None:
+        """Mask the arguments and every text field of one of our errors, in place."""
+        if not self._secrets:
+            return
+        error.args = tuple(self(item) if isinstance(item, str) else item for item in error.args)
+        for name, value in vars(error).items():
+            if isinstance(value, str):
+                setattr(error, name, self(value))
+
+    @cached_property
+    def _finder(self) -> _Finder:
+        secrets = tuple(self._secrets)
+        return _common_finder(secrets) if sum(map(len, secrets)) <= _LONGEST_CACHED else _Finder(secrets)
+
+
+class _Finder:
+    """What is looked for in each kind of view."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        found = [spellings(secret) for secret in secrets]
+        self.plain, self.compact, self.loose = (
+            _Forms(frozenset().union(*kind)) for kind in zip(*found, strict=True)
+        )  # fmt: skip
+        self._values = [secret.strip().encode("utf-8", "surrogatepass") for secret in secrets]
+
+    def pieces(self, view: View) -> Iterator[tuple[int, int]]:
+        """Where something else cut a secret: its beginning before an ellipsis, its end after one, a long beginning.
+
+        pandas shows 47 characters of a long text, `reprlib` the two ends, PyYAML a part of the line between ` ... `;
+        CPython cuts what `int()` and others quote after 200 characters and does not say so.
+        """
+        data = view.data
+        for value in self._values:
+            if len(value) > _LONG_PIECE:
+                for start, end in _long_beginnings(data, value):
+                    yield view.origin(start, end)
+        if b"..." not in data and _DOTS not in data:
+            return
+        last = 0
+        marks = (match.span() for match in _ELLIPSIS.finditer(data))
+        for (start, end), (following, _) in pairwise(chain(marks, [(len(data), 0)])):
+            for value in self._values:
+                if len(value) < _SHORTEST_PIECE:
+                    continue
+                place = data.find(value[:_SHORTEST_PIECE], max(last, start - len(value)), start)
+                if place >= 0 and value.startswith(data[place:start]):
+                    yield view.origin(place, start)
+                place = data.rfind(value[-_SHORTEST_PIECE:], end, min(end + len(value), following))
+                if place >= 0 and value.endswith(data[end : place + _SHORTEST_PIECE]):
+                    yield view.origin(end, place + _SHORTEST_PIECE)
+            last = end
+
+
+def _long_beginnings(data: bytes, value: bytes) -> Iterator[tuple[int, int]]:
+    """Where at least `_LONG_PIECE` bytes of the beginning of `value` are; those that overlap once."""
+    start = data.find(value[:_LONG_PIECE])
+    while start >= 0:
+        size, beyond = _LONG_PIECE, min(len(value), len(data) - start) + 1
+        while beyond - size > 1:
+            middle = (size + beyond) // 2
+            if data.startswith(value[size:middle], start + size):
+                size = middle
+            else:
+                beyond = middle
+        yield start, start + size
+        start = data.find(value[:_LONG_PIECE], start + size)
+
+
+@lru_cache(16)
+def _common_finder(secrets: tuple[str, ...]) -> _Finder:
+    """The same for every execution of a run."""
+    return _Finder(secrets)
+
+
+class _Forms:
+    """Byte strings that are searched for together."""
+
+    def __init__(self, forms: Iterable[bytes]) -> None:
+        # The longest first, so that what is found is found whole.
+        ordered = sorted((form for form in forms if form), key=len, reverse=True)
+        self._short = [form for form in ordered if len(form) < _ANCHOR]
+        self._by_anchor: dict[int, list[bytes]] = {}
+        for form in ordered[: len(ordered) - len(self._short)]:
+            self._by_anchor.setdefault(int.from_bytes(form[:_ANCHOR], _ORDER), []).append(form)
+        self._long = [form for forms in self._by_anchor.values() for form in forms]
+        self._anchors = frozenset(self._by_anchor)
+
+    def find(self, view: View) -> Iterator[tuple[int, int]]:
+        """The places at the bottom of a view that one of the forms comes from."""
+        data = view.data
+        for form in self._candidates(data):
+            if form not in data:
+                continue
+            for start, end in _occurrences(data, form):
+                place = view.origin(start, end)
+                if len(form) >= SHORTEST_SPREAD or place[1] - place[0] == end - start or type(view) is View:
+                    yield place
+
+    def beginning(self, data: bytes) -> int:
+        """The length of the longest beginning of a form, not the whole, that the data end with."""
+        longest = 0
+        for form in (*self._short, *self._long):
+            tail = data[max(0, len(data) - len(form) + 1) :]
+            place = tail.find(form[:1])
+            while 0 <= place < len(tail) - longest:
+                if form.startswith(tail[place:]):
+                    longest = len(tail) - place
+                    break
+                place = tail.find(form[:1], place + 1)
+        return longest
+
+    def _candidates(self, data: bytes) -> Iterator[bytes]:
+        """The forms that may be there: of many, one look at all places tells for most that they are not."""
+        yield from self._short
+        if len(self._long) <= _FEW:
+            yield from self._long
+            return
+        whole, found = memoryview(data), set[int]()
+        for offset in range(min(_ANCHOR, len(data))):
+            size = (len(data) - offset) // _ANCHOR * _ANCHOR
+            found |= self._anchors.intersection(whole[offset : offset + size].cast("Q"))
+        for anchor in found:
+            yield from self._by_anchor[anchor]
+
+
+def _occurrences(data: bytes, form: bytes) -> Iterator[tuple[int, int]]:
+    """Every occurrence of a form, overlapping ones too, a row of them that repeat each other as one."""
+    size = len(form)
+    period = _period(form)
+    start = data.find(form)
+    while start >= 0:
+        end = start + size
+        if period:
+            once = form[size - period :]
+            # In large steps first.
+            for repeated in (once * (_STEP // period), once):
+                while repeated and data.startswith(repeated, end):
+                    end += len(repeated)
+        yield start, end
+        start = data.find(form, max(start + 1, end - size + 1))
+
+
+def _period(form: bytes) -> int:
+    """The length of what a form repeats at least once and a half; 0 if it does not."""
+    period = form.find(form[: len(form) - len(form) // 2], 1)
+    return period if period > 0 and form[period:] == form[: len(form) - period] else 0
+
+
+def _merged(starts: array[int], ends: array[int]) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted(zip(starts, ends, strict=True)):
+        if spans and start < spans[-1][1]:
+            spans[-1] = spans[-1][0], max(spans[-1][1], end)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+def _whole_characters(data: bytes, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans enlarged to characters of UTF-8."""
+    found = []
+    for span in spans:
+        start, end = span
+        while start > 0 and data[start] & 0xC0 == 0x80:
+            start -= 1
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end += 1
+        found.append((start, end))
+    return found
+
+
+def _replaced(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    pieces: list[bytes] = []
+    last = 0
+    for start, end in spans:
+        pieces += (data[last:start], _MASK_BYTES)
+        last = end
+    return b"".join((*pieces, data[last:]))

@@ -1,0 +1,1 @@
+"""Executions that can be repeated: virtual clock and seed, recordings, playback, comparison."""

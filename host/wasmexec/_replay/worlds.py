@@ -1,0 +1,299 @@
+"""Worlds that repeat themselves: seeded ones, which may be recorded, and those of recordings."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._execution.callbacks import describe
+from .._execution.failures import Stop
+from .._execution.options import NotGiven, RunInput
+from .._guest.instance import StopGuest
+from .._hostcalls.call_table import Answer, Answers, Call, CallTable
+from .._hostcalls.usage import UsageCounter
+from ..determinism import NANOSECONDS, Deterministic
+from ..errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
+from ..recording import Recorder, Recording
+from ..result import Result
+from ..rows.json_text import decode, encode
+from .compare import log_sha256, make_report, rows_json
+from .masked import masked_json
+from .playback import Playback
+from .recording_check import KEY_BYTES, check_recording
+from .script import Script
+from .tape import Tape
+from .virtual import Virtual, VirtualClock
+
+if TYPE_CHECKING:
+    from .._execution.request import Request
+    from .._execution.world import World
+    from .._masking.masker import Masker
+    from ..limits import Limits
+
+DEFAULT_STEP = Deterministic().step
+_ENDINGS: dict[type[BaseException], str] = {
+    TimeLimitError: "wall",
+    CpuLimitError: "cpu",
+    ExecutionCancelled: "cancelled",
+}
+_NO_ANSWER = {"wall": Stop.WALL, "cancelled": Stop.CANCELLED}
+
+
+def plan_key(run: RunInput) -> bytes:
+    """What decides the randomness of an execution: for `make_world`, and for whatever else is drawn.
+
+    Raises:
+        TypeError: an option is of the wrong type.
+        ConfigError: the recording is damaged.
+    """
+    settings, recording = run.determinism, run.replay
+    if settings is not None and not isinstance(settings, Deterministic):
+        raise TypeError(f"determinism must be Deterministic(...), not {type(settings).__name__}")
+    if recording is not None and not isinstance(recording, Recording):
+        raise TypeError(f"replay must be a Recording, not {type(recording).__name__}")
+    if recording is not None:
+        check_recording(recording)
+        return recording.key
+    return secrets.token_bytes(KEY_BYTES) if settings is None else settings.key
+
+
+_RECORDED = ("input_data", "extra_inputs", "checkpoint", "local_variables")
+"""What a replay takes from its recording unless it is given."""
+
+
+def complete(run: RunInput) -> RunInput:
+    """A run; a replay with what its recording, which `plan_key` has checked, has and nobody has given."""
+    recording = run.replay
+    if recording is None:
+        return run
+    found: dict[str, Any] = {}
+    for name in _taken(run):
+        match name:
+            case "input_data":
+                found[name] = recording.inputs[0] if recording.inputs else None
+            case "extra_inputs":
+                found[name] = recording.inputs[1:]
+            case _:
+                found[name] = decode(getattr(recording, name))
+    return run._replace(**found)
+
+
+def _taken(run: RunInput) -> tuple[str, ...]:
+    """What a replay takes from its recording."""
+    return tuple(name for name in _RECORDED if isinstance(getattr(run, name), NotGiven))
+
+
+def make_world(
+    statement: str,
+    *,
+    key: bytes,
+    given: RunInput,
+    run: RunInput,
+    request: Request,
+    limits: Limits,
+    masker: Masker | None,
+    image: str,
+) -> World:
+    """The world that a run asks for: it has at least one of "determinism", "recorder" and "replay".
+
+    `run` is `given` with what a replay takes from its recording.
+
+    Raises:
+        TypeError: an option is of the wrong type.
+        ConfigError: options that exclude each other.
+    """
+    settings, recorder, recording = given.determinism, given.recorder, given.replay
+    if recorder is not None and not (hasattr(recorder, "add") and hasattr(recorder, "add_exchange")):
+        raise TypeError(f"recorder must have add and add_exchange, {type(recorder).__name__} has not")
+    if recording is not None:
+        if settings is not None or recorder is not None:
+            raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
+        text = statement if masker is None else masker(statement)
+        return ReplayedWorld(recording, limits, text, image, masker, _taken(given))
+    if settings is not None and settings.skip_sleeps and recorder is not None:
+        raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
+    blobs = iter(request.blobs)
+    variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
+    blank = Recording(
+        statement=statement if masker is None else masker(statement),
+        inputs=tuple(None if value is None else masked_json(masker, next(blobs)) for value in run.inputs),
+        checkpoint=masked_json(masker, encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint)),
+        local_variables=masked_json(masker, encode(variables)),
+    )
+    return SeededWorld(key, settings, limits, recorder, image, masker, blank)
+
+
+class SeededWorld:
+    """The real one under a virtual clock and seeded; recorded if there is a recorder."""
+
+    is_repeatable = True
+
+    def __init__(
+        self, key: bytes, settings: Deterministic | None, limits: Limits, recorder: Recorder | None, image: str,
+        masker: Masker | None, blank: Recording,
+    ) -> None:  # fmt: skip
+        self.usage = UsageCounter()
+        self.skips_sleeps = settings is not None and settings.skip_sleeps
+        start = time.time_ns() if settings is None else settings.start
+        step = DEFAULT_STEP if settings is None else settings.step
+        self._clock = clock = VirtualClock(start, step, follows_real_time=recorder is not None)
+        self._key = key
+        self.virtual = Virtual(key, clock)
+        self._wall = round(limits.wall_seconds * NANOSECONDS)
+        self._recorder = recorder
+        self._tape = None if recorder is None else Tape(clock, limits)
+        self._blank = blank
+        self._image = image
+        self._masker = masker
+
+    def seconds(self) -> float:
+        """The virtual clock."""
+        return self._clock.seconds()
+
+    def begin(self) -> None:
+        """Start the clock."""
+        self._clock.begin()
+
+    def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
+        """One that the capabilities answer and that is listened to."""
+        return CallTable(make_live(), wake, self)
+
+    def issued(self, number: int, call: Call) -> None:
+        """A host call starts."""
+        if self._tape is not None:
+            self._tape.issued(number, call)
+
+    def delivered(self, answers: Mapping[int, Answer]) -> None:
+        """The guest is given answers."""
+        self._clock.arrive()
+        if self._tape is not None:
+            self._tape.delivered(answers)
+
+    def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
+        """True for a sleep that is skipped, and for one of no time."""
+        self._clock.expect_timer(seconds)
+        if not self.skips_sleeps or self._clock.due is None or (calls is not None and calls.has_open):
+            return seconds == 0
+        _stop_if_beyond(self._clock, self._clock.due, self._wall)
+        return True
+
+    def resume(self) -> None:
+        """Unless answers have set the clock, it was the timer."""
+        self._clock.ring()
+
+    def sleep(self, seconds: float) -> None:
+        """Advance the clock."""
+        _sleep(self._clock, seconds, self._wall if self.skips_sleeps else None)
+
+    def ended(self, result: Result) -> Result:
+        """Hand the recording over."""
+        if self._recorder is None:
+            return result
+        try:
+            if not self._recording(result).give_to(self._recorder):
+                result.warnings.append("the recording is incomplete: the recorder takes no more")
+        except BaseException as error:  # the caller's recorder must not take the result with it
+            result.warnings.append(f"the recording failed: {describe(error)}")
+        return result
+
+    def _recording(self, result: Result) -> Recording:
+        assert self._tape is not None
+        clock, mask = self._clock, self._masker
+        ending = "done" if result.error is None else _ENDINGS.get(type(result.error), "done")
+        if ending in _NO_ANSWER:
+            clock.arrive()
+        error = result.error
+        exchanges = self._tape.exchanges(mask)
+        if self._tape.incomplete:
+            result.warnings.append(f"the recording is incomplete: {self._tape.incomplete}")
+        return dataclasses.replace(
+            self._blank,
+            key=self._key,
+            clock_start=clock.start,
+            clock_step=clock.step,
+            exchanges=exchanges,
+            strays=tuple(self._tape.strays),
+            ending=ending,
+            ended=clock.elapsed,
+            rows=masked_json(mask, rows_json(result.rows)),
+            status=int(result.status),
+            error=None if error is None else {"type": type(error).__name__, "message": error.message},
+            log_sha256=log_sha256(result.logs),
+            image=self._image,
+            incomplete=self._tape.incomplete,
+        )
+
+
+class ReplayedWorld:
+    """The world of a recording: nothing is waited for, nothing is connected."""
+
+    is_repeatable = True
+    skips_sleeps = True
+
+    def __init__(
+        self, recording: Recording, limits: Limits, statement: str, image: str, masker: Masker | None,
+        taken: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.usage = UsageCounter()
+        self._clock = clock = VirtualClock(recording.clock_start, recording.clock_step)
+        self.virtual = Virtual(recording.key, clock)
+        self._wall = round(limits.wall_seconds * NANOSECONDS)
+        self._recording = recording
+        self._masker = masker
+        self._script = Script(recording, masker, self.usage, limits.http_bytes)
+        self._playback = Playback(self._script, clock, _NO_ANSWER.get(recording.ending), self._check)
+        self._statement = statement
+        self._image = image
+        self._taken = taken
+        self._cancelled_at = recording.ended if recording.ending == "cancelled" else None
+
+    def seconds(self) -> float:
+        """The virtual clock."""
+        return self._clock.seconds()
+
+    def begin(self) -> None:
+        """Nothing: its clock does not follow the real one."""
+
+    def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
+        """One that the recording answers."""
+        return CallTable(self._playback, wake)
+
+    def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
+        """True: jump to the next moment."""
+        self._clock.expect_timer(seconds)
+        self._playback.advance()
+        return True
+
+    def resume(self) -> None:
+        """Nothing: the clock has been set."""
+
+    def sleep(self, seconds: float) -> None:
+        """Advance the clock."""
+        self._check(self._clock.now + round(seconds * NANOSECONDS))
+        _sleep(self._clock, seconds, self._wall)
+
+    def ended(self, result: Result) -> Result:
+        """The result with the report."""
+        rows = masked_json(self._masker, rows_json(result.rows))
+        report = make_report(self._recording, result, rows, self._script, self._statement, self._image, self._taken)
+        return dataclasses.replace(result, replay=report)
+
+    def _check(self, moment: int) -> None:
+        if self._cancelled_at is not None and moment - self._clock.start > self._cancelled_at:
+            raise StopGuest(Stop.CANCELLED)
+        _stop_if_beyond(self._clock, moment, self._wall)
+
+
+def _sleep(clock: VirtualClock, seconds: float, wall: int | None) -> None:
+    moment = clock.now + round(seconds * NANOSECONDS)
+    if wall is not None:
+        _stop_if_beyond(clock, moment, wall)
+    clock.now = moment
+
+
+def _stop_if_beyond(clock: VirtualClock, moment: int, wall: int) -> None:
+    if moment - clock.start > wall:
+        raise StopGuest(Stop.WALL)

@@ -1,0 +1,1 @@
+"""Reading a step file and its test cases."""

@@ -1,0 +1,1 @@
+"""Running a step: whole inputs or row by row, and what comes of it."""

@@ -1,0 +1,198 @@
+"""What a run has produced so far: rows go on to where they are wanted, the rest is added up, all of it bounded."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...errors import WasmexecError
+from ...limits import RESERVE_RECORDS
+from ...result import LogRecord, Result, Usage
+from ...status import Status
+from ..result import MAX_KEPT_FAILURES, RowFailure, StepLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...store import RunHandle, RunStore
+
+MAX_KEPT_LOGS = 10_000
+MAX_KEPT_WARNINGS = 100
+_STORE_ROWS = 5000
+_STORE_LOGS = 1000
+_STORE_BYTES = 8 * 1024 * 1024
+
+
+class Output(Protocol):
+    """Where accepted rows go, in order. Nothing may be delivered before `commit`."""
+
+    def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
+        """Take rows, and the index of the input row that they came from."""
+
+    def commit(self) -> None:
+        """The run has succeeded and is on record: deliver."""
+
+    def discard(self) -> None:
+        """The run has failed: forget everything."""
+
+
+class Tally:
+    """Takes the results of executions in input order."""
+
+    def __init__(
+        self, output: Output | None, store: tuple[RunStore, RunHandle] | None, on_log: Callable[[StepLog], None] | None
+    ) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.source_rows: array[int] = array("q")
+        self.rows_in = self.rows_out = self.rows_failed = self.executions = self.log_dropped = 0
+        self.failures: list[RowFailure] = []
+        self.logs: list[StepLog] = []
+        self.last_row: dict[str, Any] | None = None
+        self.has_errors = False
+        self.logs_unkept = 0
+        self._warnings: dict[str, int] = {}
+        self._usage = dict.fromkeys(Usage.__slots__, 0.0)
+        self._output = output
+        self._on_log = on_log
+        self._store = None if store is None else _StoreFeed(*store)
+
+    def accept(self, result: Result, row: int | None, *, logs_shown: bool = False) -> None:
+        """Take the rows, log and usage of an execution that succeeded."""
+        self.note(result, row, logs_shown=logs_shown)
+        self.has_errors |= result.status is Status.FINISHED_WITH_ERRORS
+        rows = result.rows
+        if not rows:
+            return
+        self.rows_out += len(rows)
+        self.last_row = rows[-1]
+        if self._output is not None:
+            self._output.write(rows, row)
+        else:
+            self.rows += rows
+            if row is not None:
+                self.source_rows.extend([row] * len(rows))
+        if self._store is not None:
+            self._store.add_rows(rows, row, result.usage.output_bytes)
+
+    def fail(self, row: int, status: Status, error: WasmexecError, result: Result | None) -> None:
+        """Take the failure of an input row, with the log and usage of its execution if there was one."""
+        if result is not None:
+            self.note(result, row)
+        self.rows_failed += 1
+        failure = RowFailure(row, status, error)
+        if len(self.failures) < MAX_KEPT_FAILURES:
+            self.failures.append(failure)
+        if self._store is not None:
+            self._store.add_failure(failure)
+
+    def note(self, result: Result, row: int | None, *, logs_shown: bool = False) -> None:
+        """Take everything but the rows."""
+        self.executions += 1
+        usage = self._usage
+        for name in Usage.__slots__:
+            value = getattr(result.usage, name)
+            usage[name] = max(usage[name], value) if name == "peak_memory_bytes" else usage[name] + value
+        self.log_dropped += result.log_dropped
+        for text in result.warnings:
+            self.warn(text)
+        if result.logs:
+            self._note_logs(result.logs, row, logs_shown)
+
+    def _note_logs(self, records: list[LogRecord], row: int | None, logs_shown: bool) -> None:
+        for record in records:
+            if len(self.logs) < MAX_KEPT_LOGS + RESERVE_RECORDS.get(record.level, 0):
+                self.logs.append(StepLog(row, record))
+            else:
+                self.logs_unkept += 1
+        if self._on_log is not None and not logs_shown:
+            for record in records:
+                self._on_log(StepLog(row, record))
+        if self._store is not None:
+            self._store.add_logs(records, row)
+
+    def warn(self, text: str) -> None:
+        """Take a warning."""
+        if text in self._warnings or len(self._warnings) < MAX_KEPT_WARNINGS:
+            self._warnings[text] = self._warnings.get(text, 0) + 1
+
+    def flush(self) -> None:
+        """Give the store what is still here."""
+        if self._store is not None:
+            self._store.flush()
+
+    @property
+    def usage(self) -> Usage:
+        """The sum over all executions; of the memory the most that one had."""
+        whole: dict[str, Any] = {
+            name: value if name.endswith("_seconds") else int(value) for name, value in self._usage.items()
+        }
+        return Usage(**whole)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each warning once, with the number of executions that had it."""
+        return [text if count == 1 else f"{text} ({count:,} executions)" for text, count in self._warnings.items()]
+
+
+class _StoreFeed:
+    """Hands rows, logs and failures over in batches: each is a transaction."""
+
+    def __init__(self, store: RunStore, handle: RunHandle) -> None:
+        self._store = store
+        self._handle = handle
+        self._rows: list[dict[str, Any]] = []
+        self._sources: list[int] = []
+        self._bytes = 0
+        self._logs: list[LogRecord | tuple[int, LogRecord]] = []
+        self._failures: list[RowFailure] = []
+
+    def add_rows(self, rows: Sequence[dict[str, Any]], row: int | None, size: int) -> None:
+        """Take accepted rows; `size` is their length as JSON, about."""
+        for start in range(0, len(rows), _STORE_ROWS):
+            piece = rows[start : start + _STORE_ROWS]
+            self._rows += piece
+            if row is not None:
+                self._sources.extend([row] * len(piece))
+            self._bytes += size * len(piece) // len(rows)
+            if len(self._rows) >= _STORE_ROWS or self._bytes >= _STORE_BYTES:
+                self._flush_rows()
+
+    def add_logs(self, records: list[LogRecord], row: int | None) -> None:
+        """Take log records."""
+        self._logs += records if row is None else [(row, record) for record in records]
+        if len(self._logs) >= _STORE_LOGS:
+            self._flush_logs()
+
+    def add_failure(self, failure: RowFailure) -> None:
+        """Take a failed row."""
+        self._failures.append(failure)
+        if len(self._failures) >= _STORE_LOGS:
+            self._flush_failures()
+
+    def flush(self) -> None:
+        """Hand over everything."""
+        self._flush_rows()
+        self._flush_logs()
+        self._flush_failures()
+
+    def _flush_rows(self) -> None:
+        if self._rows:
+            self._store.append_output(self._handle, self._rows, source_rows=self._sources or None)
+            self._rows, self._sources, self._bytes = [], [], 0
+
+    def _flush_logs(self) -> None:
+        if self._logs:
+            self._store.append_logs(self._handle, self._logs)
+            self._logs = []
+
+    def _flush_failures(self) -> None:
+        if self._failures:
+            from ...store import RowError
+            from ..result import error_as_dict
+
+            errors = [
+                RowError(row=item.row, status=item.status, error=error_as_dict(item.error)) for item in self._failures
+            ]
+            self._store.append_row_errors(self._handle, errors)
+            self._failures = []
