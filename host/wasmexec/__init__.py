@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ._execution.launcher import Statistics
+from . import isolation as isolation  # isort: skip
+
 from .errors import (
     ConfigError,
     CpuLimitError,
@@ -32,17 +33,20 @@ from .prepared import Prepared
 from .result import LogRecord, Problem, Result, Usage
 from .schema import Schema
 from .secret import Secret
+from .statistics import Statistics
 from .status import Status
 
 if TYPE_CHECKING:
+    from .canned import CannedAnswer, CannedHttp
     from .determinism import Deterministic
-    from .http_exchange import HttpExchange
     from .proxy import Proxy
-    from .recording import ForExecution, MemoryRecorder, Recorder, Recording
+    from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
     from .replay import ReplayReport, RequestDifference, RowDifference
     from .step import Step, StepFileError, StepResult
 
 __all__ = [
+    "CannedAnswer",
+    "CannedHttp",
     "ConfigError",
     "CpuLimitError",
     "DeliveryError",
@@ -92,6 +96,8 @@ __all__ = [
 ]
 
 _IMPORTED_WHEN_ASKED_FOR = {
+    "CannedAnswer": "canned",
+    "CannedHttp": "canned",
     "Deterministic": "determinism",
     "ForExecution": "recording",
     "HttpExchange": "recording",

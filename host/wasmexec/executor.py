@@ -8,19 +8,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._execution.launcher import Launcher, Statistics
-from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from ._execution.execution import result_of
+from ._execution.launcher import Launcher
 from ._execution.order import Order
 from ._execution.request import check_request
 from ._execution.world import SystemWorld
-from ._guest.image import Image, find_image
 from .canned import CannedHttp
 from .errors import ConfigError, StatementSyntaxError
 from .grants import Grants
+from .image import Image, find_image
 from .limits import Limits
-from .prepared import DEFAULT_LIMITS, NO_GRANTS, Prepared, result_of
+from .options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from .prepared import DEFAULT_LIMITS, NO_GRANTS, Prepared
 from .result import Problem, Result
 from .secret import Secret
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from .determinism import Deterministic

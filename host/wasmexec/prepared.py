@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._execution.callbacks import call_last
-from ._execution.execution import Execution
-from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
+from ._execution.execution import result_of
 from ._execution.order import Order
 from ._execution.request import RunStart, compile_request, refuse_short_secrets, run_start
 from ._execution.world import SystemWorld, World
@@ -17,6 +16,7 @@ from .canned import CannedHttp
 from .errors import ConfigError, InputError, StatementSyntaxError, WasmexecError
 from .grants import Grants
 from .limits import Limits
+from .options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
 from .result import Result
 from .schema import Schema
 from .secret import Secret
@@ -196,14 +196,6 @@ class Prepared:
             request, self._limits, self._grants, world, self._schema, self._masker, given.on_log, self._code,
             tuple(placeholders.values()), self._canned_http,
         )  # fmt: skip
-
-
-def result_of(execution: Execution) -> Result:
-    """The result of an execution that has ended; raises what our own code is at fault for."""
-    if execution.failure is not None:
-        raise execution.failure
-    assert execution.result is not None
-    return execution.result
 
 
 def _of_type(name: str, value: object, kind: type[_T]) -> _T:

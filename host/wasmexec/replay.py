@@ -40,7 +40,7 @@ class RequestDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDifference:
-    """A row that is not as recorded: `replayed` and `recorded` are its places, from 0; None where there is none."""
+    """A row that is not as recorded: `replayed` and `recorded` are its indexes, from 0; None where there is none."""
 
     kind: Kind
     replayed: int | None = None

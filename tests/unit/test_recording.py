@@ -13,9 +13,9 @@ import pytest
 from wasmexec import ConfigError, ForExecution, HttpExchange, MemoryRecorder, Recording
 from wasmexec._masking.masker import Masker
 from wasmexec._replay.masked import Unmaskable, masked_bytes, masked_response
-from wasmexec._replay.recording_check import operations
 from wasmexec._replay.request import request_of
-from wasmexec.http_exchange import Operation
+from wasmexec.recording.check import operations
+from wasmexec.recording.exchange import Operation
 
 RECORDING = Recording(
     key=bytes(range(32)),

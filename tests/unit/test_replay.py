@@ -12,11 +12,11 @@ from wasmexec._hostcalls.call_table import Answer, Call
 from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec._masking.masker import Masker
 from wasmexec._replay.compare import request_differences, row_differences
-from wasmexec._replay.recording_check import check_recording
 from wasmexec._replay.request import MAX_OVERHEAD_BYTES
 from wasmexec._replay.script import DEFAULT_LATENCY, Planned, Script
 from wasmexec._replay.tape import MAX_OPERATIONS, Tape
 from wasmexec._replay.virtual import VirtualClock
+from wasmexec.recording.check import check_recording
 
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:

@@ -157,3 +157,11 @@ class Execution:
         if logs.failure is not None and self.result is not None:
             self.result.warnings.append(logs.failure if self._mask is None else self._mask(logs.failure))
         call_last(self._on_done, self)
+
+
+def result_of(execution: Execution) -> Result:
+    """The result of an execution that has ended; raises what our own code is at fault for."""
+    if execution.failure is not None:
+        raise execution.failure
+    assert execution.result is not None
+    return execution.result

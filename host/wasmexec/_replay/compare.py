@@ -12,8 +12,8 @@ from ..replay import Kind, ReplayReport, RequestDifference, RowDifference
 from ..rows.json_text import decode, encode
 
 if TYPE_CHECKING:
-    from ..http_exchange import HttpExchange
     from ..recording import Recording
+    from ..recording.exchange import HttpExchange
     from ..result import LogRecord, Result
     from .script import Script
 
@@ -128,18 +128,18 @@ class _Unused:
     def __init__(self, exchanges: Sequence[HttpExchange], made: Collection[int]) -> None:
         self._taken = set(made)
         self._count = len(exchanges)
-        self._places: dict[tuple[str, str, bool], deque[int]] = {}
+        self._indexes: dict[tuple[str, str, bool], deque[int]] = {}
         for index, exchange in enumerate(exchanges):
             if index not in self._taken:
                 for key in _keys(exchange.method, exchange.url):
-                    self._places.setdefault(key, deque()).append(index)
+                    self._indexes.setdefault(key, deque()).append(index)
 
     def take(self, method: str, url: str) -> int | None:
         """The one that a new request most likely was: the same URL, else the same up to its query."""
         for key in _keys(method, url):
-            places = self._places.get(key, deque())
-            while places:
-                index = places.popleft()
+            indexes = self._indexes.get(key, deque())
+            while indexes:
+                index = indexes.popleft()
                 if index not in self._taken:
                     self._taken.add(index)
                     return index

@@ -10,10 +10,10 @@ from .._hostcalls.call_table import Answer, Call, failure, knows, unknown_operat
 from .._hostcalls.http.message import CHUNK_BYTES, OPERATIONS
 from .._hostcalls.usage import UsageCounter
 from ..determinism import NANOSECONDS
-from ..http_exchange import HttpExchange, Operation
 from ..recording import Recording
+from ..recording.check import operations
+from ..recording.exchange import HttpExchange, Operation
 from .masked import masked_body
-from .recording_check import operations
 from .request import MAX_OVERHEAD_BYTES, HttpRequest, request_of
 from .virtual import LONGEST_TIMER_SECONDS
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._hostcalls.call_table import Answer, Call
 from ..determinism import NANOSECONDS
-from ..http_exchange import HttpExchange, Operation
 from ..limits import Limits
+from ..recording.exchange import HttpExchange, Operation
 from .masked import Unmaskable, masked, masked_body, masked_response
 from .request import MAX_OVERHEAD_BYTES, HttpRequest, request_of
 from .virtual import VirtualClock

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from .._execution.callbacks import describe
 from .._execution.failures import Stop
-from .._execution.options import NotGiven, RunInput
 from .._guest.instance import StopGuest
 from .._hostcalls.call_table import Answer, Answers, Call, CallTable
 from .._hostcalls.usage import UsageCounter
 from ..determinism import NANOSECONDS, Deterministic
 from ..errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
+from ..options import NotGiven, RunInput
 from ..recording import Recorder, Recording
+from ..recording.check import KEY_BYTES, check_recording
 from ..result import Result
 from ..rows.json_text import decode, encode
 from .compare import log_sha256, make_report, rows_json
 from .masked import masked_json
 from .playback import Playback
-from .recording_check import KEY_BYTES, check_recording
 from .script import Script
 from .tape import Tape
 from .virtual import Virtual, VirtualClock

@@ -157,7 +157,7 @@ class HttpCapability:
                 stream.task.cancel()
 
     async def _run(self, stream: HttpStream) -> None:
-        """The whole life of a request, in one task: its place, its connection, the request, the response."""
+        """The whole life of a request, in one task: its slot, its connection, the request, the response."""
         if f"{__package__}.network" not in sys.modules:
             # httpcore takes a while to import: not on the event loop, where everyone else would wait.
             await asyncio.to_thread(importlib.import_module, ".network", __package__)
@@ -192,7 +192,7 @@ class HttpCapability:
         return error if self._secrets is None else self._secrets.hide_in_error(error)
 
     async def _take_slot(self, seconds: float | None) -> None:
-        """Wait for a place among the requests in flight, as long as others end within `seconds` of each other.
+        """Wait for a slot among the requests in flight, as long as others end within `seconds` of each other.
 
         A queue that moves is the host's own doing, and not what the guest's pool timeout is about.
         """

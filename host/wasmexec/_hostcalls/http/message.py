@@ -12,9 +12,9 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..._net.addresses import normalise_host
 from ...limits import Limits
 from ..error import HostCallError
-from .addresses import normalise_host
 from .egress import DEFAULT_PORT, EgressPolicy, Target
 from .headers import header_pairs
 

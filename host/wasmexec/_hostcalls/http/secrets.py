@@ -121,13 +121,13 @@ class BoundSecrets:
         """A mask for the body of a response."""
         return StreamMask(self, self._masker, holds_back=any(_may_go(item, target) for item in self._placeholders))
 
-    def _warn(self, item: Placeholder, target: Target, place: str) -> None:
+    def _warn(self, item: Placeholder, target: Target, part: str) -> None:
         if len(self._warnings) >= MAX_WARNINGS:
             return
-        fix = f'allow it with also_in=["{place}"] (--secret-also-in {item.name}={place})'
+        fix = f'allow it with also_in=["{part}"] (--secret-also-in {item.name}={part})'
         if not _may_go(item, target):
             fix = f"the secret is bound to {', '.join(item.secret.hosts)} only"
-        where = "URL" if place == "url" else "body"
+        where = "URL" if part == "url" else "body"
         self._warnings[
             f"secret {item.name}: a request to {target.authority} has its placeholder in the {where}, "
             f"not its value: {fix}"
@@ -169,9 +169,9 @@ class StreamMask:
         return shown
 
 
-def _may_go(item: Placeholder, target: Target, place: str = "headers") -> bool:
-    is_there = any(where.covers(target.scheme, target.host, target.port) for where in item.secret.places)
-    return is_there and (place == "headers" or place in item.also_in)
+def _may_go(item: Placeholder, target: Target, part: str = "headers") -> bool:
+    is_there = any(where.covers(target.scheme, target.host, target.port) for where in item.secret.origins)
+    return is_there and (part == "headers" or part in item.also_in)
 
 
 def _filled(name: bytes, value: bytes, bound: Iterable[Placeholder]) -> bytes:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]  # public, but not in the stubs
 from typing import Any, NamedTuple, TypeAlias
 
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -19,9 +17,6 @@ MAX_NODES = 1_000_000
 MAX_DEPTH = 200
 MAX_NUMBER_CHARS = 3_000
 """Python itself would not write a whole number of 4,300 digits."""
-_SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_JSON_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number"}
 
 
@@ -86,22 +81,6 @@ class DocumentError(Exception):
         self.message = message
 
 
-def parse(text: str, file: str) -> Node:
-    """The tree of a file's text: JSON if its name ends in `.json`, else YAML.
-
-    Raises:
-        DocumentError: the text is neither, or has a key twice.
-    """
-    try:
-        if file.lower().endswith(".json"):
-            return _Json(text, file).document()
-        from .yamltree import read_yaml
-
-        return read_yaml(text, file)
-    except RecursionError:
-        raise DocumentError(Place(file, 1, 1), "nested too deeply") from None
-
-
 def pointer_tokens(pointer: str) -> Iterator[str]:
     """The keys and indexes of a JSON pointer.
 
@@ -109,101 +88,6 @@ def pointer_tokens(pointer: str) -> Iterator[str]:
     """
     for token in pointer.split("/")[1:]:
         yield token.replace("~1", "/").replace("~0", "~")
-
-
-class _Json:
-    """A JSON parser that keeps places; the standard one does not."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._text = text.removeprefix("\ufeff")
-        self._file = file
-        self._lines = [match.end() for match in re.finditer("\n", self._text)]
-
-    def document(self) -> Node:
-        node, position = self._value(self._skip(0), 0)
-        position = self._skip(position)
-        if position != len(self._text):
-            raise self._error(position, "expected the end of the file")
-        return node
-
-    def _place(self, position: int) -> Place:
-        import bisect
-
-        line = bisect.bisect_right(self._lines, position)
-        return Place(self._file, line + 1, position - (self._lines[line - 1] if line else 0) + 1)
-
-    def _error(self, position: int, message: str) -> DocumentError:
-        return DocumentError(self._place(min(position, len(self._text))), message)
-
-    def _skip(self, position: int) -> int:
-        match = _SPACE.match(self._text, position)
-        return position if match is None else match.end()
-
-    def _string(self, position: int) -> tuple[str, int]:
-        try:
-            text, end = scanstring(self._text, position + 1, True)
-        except json.JSONDecodeError as error:
-            raise self._error(error.pos, error.msg) from None
-        return text, end
-
-    def _value(self, position: int, depth: int) -> tuple[Node, int]:
-        if depth > MAX_DEPTH:
-            raise self._error(position, "nested too deeply")
-        place = self._place(position)
-        first = self._text[position : position + 1]
-        if first == '"':
-            text, end = self._string(position)
-            return Node(place, text), end
-        if first == "{":
-            return self._object(position, place, depth)
-        if first == "[":
-            return self._array(position, place, depth)
-        for word, value in _JSON_WORDS.items():
-            if self._text.startswith(word, position):
-                return Node(place, value), position + len(word)
-        match = _NUMBER.match(self._text, position)
-        if match is None:
-            raise self._error(position, "expected a JSON value")
-        convert = float if match[1] or match[2] else int
-        return Node(place, read_number(place, match[0], convert)), match.end()
-
-    def _array(self, position: int, place: Place, depth: int) -> tuple[Node, int]:
-        items: list[Node] = []
-        position = self._skip(position + 1)
-        if self._text.startswith("]", position):
-            return Node(place, items), position + 1
-        while True:
-            node, position = self._value(position, depth + 1)
-            items.append(node)
-            position = self._skip(position)
-            if self._text.startswith("]", position):
-                return Node(place, items), position + 1
-            if not self._text.startswith(",", position):
-                raise self._error(position, "expected , or ]")
-            position = self._skip(position + 1)
-
-    def _object(self, position: int, place: Place, depth: int) -> tuple[Node, int]:
-        fields: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
-        position = self._skip(position + 1)
-        if self._text.startswith("}", position):
-            return Node(place, fields, keys), position + 1
-        while True:
-            if not self._text.startswith('"', position):
-                raise self._error(position, "expected a key in double quotes")
-            key_place = self._place(position)
-            key, position = self._string(position)
-            add_key(keys, key, key_place)
-            position = self._skip(position)
-            if not self._text.startswith(":", position):
-                raise self._error(position, "expected : after the key")
-            fields[key], position = self._value(self._skip(position + 1), depth + 1)
-            position = self._skip(position)
-            if self._text.startswith("}", position):
-                return Node(place, fields, keys), position + 1
-            if not self._text.startswith(",", position):
-                raise self._error(position, "expected , or }")
-            position = self._skip(position + 1)
 
 
 def add_key(keys: dict[str, Place], key: str, place: Place) -> None:

@@ -14,7 +14,7 @@ from ...limits import Limits, parse_size
 from ...rows.formats import DELIMITED, FORMATS, ReadOptions
 from ...schema import Mode, Role, RowSchema, row_schema
 from ...schema.columns import did_you_mean
-from ...secret import SHORTEST, Secret, checked_places
+from ...secret import SHORTEST, Secret, checked_parts
 from .definition import (
     DEFAULT_CONCURRENCY,
     MAX_CONCURRENCY,
@@ -28,8 +28,9 @@ from .definition import (
     StepDefinition,
     VariableType,
 )
-from .document import MAX_FILE_BYTES, DocumentError, Node, Place, parse, pointer_tokens
+from .document import MAX_FILE_BYTES, DocumentError, Node, Place, pointer_tokens
 from .mistakes import Collector
+from .parse import parse
 from .section import Section
 
 KEYS = (
@@ -265,7 +266,7 @@ class _Reader:
         also_in = [str(item.plain()) for item in section.items("also_in", "a list of url and body, such as [body]")]
         if also_in:
             try:
-                checked_places(also_in)
+                checked_parts(also_in)
             except ConfigError as error:
                 self.mistakes.add(section.place("also_in"), error.message)
             if not hosts:

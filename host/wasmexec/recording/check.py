@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from ..determinism import LATEST_CLOCK_SECONDS, NANOSECONDS
 from ..errors import ConfigError
-from ..http_exchange import HttpExchange, Operation
 from ..rows.json_text import decode, encode
+from .exchange import HttpExchange, Operation
 
 KEY_BYTES = 32
 ENDINGS = ("done", "wall", "cpu", "cancelled")
@@ -72,7 +72,7 @@ def operations(value: object, what: str = "operations") -> list[Operation]:
 
 
 def _check(recording: Any) -> None:
-    from ..http_exchange import HttpExchange
+    from .exchange import HttpExchange
 
     if len(_bytes(recording.key, "key")) != KEY_BYTES:
         _refuse("key", f"must have {KEY_BYTES} bytes", len(recording.key))

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from ._replay.recording_check import KEY_BYTES, check_recording, operations
-from .errors import ConfigError
-from .http_exchange import HttpExchange, Operation
-from .rows.json_text import decode, encode
+from ..errors import ConfigError
+from ..rows.json_text import decode, encode
+from .check import KEY_BYTES, check_recording, operations
+from .exchange import HttpExchange, Operation
 
 FORMAT = 1
 
