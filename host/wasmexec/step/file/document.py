@@ -1,16 +1,14 @@
 """YAML and JSON files as trees whose every value knows its line and column.
 
-Only plain JSON values exist in both; how YAML is read: see `yamltree`.
+Only plain JSON values exist in both; how they are read: see `yamltree` and `jsontree`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]  # public, but not in the stubs
 from typing import Any, NamedTuple, TypeAlias
 
 Scalar: TypeAlias = "str | int | float | bool | None"
@@ -19,9 +17,6 @@ MAX_NODES = 1_000_000
 MAX_DEPTH = 200
 MAX_NUMBER_CHARS = 3_000
 """Python itself would not write a whole number of 4,300 digits."""
-_SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
-_JSON_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number"}
 
 
@@ -38,13 +33,33 @@ class Node:
     """A value of the file: a scalar, a list of nodes or a dict of nodes.
 
     `keys` are the places of a dict's keys. `block_indent` is, for the text of a YAML block (`|`), the column before its
-    first one: its line n is line `place.line + n` of the file.
+    first one: its line n is line `place.line + n` of the file. What a schema refuses (see `checking`) `is_refused`;
+    `is_right` says that nothing is wrong with the value or below it.
     """
 
     place: Place
     value: Scalar | list[Node] | dict[str, Node]
     keys: dict[str, Place] = field(default_factory=dict)
     block_indent: int | None = None
+    is_refused: bool = False
+    is_right: bool = True
+
+    @property
+    def fields(self) -> dict[str, Node]:
+        """What a mapping has that is not refused; nothing if it is none."""
+        fields = self.value if isinstance(self.value, dict) else {}
+        return {key: node for key, node in fields.items() if not node.is_refused}
+
+    @property
+    def items(self) -> list[Node]:
+        """The items of a list that are not refused; nothing if it is none."""
+        items = self.value if isinstance(self.value, list) else []
+        return [node for node in items if not node.is_refused]
+
+    def get(self, key: str) -> Any:
+        """The plain value of a mapping's key, None if it is absent or refused."""
+        node = self.fields.get(key)
+        return None if node is None else node.plain()
 
     def plain(self) -> Any:
         """The value without places."""
@@ -72,7 +87,7 @@ class Node:
             return "nothing"
         kind = _TYPE_NAMES.get(type(self.value), "a number")
         if isinstance(self.value, (dict, list)):
-            return kind
+            return kind if self.value else kind.replace("a ", "an empty ")
         text = json.dumps(self.value, ensure_ascii=False)
         return f"{kind}, {text if len(text) <= 40 else text[:37] + '...'}"
 
@@ -94,7 +109,9 @@ def parse(text: str, file: str) -> Node:
     """
     try:
         if file.lower().endswith(".json"):
-            return _Json(text, file).document()
+            from .jsontree import read_json
+
+            return read_json(text, file)
         from .yamltree import read_yaml
 
         return read_yaml(text, file)
@@ -109,101 +126,6 @@ def pointer_tokens(pointer: str) -> Iterator[str]:
     """
     for token in pointer.split("/")[1:]:
         yield token.replace("~1", "/").replace("~0", "~")
-
-
-class _Json:
-    """A JSON parser that keeps places; the standard one does not."""
-
-    def __init__(self, text: str, file: str) -> None:
-        self._text = text.removeprefix("\ufeff")
-        self._file = file
-        self._lines = [match.end() for match in re.finditer("\n", self._text)]
-
-    def document(self) -> Node:
-        node, position = self._value(self._skip(0), 0)
-        position = self._skip(position)
-        if position != len(self._text):
-            raise self._error(position, "expected the end of the file")
-        return node
-
-    def _place(self, position: int) -> Place:
-        import bisect
-
-        line = bisect.bisect_right(self._lines, position)
-        return Place(self._file, line + 1, position - (self._lines[line - 1] if line else 0) + 1)
-
-    def _error(self, position: int, message: str) -> DocumentError:
-        return DocumentError(self._place(min(position, len(self._text))), message)
-
-    def _skip(self, position: int) -> int:
-        match = _SPACE.match(self._text, position)
-        return position if match is None else match.end()
-
-    def _string(self, position: int) -> tuple[str, int]:
-        try:
-            text, end = scanstring(self._text, position + 1, True)
-        except json.JSONDecodeError as error:
-            raise self._error(error.pos, error.msg) from None
-        return text, end
-
-    def _value(self, position: int, depth: int) -> tuple[Node, int]:
-        if depth > MAX_DEPTH:
-            raise self._error(position, "nested too deeply")
-        place = self._place(position)
-        first = self._text[position : position + 1]
-        if first == '"':
-            text, end = self._string(position)
-            return Node(place, text), end
-        if first == "{":
-            return self._object(position, place, depth)
-        if first == "[":
-            return self._array(position, place, depth)
-        for word, value in _JSON_WORDS.items():
-            if self._text.startswith(word, position):
-                return Node(place, value), position + len(word)
-        match = _NUMBER.match(self._text, position)
-        if match is None:
-            raise self._error(position, "expected a JSON value")
-        convert = float if match[1] or match[2] else int
-        return Node(place, read_number(place, match[0], convert)), match.end()
-
-    def _array(self, position: int, place: Place, depth: int) -> tuple[Node, int]:
-        items: list[Node] = []
-        position = self._skip(position + 1)
-        if self._text.startswith("]", position):
-            return Node(place, items), position + 1
-        while True:
-            node, position = self._value(position, depth + 1)
-            items.append(node)
-            position = self._skip(position)
-            if self._text.startswith("]", position):
-                return Node(place, items), position + 1
-            if not self._text.startswith(",", position):
-                raise self._error(position, "expected , or ]")
-            position = self._skip(position + 1)
-
-    def _object(self, position: int, place: Place, depth: int) -> tuple[Node, int]:
-        fields: dict[str, Node] = {}
-        keys: dict[str, Place] = {}
-        position = self._skip(position + 1)
-        if self._text.startswith("}", position):
-            return Node(place, fields, keys), position + 1
-        while True:
-            if not self._text.startswith('"', position):
-                raise self._error(position, "expected a key in double quotes")
-            key_place = self._place(position)
-            key, position = self._string(position)
-            add_key(keys, key, key_place)
-            position = self._skip(position)
-            if not self._text.startswith(":", position):
-                raise self._error(position, "expected : after the key")
-            fields[key], position = self._value(self._skip(position + 1), depth + 1)
-            position = self._skip(position)
-            if self._text.startswith("}", position):
-                return Node(place, fields, keys), position + 1
-            if not self._text.startswith(",", position):
-                raise self._error(position, "expected , or }")
-            position = self._skip(position + 1)
 
 
 def add_key(keys: dict[str, Place], key: str, place: Place) -> None:
