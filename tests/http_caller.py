@@ -11,7 +11,7 @@ import pytest
 from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.capability import HttpCapability
 from wasmexec._hostcalls.http.egress import Resolver
-from wasmexec._hostcalls.http.placeholders import GrantsWithSecrets, Placeholder
+from wasmexec._hostcalls.http.placeholders import Placeholder
 from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec.grants import Grants, HttpGrant
 from wasmexec.limits import Limits
@@ -73,12 +73,10 @@ def play(
     """Run a script of operations with these grants, or with a private one of `HOST:PORT`; nothing may be left over."""
     http = [private_grant(granted)] if isinstance(granted, str) else granted
     grants = Grants(http=http, ca_file=ca_file, proxy=proxy)
-    if placeholders:
-        grants = GrantsWithSecrets(http=http, ca_file=ca_file, proxy=proxy, placeholders=tuple(placeholders))
 
     async def run() -> UsageCounter:
         usage = UsageCounter()
-        capability = HttpCapability(grants, Limits(**limits), usage, resolver=resolver)
+        capability = HttpCapability(grants, Limits(**limits), usage, placeholders=placeholders, resolver=resolver)
         try:
             async with asyncio.timeout(30):
                 await script(Caller(capability, usage))

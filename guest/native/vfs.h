@@ -1,7 +1,7 @@
 /* The file system inside the guest: a packed read-only tree, a capped writable /tmp and four devices.
  *
  * Every function that can fail returns a WASI errno (0 = fine). Paths are resolved component by component and there are no
- * symbolic links, so a place is a plain value: which mount, and which entry or node of it.
+ * symbolic links, so an inode is a plain value: which mount, and which entry or node of it.
  */
 #ifndef WX_VFS_H
 #define WX_VFS_H
@@ -24,7 +24,7 @@ enum wx_kind { WX_NONE, WX_TREE, WX_TMP, WX_DEV, WX_NULL, WX_RANDOM, WX_STREAM }
 
 struct wx_node;
 
-struct wx_place {
+struct wx_inode {
     enum wx_kind kind;
     union {
         uint32_t entry;       /* WX_TREE: index into the packed tree */
@@ -34,7 +34,7 @@ struct wx_place {
 
 /* One entry of a directory, as a listing gives it. */
 struct wx_listed {
-    struct wx_place place;
+    struct wx_inode inode;
     const char *name;
     uint32_t length;
     uint64_t cookie; /* where the listing goes on after this entry */
@@ -66,30 +66,30 @@ void wx_tmp_times(struct wx_node *node, __wasi_timestamp_t atim, __wasi_timestam
 
 /* Paths. */
 struct wx_target {
-    struct wx_place parent; /* meaningful only when name is set */
+    struct wx_inode parent; /* meaningful only when name is set */
     const char *name;       /* last component; NULL when the path ends in "." or ".." or names the start itself */
     uint32_t length;
-    struct wx_place place; /* WX_NONE: the parent exists and has no such entry */
+    struct wx_inode inode; /* WX_NONE: the parent exists and has no such entry */
     bool must_be_dir;      /* a slash came last */
 };
 
-bool wx_is_dir(struct wx_place place);
-__wasi_filetype_t wx_filetype(struct wx_place place);
-void wx_stat(struct wx_place place, __wasi_filestat_t *stat);
-bool wx_same(struct wx_place one, struct wx_place other);
-__wasi_errno_t wx_walk(struct wx_place start, const char *path, uint32_t length, struct wx_target *target);
-__wasi_errno_t wx_list(struct wx_place dir, uint64_t cookie, struct wx_listed *listed, bool *found);
+bool wx_is_dir(struct wx_inode inode);
+__wasi_filetype_t wx_filetype(struct wx_inode inode);
+void wx_stat(struct wx_inode inode, __wasi_filestat_t *stat);
+bool wx_same(struct wx_inode one, struct wx_inode other);
+__wasi_errno_t wx_walk(struct wx_inode start, const char *path, uint32_t length, struct wx_target *target);
+__wasi_errno_t wx_list(struct wx_inode dir, uint64_t cookie, struct wx_listed *listed, bool *found);
 
 /* Descriptors (vfs_fd.c); path_open and poll_oneoff need them too. */
 struct wx_file {
-    struct wx_place place; /* WX_NONE: the descriptor is free */
+    struct wx_inode inode; /* WX_NONE: the descriptor is free */
     bool readable, writable;
     __wasi_fdflags_t flags;
     uint64_t offset;
 };
 
 struct wx_file *wx_file(int32_t fd);
-__wasi_errno_t wx_file_open(struct wx_place place, bool readable, bool writable, __wasi_fdflags_t flags, int32_t *fd);
+__wasi_errno_t wx_file_open(struct wx_inode inode, bool readable, bool writable, __wasi_fdflags_t flags, int32_t *fd);
 __wasi_timestamp_t wx_now(void);
 
 /* An address that came as a number: what every WASI function of this libc gets. */

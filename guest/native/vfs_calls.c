@@ -11,16 +11,16 @@ static __wasi_errno_t walk(int32_t fd, int32_t path, int32_t length, struct wx_t
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    return wx_is_dir(file->place) ? wx_walk(file->place, WX_AT(const char, path), (uint32_t)length, target) : __WASI_ERRNO_NOTDIR;
+    return wx_is_dir(file->inode) ? wx_walk(file->inode, WX_AT(const char, path), (uint32_t)length, target) : __WASI_ERRNO_NOTDIR;
 }
 
 /* As walk, and the target must exist. */
 static __wasi_errno_t find(int32_t fd, int32_t path, int32_t length, struct wx_target *target) {
     __wasi_errno_t error = walk(fd, path, length, target);
-    return error != 0 ? error : target->place.kind == WX_NONE ? __WASI_ERRNO_NOENT : 0;
+    return error != 0 ? error : target->inode.kind == WX_NONE ? __WASI_ERRNO_NOENT : 0;
 }
 
-static __wasi_errno_t create(const struct wx_target *target, bool is_dir, struct wx_place *made) {
+static __wasi_errno_t create(const struct wx_target *target, bool is_dir, struct wx_inode *made) {
     if (target->parent.kind != WX_TMP) {
         return __WASI_ERRNO_ROFS;
     }
@@ -43,14 +43,14 @@ int32_t WASI(path_open)(int32_t fd, int32_t lookup, int32_t path, int32_t length
         return error;
     }
     bool made = false;
-    if (target.place.kind == WX_NONE) {
+    if (target.inode.kind == WX_NONE) {
         if (!wants_new) {
             return __WASI_ERRNO_NOENT;
         }
         if (wants_dir || target.must_be_dir) {
             return wants_dir ? __WASI_ERRNO_INVAL : __WASI_ERRNO_ISDIR;
         }
-        error = create(&target, false, &target.place);
+        error = create(&target, false, &target.inode);
         if (error != 0) {
             return error;
         }
@@ -58,23 +58,23 @@ int32_t WASI(path_open)(int32_t fd, int32_t lookup, int32_t path, int32_t length
     } else if (wants_new && (oflags & __WASI_OFLAGS_EXCL) != 0) {
         return __WASI_ERRNO_EXIST;
     }
-    if (wx_is_dir(target.place)) {
+    if (wx_is_dir(target.inode)) {
         if (wants_write || truncates || wants_new) {
             return __WASI_ERRNO_ISDIR;
         }
     } else if (wants_dir) {
         return __WASI_ERRNO_NOTDIR;
-    } else if ((wants_write || truncates) && target.place.kind == WX_TREE) {
+    } else if ((wants_write || truncates) && target.inode.kind == WX_TREE) {
         return __WASI_ERRNO_ROFS;
     }
-    error = wx_file_open(target.place, wants_read, wants_write, (__wasi_fdflags_t)flags, WX_AT(int32_t, result));
+    error = wx_file_open(target.inode, wants_read, wants_write, (__wasi_fdflags_t)flags, WX_AT(int32_t, result));
     if (error != 0) {
         if (made) {
-            (void)wx_tmp_remove(target.place.node);
+            (void)wx_tmp_remove(target.inode.node);
         }
         return error;
     }
-    return truncates && target.place.kind == WX_TMP ? wx_tmp_resize(target.place.node, 0) : 0;
+    return truncates && target.inode.kind == WX_TMP ? wx_tmp_resize(target.inode.node, 0) : 0;
 }
 
 int32_t WASI(path_filestat_get)(int32_t fd, int32_t lookup, int32_t path, int32_t length, int32_t result) {
@@ -82,7 +82,7 @@ int32_t WASI(path_filestat_get)(int32_t fd, int32_t lookup, int32_t path, int32_
     struct wx_target target;
     __wasi_errno_t error = find(fd, path, length, &target);
     if (error == 0) {
-        wx_stat(target.place, WX_AT(__wasi_filestat_t, result));
+        wx_stat(target.inode, WX_AT(__wasi_filestat_t, result));
     }
     return error;
 }
@@ -92,23 +92,23 @@ int32_t WASI(path_filestat_set_times)(int32_t fd, int32_t lookup, int32_t path, 
     (void)lookup;
     struct wx_target target;
     __wasi_errno_t error = find(fd, path, length, &target);
-    if (error == 0 && target.place.kind != WX_TMP) {
+    if (error == 0 && target.inode.kind != WX_TMP) {
         error = __WASI_ERRNO_ROFS;
     }
     if (error == 0) {
-        wx_tmp_times(target.place.node, (__wasi_timestamp_t)atim, (__wasi_timestamp_t)mtim, (__wasi_fstflags_t)flags);
+        wx_tmp_times(target.inode.node, (__wasi_timestamp_t)atim, (__wasi_timestamp_t)mtim, (__wasi_fstflags_t)flags);
     }
     return error;
 }
 
 int32_t WASI(path_create_directory)(int32_t fd, int32_t path, int32_t length) {
     struct wx_target target;
-    struct wx_place made;
+    struct wx_inode made;
     __wasi_errno_t error = walk(fd, path, length, &target);
     if (error != 0) {
         return error;
     }
-    return target.place.kind != WX_NONE ? __WASI_ERRNO_EXIST : create(&target, true, &made);
+    return target.inode.kind != WX_NONE ? __WASI_ERRNO_EXIST : create(&target, true, &made);
 }
 
 /* What removal and renaming have in common: a named, existing target in /tmp that is not a mount. */
@@ -120,7 +120,7 @@ static __wasi_errno_t find_movable(int32_t fd, int32_t path, int32_t length, str
     if (target->name == NULL) {
         return __WASI_ERRNO_BUSY; /* a path that ends in "." or "..": some directory in use */
     }
-    return target->parent.kind == WX_TMP ? 0 : target->place.kind == WX_TMP ? __WASI_ERRNO_BUSY : __WASI_ERRNO_ROFS;
+    return target->parent.kind == WX_TMP ? 0 : target->inode.kind == WX_TMP ? __WASI_ERRNO_BUSY : __WASI_ERRNO_ROFS;
 }
 
 int32_t WASI(path_remove_directory)(int32_t fd, int32_t path, int32_t length) {
@@ -129,7 +129,7 @@ int32_t WASI(path_remove_directory)(int32_t fd, int32_t path, int32_t length) {
     if (error != 0) {
         return error;
     }
-    return wx_is_dir(target.place) ? wx_tmp_remove(target.place.node) : __WASI_ERRNO_NOTDIR;
+    return wx_is_dir(target.inode) ? wx_tmp_remove(target.inode.node) : __WASI_ERRNO_NOTDIR;
 }
 
 int32_t WASI(path_unlink_file)(int32_t fd, int32_t path, int32_t length) {
@@ -138,7 +138,7 @@ int32_t WASI(path_unlink_file)(int32_t fd, int32_t path, int32_t length) {
     if (error != 0) {
         return error;
     }
-    return wx_is_dir(target.place) ? __WASI_ERRNO_ISDIR : wx_tmp_remove(target.place.node);
+    return wx_is_dir(target.inode) ? __WASI_ERRNO_ISDIR : wx_tmp_remove(target.inode.node);
 }
 
 int32_t WASI(path_rename)(int32_t fd, int32_t path, int32_t length, int32_t new_fd, int32_t new_path, int32_t new_length) {
@@ -161,10 +161,10 @@ int32_t WASI(path_rename)(int32_t fd, int32_t path, int32_t length, int32_t new_
     if (error != 0) {
         return error;
     }
-    if (to.must_be_dir && !wx_is_dir(from.place)) {
+    if (to.must_be_dir && !wx_is_dir(from.inode)) {
         return __WASI_ERRNO_NOTDIR;
     }
-    return wx_tmp_rename(from.place.node, to.parent.node, to.name, to.length);
+    return wx_tmp_rename(from.inode.node, to.parent.node, to.name, to.length);
 }
 
 /* Nothing is a symbolic link: an existing path is the wrong kind of file for this. */

@@ -12,28 +12,22 @@
 #define WASI(name) __imported_wasi_snapshot_preview1_##name
 
 static struct wx_file files[WX_OPEN_MAX] = {
-    [0] = {.place = {.kind = WX_STREAM}, .readable = true},
-    [1] = {.place = {.kind = WX_STREAM}, .writable = true, .flags = __WASI_FDFLAGS_APPEND},
-    [2] = {.place = {.kind = WX_STREAM}, .writable = true, .flags = __WASI_FDFLAGS_APPEND},
-    [WX_PREOPEN_FD] = {.place = {.kind = WX_TREE}, .readable = true},
+    [0] = {.inode = {.kind = WX_STREAM}, .readable = true},
+    [1] = {.inode = {.kind = WX_STREAM}, .writable = true, .flags = __WASI_FDFLAGS_APPEND},
+    [2] = {.inode = {.kind = WX_STREAM}, .writable = true, .flags = __WASI_FDFLAGS_APPEND},
+    [WX_PREOPEN_FD] = {.inode = {.kind = WX_TREE}, .readable = true},
 };
 
 struct wx_file *wx_file(int32_t fd) {
-    return fd >= 0 && fd < WX_OPEN_MAX && files[fd].place.kind != WX_NONE ? &files[fd] : NULL;
+    return fd >= 0 && fd < WX_OPEN_MAX && files[fd].inode.kind != WX_NONE ? &files[fd] : NULL;
 }
 
-__wasi_timestamp_t wx_now(void) {
-    __wasi_timestamp_t now = 0;
-    (void)__wasi_clock_time_get(__WASI_CLOCKID_REALTIME, 1000, &now);
-    return now;
-}
-
-__wasi_errno_t wx_file_open(struct wx_place place, bool readable, bool writable, __wasi_fdflags_t flags, int32_t *fd) {
+__wasi_errno_t wx_file_open(struct wx_inode inode, bool readable, bool writable, __wasi_fdflags_t flags, int32_t *fd) {
     for (int32_t free = 0; free < WX_OPEN_MAX; free++) {
-        if (files[free].place.kind == WX_NONE) {
-            files[free] = (struct wx_file){place, readable, writable, flags, 0};
-            if (place.kind == WX_TMP) {
-                wx_tmp_opened(place.node);
+        if (files[free].inode.kind == WX_NONE) {
+            files[free] = (struct wx_file){inode, readable, writable, flags, 0};
+            if (inode.kind == WX_TMP) {
+                wx_tmp_opened(inode.node);
             }
             *fd = free;
             return 0;
@@ -43,10 +37,10 @@ __wasi_errno_t wx_file_open(struct wx_place place, bool readable, bool writable,
 }
 
 static void release(struct wx_file *file) {
-    struct wx_place place = file->place;
-    file->place.kind = WX_NONE;
-    if (place.kind == WX_TMP) {
-        wx_tmp_closed(place.node);
+    struct wx_inode inode = file->inode;
+    file->inode.kind = WX_NONE;
+    if (inode.kind == WX_TMP) {
+        wx_tmp_closed(inode.node);
     }
 }
 
@@ -79,7 +73,7 @@ int32_t WASI(fd_renumber)(int32_t from, int32_t to) {
     }
     if (from != to) {
         struct wx_file moved = *source;
-        source->place.kind = WX_NONE;
+        source->inode.kind = WX_NONE;
         release(&files[to]);
         files[to] = moved;
     }
@@ -88,15 +82,15 @@ int32_t WASI(fd_renumber)(int32_t from, int32_t to) {
 
 /* Contents of a file that can be read at an offset; false for streams, devices and directories. */
 static bool contents(const struct wx_file *file, const uint8_t **data, uint32_t *size) {
-    if (wx_is_dir(file->place)) {
+    if (wx_is_dir(file->inode)) {
         return false;
     }
-    switch (file->place.kind) {
+    switch (file->inode.kind) {
         case WX_TREE:
-            *size = wx_tree_data(file->place.entry, data);
+            *size = wx_tree_data(file->inode.entry, data);
             return true;
         case WX_TMP:
-            *size = wx_tmp_data(file->place.node, data);
+            *size = wx_tmp_data(file->inode.node, data);
             return true;
         default:
             return false;
@@ -111,10 +105,10 @@ static __wasi_errno_t read_at(const struct wx_file *file, int32_t iovs, int32_t 
     if (!file->readable) {
         return __WASI_ERRNO_BADF;
     }
-    if (wx_is_dir(file->place)) {
+    if (wx_is_dir(file->inode)) {
         return __WASI_ERRNO_ISDIR;
     }
-    if (file->place.kind == WX_RANDOM) {
+    if (file->inode.kind == WX_RANDOM) {
         for (int32_t i = 0; i < count; i++) {
             __wasi_errno_t error = __wasi_random_get(vector[i].buf, vector[i].buf_len);
             if (error != 0) {
@@ -147,10 +141,10 @@ static __wasi_errno_t write_at(int32_t fd, const struct wx_file *file, int32_t i
     }
     for (int32_t i = 0; i < count; i++) {
         uint32_t length = vector[i].buf_len;
-        if (file->place.kind == WX_STREAM) {
+        if (file->inode.kind == WX_STREAM) {
             (void)wx_host_stdio(fd == 1 ? 1 : 2, vector[i].buf, (int32_t)length);
-        } else if (file->place.kind == WX_TMP) {
-            __wasi_errno_t error = wx_tmp_write(file->place.node, offset + *total, vector[i].buf, length);
+        } else if (file->inode.kind == WX_TMP) {
+            __wasi_errno_t error = wx_tmp_write(file->inode.node, offset + *total, vector[i].buf, length);
             if (error != 0) {
                 /* What was written counts; the error comes again with the rest. */
                 return *total > 0 ? 0 : error;
@@ -178,7 +172,7 @@ int32_t WASI(fd_pread)(int32_t fd, int32_t iovs, int32_t count, int64_t offset, 
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    if (file->place.kind == WX_STREAM) {
+    if (file->inode.kind == WX_STREAM) {
         return __WASI_ERRNO_SPIPE;
     }
     return offset < 0 ? __WASI_ERRNO_INVAL : read_at(file, iovs, count, (uint64_t)offset, WX_AT(uint32_t, result));
@@ -206,7 +200,7 @@ int32_t WASI(fd_pwrite)(int32_t fd, int32_t iovs, int32_t count, int64_t offset,
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    if (file->place.kind == WX_STREAM) {
+    if (file->inode.kind == WX_STREAM) {
         return __WASI_ERRNO_SPIPE;
     }
     return offset < 0 ? __WASI_ERRNO_INVAL : write_at(fd, file, iovs, count, (uint64_t)offset, WX_AT(uint32_t, result));
@@ -217,12 +211,12 @@ int32_t WASI(fd_seek)(int32_t fd, int64_t offset, int32_t whence, int32_t result
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    if (file->place.kind == WX_STREAM) {
+    if (file->inode.kind == WX_STREAM) {
         return __WASI_ERRNO_SPIPE;
     }
     const uint8_t *data;
     uint32_t size = 0;
-    if (!contents(file, &data, &size) && wx_is_dir(file->place)) {
+    if (!contents(file, &data, &size) && wx_is_dir(file->inode)) {
         return __WASI_ERRNO_ISDIR;
     }
     if (whence > __WASI_WHENCE_END || whence < 0) {
@@ -251,7 +245,7 @@ int32_t WASI(fd_fdstat_get)(int32_t fd, int32_t result) {
     rights |= file->readable ? __WASI_RIGHTS_FD_READ | __WASI_RIGHTS_FD_READDIR : 0;
     rights |= file->writable ? __WASI_RIGHTS_FD_WRITE : 0;
     *WX_AT(__wasi_fdstat_t, result) = (__wasi_fdstat_t){
-        .fs_filetype = wx_filetype(file->place),
+        .fs_filetype = wx_filetype(file->inode),
         .fs_flags = file->flags,
         .fs_rights_base = rights,
         /* The library intersects what it asks of path_open with this; path_open decides. */
@@ -280,7 +274,7 @@ int32_t WASI(fd_filestat_get)(int32_t fd, int32_t result) {
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    wx_stat(file->place, WX_AT(__wasi_filestat_t, result));
+    wx_stat(file->inode, WX_AT(__wasi_filestat_t, result));
     return 0;
 }
 
@@ -289,10 +283,10 @@ int32_t WASI(fd_filestat_set_size)(int32_t fd, int64_t size) {
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    if (size < 0 || !file->writable || file->place.kind != WX_TMP) {
+    if (size < 0 || !file->writable || file->inode.kind != WX_TMP) {
         return __WASI_ERRNO_INVAL;
     }
-    return wx_tmp_resize(file->place.node, (uint64_t)size);
+    return wx_tmp_resize(file->inode.node, (uint64_t)size);
 }
 
 int32_t WASI(fd_allocate)(int32_t fd, int64_t offset, int64_t length) {
@@ -304,11 +298,11 @@ int32_t WASI(fd_allocate)(int32_t fd, int64_t offset, int64_t length) {
     if (offset < 0 || length <= 0 || __builtin_add_overflow(offset, length, &end)) {
         return __WASI_ERRNO_INVAL;
     }
-    if (file->place.kind != WX_TMP) {
+    if (file->inode.kind != WX_TMP) {
         return __WASI_ERRNO_NODEV;
     }
     const uint8_t *data;
-    return (uint64_t)end <= wx_tmp_data(file->place.node, &data) ? 0 : wx_tmp_resize(file->place.node, (uint64_t)end);
+    return (uint64_t)end <= wx_tmp_data(file->inode.node, &data) ? 0 : wx_tmp_resize(file->inode.node, (uint64_t)end);
 }
 
 int32_t WASI(fd_filestat_set_times)(int32_t fd, int64_t atim, int64_t mtim, int32_t flags) {
@@ -316,10 +310,10 @@ int32_t WASI(fd_filestat_set_times)(int32_t fd, int64_t atim, int64_t mtim, int3
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    if (file->place.kind != WX_TMP) {
+    if (file->inode.kind != WX_TMP) {
         return __WASI_ERRNO_ROFS;
     }
-    wx_tmp_times(file->place.node, (__wasi_timestamp_t)atim, (__wasi_timestamp_t)mtim, (__wasi_fstflags_t)flags);
+    wx_tmp_times(file->inode.node, (__wasi_timestamp_t)atim, (__wasi_timestamp_t)mtim, (__wasi_fstflags_t)flags);
     return 0;
 }
 
@@ -368,7 +362,7 @@ int32_t WASI(fd_readdir)(int32_t fd, int32_t buffer, int32_t capacity, int64_t c
     while (used < room) {
         struct wx_listed listed;
         bool found;
-        __wasi_errno_t error = wx_list(file->place, at, &listed, &found);
+        __wasi_errno_t error = wx_list(file->inode, at, &listed, &found);
         if (error != 0) {
             return error;
         }
@@ -376,7 +370,7 @@ int32_t WASI(fd_readdir)(int32_t fd, int32_t buffer, int32_t capacity, int64_t c
             break;
         }
         __wasi_filestat_t stat;
-        wx_stat(listed.place, &stat);
+        wx_stat(listed.inode, &stat);
         at = listed.cookie;
         __wasi_dirent_t entry = {.d_next = at, .d_ino = stat.ino, .d_namlen = listed.length, .d_type = stat.filetype};
         uint32_t left = room - used;

@@ -18,12 +18,12 @@ enum { ROOT_MOUNTS = 2, DEVICES = 3 };
 /* Listing cookies of the mounts, above every cookie of the tree, which are 32-bit indices. */
 static const uint64_t MOUNT_COOKIE = 1ull << 40;
 
-static struct wx_place mounted(enum wx_kind kind) {
-    struct wx_place place = {.kind = kind};
+static struct wx_inode mounted(enum wx_kind kind) {
+    struct wx_inode inode = {.kind = kind};
     if (kind == WX_TMP) {
-        place.node = wx_tmp_root();
+        inode.node = wx_tmp_root();
     }
-    return place;
+    return inode;
 }
 
 static const struct mount *find_mount(const struct mount *mounts, uint32_t count, const char *name, uint32_t length) {
@@ -35,24 +35,24 @@ static const struct mount *find_mount(const struct mount *mounts, uint32_t count
     return NULL;
 }
 
-static bool is_root(struct wx_place place) {
-    return place.kind == WX_TREE && place.entry == 0;
+static bool is_root(struct wx_inode inode) {
+    return inode.kind == WX_TREE && inode.entry == 0;
 }
 
-bool wx_is_dir(struct wx_place place) {
-    return place.kind == WX_DEV || (place.kind == WX_TREE && wx_tree_is_dir(place.entry)) ||
-           (place.kind == WX_TMP && wx_tmp_is_dir(place.node));
+bool wx_is_dir(struct wx_inode inode) {
+    return inode.kind == WX_DEV || (inode.kind == WX_TREE && wx_tree_is_dir(inode.entry)) ||
+           (inode.kind == WX_TMP && wx_tmp_is_dir(inode.node));
 }
 
-bool wx_same(struct wx_place one, struct wx_place other) {
+bool wx_same(struct wx_inode one, struct wx_inode other) {
     if (one.kind != other.kind) {
         return false;
     }
     return one.kind == WX_TREE ? one.entry == other.entry : one.kind != WX_TMP || one.node == other.node;
 }
 
-__wasi_filetype_t wx_filetype(struct wx_place place) {
-    switch (place.kind) {
+__wasi_filetype_t wx_filetype(struct wx_inode inode) {
+    switch (inode.kind) {
         case WX_NULL:
         case WX_RANDOM:
             return __WASI_FILETYPE_CHARACTER_DEVICE;
@@ -60,35 +60,35 @@ __wasi_filetype_t wx_filetype(struct wx_place place) {
             /* Not a character device: isatty() must be false for the standard streams. */
             return __WASI_FILETYPE_SOCKET_STREAM;
         default:
-            return wx_is_dir(place) ? __WASI_FILETYPE_DIRECTORY : __WASI_FILETYPE_REGULAR_FILE;
+            return wx_is_dir(inode) ? __WASI_FILETYPE_DIRECTORY : __WASI_FILETYPE_REGULAR_FILE;
     }
 }
 
-void wx_stat(struct wx_place place, __wasi_filestat_t *stat) {
+void wx_stat(struct wx_inode inode, __wasi_filestat_t *stat) {
     *stat = (__wasi_filestat_t){
-        .dev = (uint64_t)place.kind,
-        .ino = (uint64_t)place.kind,
-        .filetype = wx_filetype(place),
+        .dev = (uint64_t)inode.kind,
+        .ino = (uint64_t)inode.kind,
+        .filetype = wx_filetype(inode),
         .nlink = 1,
         .atim = IMAGE_TIME,
         .mtim = IMAGE_TIME,
         .ctim = IMAGE_TIME,
     };
-    if (place.kind == WX_TREE) {
+    if (inode.kind == WX_TREE) {
         const uint8_t *data;
         /* Inode 0 would make readdir ask again for each entry. */
-        stat->ino = place.entry + 1ull;
-        stat->size = wx_is_dir(place) ? 0 : wx_tree_data(place.entry, &data);
-    } else if (place.kind == WX_TMP) {
-        wx_tmp_stat(place.node, stat);
+        stat->ino = inode.entry + 1ull;
+        stat->size = wx_is_dir(inode) ? 0 : wx_tree_data(inode.entry, &data);
+    } else if (inode.kind == WX_TMP) {
+        wx_tmp_stat(inode.node, stat);
     }
 }
 
-static struct wx_place parent_of(struct wx_place dir) {
-    struct wx_place root = {.kind = WX_TREE, .entry = 0};
+static struct wx_inode parent_of(struct wx_inode dir) {
+    struct wx_inode root = {.kind = WX_TREE, .entry = 0};
     if (dir.kind == WX_TMP && dir.node != wx_tmp_root()) {
         struct wx_node *parent = wx_tmp_parent(dir.node);
-        return parent == NULL ? (struct wx_place){.kind = WX_NONE} : (struct wx_place){.kind = WX_TMP, .node = parent};
+        return parent == NULL ? (struct wx_inode){.kind = WX_NONE} : (struct wx_inode){.kind = WX_TMP, .node = parent};
     }
     if (dir.kind == WX_TREE) {
         root.entry = wx_tree_parent(dir.entry);
@@ -97,8 +97,8 @@ static struct wx_place parent_of(struct wx_place dir) {
 }
 
 /* Kind WX_NONE when DIR has no such entry. */
-static struct wx_place child_of(struct wx_place dir, const char *name, uint32_t length) {
-    struct wx_place child = {.kind = WX_NONE};
+static struct wx_inode child_of(struct wx_inode dir, const char *name, uint32_t length) {
+    struct wx_inode child = {.kind = WX_NONE};
     if (dir.kind == WX_TMP) {
         child.node = wx_tmp_child(dir.node, name, length);
         child.kind = child.node == NULL ? WX_NONE : WX_TMP;
@@ -120,16 +120,16 @@ static struct wx_place child_of(struct wx_place dir, const char *name, uint32_t 
 }
 
 /* Resolves PATH from START (a directory), as far as a last component that may be missing. A leading slash means the root. */
-__wasi_errno_t wx_walk(struct wx_place start, const char *path, uint32_t length, struct wx_target *target) {
+__wasi_errno_t wx_walk(struct wx_inode start, const char *path, uint32_t length, struct wx_target *target) {
     if (length == 0) {
         return __WASI_ERRNO_NOENT;
     }
     if (length >= WX_PATH_MAX) {
         return __WASI_ERRNO_NAMETOOLONG;
     }
-    *target = (struct wx_target){.place = start};
+    *target = (struct wx_target){.inode = start};
     if (path[0] == '/') {
-        target->place = (struct wx_place){.kind = WX_TREE, .entry = 0};
+        target->inode = (struct wx_inode){.kind = WX_TREE, .entry = 0};
     }
     uint32_t at = 0;
     for (;;) {
@@ -144,7 +144,7 @@ __wasi_errno_t wx_walk(struct wx_place start, const char *path, uint32_t length,
             at++;
         }
         uint32_t part = (uint32_t)(path + at - name);
-        struct wx_place here = target->place;
+        struct wx_inode here = target->inode;
         if (here.kind == WX_NONE) {
             return __WASI_ERRNO_NOENT;
         }
@@ -158,19 +158,19 @@ __wasi_errno_t wx_walk(struct wx_place start, const char *path, uint32_t length,
             target->name = NULL;
         } else if (part == 2 && name[0] == '.' && name[1] == '.') {
             target->name = NULL;
-            target->place = parent_of(here);
-            if (target->place.kind == WX_NONE) {
+            target->inode = parent_of(here);
+            if (target->inode.kind == WX_NONE) {
                 return __WASI_ERRNO_NOENT;
             }
         } else {
             target->parent = here;
             target->name = name;
             target->length = part;
-            target->place = child_of(here, name, part);
+            target->inode = child_of(here, name, part);
         }
     }
     target->must_be_dir = path[length - 1] == '/';
-    if (target->must_be_dir && target->place.kind != WX_NONE && !wx_is_dir(target->place)) {
+    if (target->must_be_dir && target->inode.kind != WX_NONE && !wx_is_dir(target->inode)) {
         return __WASI_ERRNO_NOTDIR;
     }
     return 0;
@@ -187,15 +187,15 @@ static bool list_mounts(const struct mount *mounts, uint32_t count, uint64_t coo
 }
 
 /* The entry of DIR that follows the cookie; 0 starts with ".", 1 is "..", the rest is the mount's own cookie plus 2. */
-__wasi_errno_t wx_list(struct wx_place dir, uint64_t cookie, struct wx_listed *listed, bool *found) {
+__wasi_errno_t wx_list(struct wx_inode dir, uint64_t cookie, struct wx_listed *listed, bool *found) {
     *found = true;
     if (!wx_is_dir(dir)) {
         return __WASI_ERRNO_NOTDIR;
     }
     if (cookie < 2) {
-        struct wx_place parent = parent_of(dir);
-        struct wx_place place = cookie == 0 || parent.kind == WX_NONE ? dir : parent;
-        *listed = (struct wx_listed){place, "..", (uint32_t)cookie + 1, cookie + 1};
+        struct wx_inode parent = parent_of(dir);
+        struct wx_inode inode = cookie == 0 || parent.kind == WX_NONE ? dir : parent;
+        *listed = (struct wx_listed){inode, "..", (uint32_t)cookie + 1, cookie + 1};
         /* The mount's own listing starts at its cookie 0. */
         return 0;
     }

@@ -15,7 +15,7 @@ struct wx_node {
     uint32_t size, capacity;
     uint32_t opened;
     uint32_t inode;
-    uint64_t serial; /* place in its directory's listing */
+    uint64_t serial; /* position in its directory's listing */
     __wasi_timestamp_t atim, mtim, ctim;
     bool is_dir;
     uint8_t length;

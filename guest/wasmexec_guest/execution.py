@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import _wasmexec
 
-from . import api, clocks, errors, hostcall, logs, reseed, rows
+from . import api, clocks, errors, hostcall, logs, reseed, rows, texts
 from .loop import GuestLoop
 from .statement import MISSING_RETURN, StatementRefused, compile_whole, load_compiled
 
@@ -38,19 +38,19 @@ def _refuse_constant(name: str) -> NoReturn:
 _decode_input = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
-def decode_inputs(places: list[list[int] | None], blob: memoryview) -> list[Any]:
+def decode_inputs(spans: list[list[int] | None], blob: memoryview) -> list[Any]:
     """The values of INPUT_DATA, INPUT_DATA2, ...
 
     Raises: InputRefused: one of them is not JSON, not UTF-8, or too deep.
     """
     values: list[Any] = []
-    for number, place in enumerate(places, 1):
+    for number, span in enumerate(spans, 1):
         name = "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}"
-        if place is None:
+        if span is None:
             values.append(None)
             continue
         try:
-            values.append(_decode_input(str(blob[place[0] : place[0] + place[1]], "utf-8")))
+            values.append(_decode_input(str(blob[span[0] : span[0] + span[1]], "utf-8")))
         except UnicodeDecodeError as error:
             raise InputRefused(f"{name} is not UTF-8: byte {error.start} {error.reason}") from None
         except RecursionError:
@@ -83,15 +83,15 @@ class Execution:
         self._max_bytes = frame["max_output_bytes"]
         names = frame.get("secrets")
         if names:
-            errors.know_secrets(frame["locals"][name] for name in names)
-        place: list[int] | None = frame.get("code")
+            texts.know_secrets(frame["locals"][name] for name in names)
+        span: list[int] | None = frame.get("code")
         try:
-            if place is None:
+            if span is None:
                 compiled = compile_whole(frame["statement"])
             else:
                 start, length = frame["text"]
                 text = bytes(blob[start : start + length])
-                compiled = load_compiled(blob[place[0] : place[0] + place[1]], text)
+                compiled = load_compiled(blob[span[0] : span[0] + span[1]], text)
             inputs = decode_inputs(frame["inputs"], blob)
         except StatementRefused as refused:
             return self._failed(refused.as_error())

@@ -46,8 +46,8 @@ def _reply(answer: Mapping[str, Any], blob: bytes | memoryview) -> Reply:
     if error is not None:
         raise HostCallError(error["code"], error["message"])
     fields: dict[str, Any] = answer["ok"]
-    place = fields.pop("blob", None)
-    return fields, b"" if place is None else bytes(blob[place[0] : place[0] + place[1]])
+    span = fields.pop("blob", None)
+    return fields, b"" if span is None else bytes(blob[span[0] : span[0] + span[1]])
 
 
 def call_sync(op: str, args: Mapping[str, object], blob: bytes = b"") -> Reply:

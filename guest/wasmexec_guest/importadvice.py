@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Collection, Sequence
 
-from . import errors
+from . import texts
 from .importtable import TABLE
 
 _MAX_NAME_CHARS = 100
@@ -26,7 +26,7 @@ def advice(name: str, names: Sequence[str], listed: Collection[str], missing: Co
 
     `listed` are the names that may be imported, `missing` those of them that this image lacks.
     """
-    name = errors.for_cut(name, _MAX_NAME_CHARS)[:_MAX_NAME_CHARS]
+    name = texts.for_cut(name, _MAX_NAME_CHARS)[:_MAX_NAME_CHARS]
     return (
         (served(f"{name}.{names[0]}"[:_MAX_NAME_CHARS], missing) if names else None)
         or served(name, missing)

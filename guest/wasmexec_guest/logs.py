@@ -17,7 +17,7 @@ from typing import Any
 
 import _wasmexec
 
-from . import errors
+from . import errors, texts
 
 TRACE, DEBUG, INFO, WARN, ERROR = range(5)
 
@@ -156,9 +156,9 @@ def plain_name(coroutine: Any) -> str:
 def _show_unraisable(problem: sys.UnraisableHookArgs, /) -> None:
     """An exception that could not reach the statement (in `__del__`, for one) goes to the log at warn."""
     what = problem.err_msg or "Exception ignored in"
-    source = errors.guarded_text(lambda: repr(problem.object), "an object")
+    source = texts.guarded_text(lambda: repr(problem.object), "an object")
     text = "no exception" if problem.exc_value is None else errors.render_last_line(problem.exc_value)
-    emit(WARN, f"{what} {errors.shorten(source, 200)}: {text}")
+    emit(WARN, f"{what} {texts.shorten(source, 200)}: {text}")
 
 
 def install() -> None:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import _wasmexec
 
-from . import errors, origin, rowadvice, scopehints
+from . import errors, origin, rowadvice, scopehints, texts
 from .origin import Origin
 
 Converter = Callable[[Any], object]
@@ -122,7 +122,7 @@ class _Repr(reprlib.Repr):
     """Masks each text before it is cut."""
 
     def repr_str(self, text: str, level: int) -> str:
-        return super().repr_str(errors.for_cut(text, self.maxstring), level)
+        return super().repr_str(texts.for_cut(text, self.maxstring), level)
 
     def repr_int(self, number: int, level: int) -> str:
         return self._cut(repr(number), self.maxlong)
@@ -132,7 +132,7 @@ class _Repr(reprlib.Repr):
 
     @staticmethod
     def _cut(text: str, most: int) -> str:
-        text = errors.for_cut(text, most)
+        text = texts.for_cut(text, most)
         if len(text) <= most:
             return text
         head = max(0, (most - 3) // 2)
@@ -171,8 +171,8 @@ def _refuse(value: object) -> NoReturn:
 
 
 def _name(kind: type) -> str:
-    name = errors.guarded_text(lambda: kind.__qualname__, "object").removeprefix(f"{errors.FILENAME}.<locals>.")
-    module = errors.guarded_text(lambda: kind.__module__, "")
+    name = texts.guarded_text(lambda: kind.__qualname__, "object").removeprefix(f"{errors.FILENAME}.<locals>.")
+    module = texts.guarded_text(lambda: kind.__module__, "")
     return name if module in ("builtins", "__main__", "") else f"{module.partition('.')[0]}.{name}"
 
 
@@ -235,7 +235,7 @@ def _ending_hint() -> str:
 
 def _mended(advise: Callable[[Origin], str]) -> str:
     """`: write ...`, or nothing if the statement's own classes break on the way."""
-    line = errors.guarded_text(lambda: advise(origin.find(errors.source_text())), "")
+    line = texts.guarded_text(lambda: advise(origin.find(errors.source_text())), "")
     return f": write `{line}`" if line else ""
 
 
@@ -276,8 +276,8 @@ def _unescaped(token: str) -> str:
 def short_repr(value: object) -> str:
     """A repr of at most 80 characters; of classes that may have a slow or broken one, the name."""
     name = f"<{_name(type(value))}>"
-    text = errors.guarded_text(lambda: _repr.repr(value), name) if type(value) in _SHOWN_TYPES else name
-    text = errors.for_cut(text, 80)
+    text = texts.guarded_text(lambda: _repr.repr(value), name) if type(value) in _SHOWN_TYPES else name
+    text = texts.for_cut(text, 80)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -286,9 +286,9 @@ def shown(value: object) -> str:
     is_large = isinstance(value, list | tuple | dict | set | frozenset) and len(value) > 20
     name = f"<{_name(type(value))}>"
     if type(value) is str:
-        value = errors.for_cut(value, MAX_SHOWN_CHARS)[:MAX_SHOWN_CHARS]
-    text = name if is_large else errors.guarded_text(lambda: repr(value), name)
-    text = errors.for_cut(text, MAX_SHOWN_CHARS)
+        value = texts.for_cut(value, MAX_SHOWN_CHARS)[:MAX_SHOWN_CHARS]
+    text = name if is_large else texts.guarded_text(lambda: repr(value), name)
+    text = texts.for_cut(text, MAX_SHOWN_CHARS)
     return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "..."
 
 
@@ -308,7 +308,7 @@ def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
         _wasmexec.OutputTooLarge: the JSON is longer than `max_bytes`.
     """
     if not has_returned:
-        more = errors.guarded_text(_ending_hint, "")
+        more = texts.guarded_text(_ending_hint, "")
         raise OutputRefused("", "missing-return", "None", _MISSING_RETURN_MESSAGE + more)
     if not isinstance(value, list):
         kind = "None" if value is None else _name(type(value))
@@ -319,8 +319,8 @@ def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
     try:
         text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes)
     except _wasmexec.EncodeError as error:
-        message = errors.shorten(str(error), errors.MAX_MESSAGE_CHARS) + _mend(rows, error.pointer, error.rule)
-        pointer = errors.shorten(error.pointer, errors.MAX_MESSAGE_CHARS)
+        message = texts.shorten(str(error), errors.MAX_MESSAGE_CHARS) + _mend(rows, error.pointer, error.rule)
+        pointer = texts.shorten(error.pointer, errors.MAX_MESSAGE_CHARS)
         raise OutputRefused(pointer, error.rule, shown(error.value), message) from None
     except RecursionError:
         raise OutputRefused("", "depth", short_repr(value), "the rows are nested too deeply") from None

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from inspect import CO_ASYNC_GENERATOR
 from typing import NamedTuple, TypedDict
 
-from . import errors, logs, syntaxhints
+from . import errors, logs, syntaxhints, texts
 from .errors import FILENAME
 
 MAX_TEXT_CHARS = 500
@@ -86,7 +86,7 @@ class Source:
 
     def shown_line(self, number: int) -> str:
         """Line `number` as far as it is shown."""
-        return errors.for_cut(self.line(number), MAX_TEXT_CHARS)[:MAX_TEXT_CHARS]
+        return texts.for_cut(self.line(number), MAX_TEXT_CHARS)[:MAX_TEXT_CHARS]
 
     def column(self, number: int, utf8_offset: int) -> int:
         """The column, from 1, of a place that the AST gives in bytes from 0."""
@@ -185,7 +185,7 @@ def type_hints(source: Source, body: list[ast.stmt]) -> list[Problem]:
     # Annotations occur in statements only: no expression has to be looked into.
     for node in statements_in(body):
         if isinstance(node, ast.AnnAssign):
-            report(node.annotation, errors.for_cut(f"'{ast.unparse(node.target)}'", 100)[:100])
+            report(node.annotation, texts.for_cut(f"'{ast.unparse(node.target)}'", 100)[:100])
         elif isinstance(node, _FUNCTIONS):
             args = node.args
             parameters = [*args.posonlyargs, *args.args, args.vararg, *args.kwonlyargs, args.kwarg]

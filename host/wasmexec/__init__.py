@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ._execution.launcher import Statistics
 from .errors import (
     ConfigError,
     CpuLimitError,
@@ -32,9 +31,11 @@ from .prepared import Prepared
 from .result import LogRecord, Problem, Result, Usage
 from .schema import Schema
 from .secret import Secret
+from .statistics import Statistics
 from .status import Status
 
 if TYPE_CHECKING:
+    from .canned import CannedAnswer, CannedHttp
     from .determinism import Deterministic
     from .proxy import Proxy
     from .recording import ForExecution, HttpExchange, MemoryRecorder, Recorder, Recording
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from .step import Step, StepFileError, StepResult
 
 __all__ = [
+    "CannedAnswer",
+    "CannedHttp",
     "ConfigError",
     "CpuLimitError",
     "DeliveryError",
@@ -91,6 +94,8 @@ __all__ = [
 ]
 
 _IMPORTED_WHEN_ASKED_FOR = {
+    "CannedAnswer": "canned",
+    "CannedHttp": "canned",
     "Deterministic": "determinism",
     "ForExecution": "recording",
     "HttpExchange": "recording",

@@ -8,17 +8,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._execution.launcher import Launcher, Statistics
-from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from ._execution.execution import result_of
+from ._execution.launcher import Launcher
 from ._execution.order import Order
 from ._execution.request import check_request
-from ._guest.image import Image, find_image
+from ._execution.world import SystemWorld
+from .canned import CannedHttp
 from .errors import ConfigError, StatementSyntaxError
 from .grants import Grants
+from .image import Image, find_image
 from .limits import Limits
-from .prepared import DEFAULT_LIMITS, NO_GRANTS, Prepared, result_of
+from .options import NOT_GIVEN, NotGiven, OnDone, OnLog, SchemaLike
+from .prepared import DEFAULT_LIMITS, NO_GRANTS, Prepared
 from .result import Problem, Result
 from .secret import Secret
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     from .determinism import Deterministic
@@ -141,15 +145,18 @@ class Executor:
         self, statement: str, *, output_schema: SchemaLike = None,
         local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN, limits: Limits = DEFAULT_LIMITS,
         grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None,
+        canned_http: CannedHttp | None = None,
     ) -> Prepared:  # fmt: skip
         """Check and compile a statement and its conditions once, to run it many times; the arguments are `run`'s.
+
+        With `canned_http` requests that the grants permit get its answers, and nothing is connected: for tests.
 
         Takes as long as compiling does, one to some fifty milliseconds. Whatever is refused is told by every run with
         status 400, and by `Prepared.refusal`.
 
         Raises: ExecutorClosedError, TypeError: as `run`.
         """
-        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets)
+        prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets, canned_http)
         prepared.compile()
         return prepared
 
@@ -164,9 +171,9 @@ class Executor:
             request = check_request(statement)
         except StatementSyntaxError as error:
             return [Problem(rule=error.rule, message=error.message, line=error.line or 1, column=error.column or 1)]
-        execution = self._launcher.run(Order(request, CHECK_LIMITS, NO_GRANTS))
+        execution = self._launcher.run(Order(request, CHECK_LIMITS, NO_GRANTS, SystemWorld()))
         result_of(execution).raise_for_status()
-        return execution.problems
+        return list(execution.problems)
 
     def statistics(self) -> Statistics:
         """What the executor is doing and what it keeps, at this moment."""
@@ -187,8 +194,9 @@ class Executor:
     def _prepared(
         self, statement: str, output_schema: SchemaLike, local_variables: Mapping[str, object] | NotGiven | None,
         limits: Limits, grants: Grants, secrets: Mapping[str, str | Secret] | None,
+        canned_http: CannedHttp | None = None,
     ) -> Prepared:  # fmt: skip
         return Prepared(
             self._launcher, statement, output_schema=output_schema, local_variables=local_variables, limits=limits,
-            grants=grants, secrets=secrets,
+            grants=grants, secrets=secrets, canned_http=canned_http,
         )  # fmt: skip

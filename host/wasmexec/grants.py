@@ -8,11 +8,10 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._hostcalls.http.addresses import bracketed, is_address, normalise_host
+from ._net.addresses import bracketed, is_address, normalise_host
 from .errors import ConfigError
 
 if TYPE_CHECKING:
-    from ._hostcalls.http.canned import RecordedHttp
     from .proxy import Proxy
 
 DEFAULT_PORTS = (80, 443)
@@ -23,7 +22,7 @@ _PORT_OF = {"http": 80, "https": 443}
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _GRANT = re.compile(
-    r"(?:(?P<methods>[A-Z][A-Z0-9_-]*(?:\s*,\s*[A-Z][A-Z0-9_-]*)*)\s+)?(?:(?P<scheme>https?)://)?(?P<place>[^/@?#]*)/?"
+    r"(?:(?P<methods>[A-Z][A-Z0-9_-]*(?:\s*,\s*[A-Z][A-Z0-9_-]*)*)\s+)?(?:(?P<scheme>https?)://)?(?P<authority>[^/@?#]*)/?"
 )
 _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
 
@@ -86,10 +85,10 @@ class HttpGrant:
             options["methods"] = re.split(r"\s*,\s*", match["methods"])
         if match["scheme"] is not None:
             options |= {"schemes": (match["scheme"],), "ports": (_PORT_OF[match["scheme"]],)}
-        place = _WITH_PORT.fullmatch(match["place"])
-        if place is None:
-            return cls(host=match["place"], **options)
-        return cls(host=place["host"], **{**options, "ports": (int(place["port"]),)})
+        with_port = _WITH_PORT.fullmatch(match["authority"])
+        if with_port is None:
+            return cls(host=match["authority"], **options)
+        return cls(host=with_port["host"], **{**options, "ports": (int(with_port["port"]),)})
 
     @property
     def text(self) -> str:
@@ -109,8 +108,7 @@ class Grants:
 
     `http` takes `"api.example.com"`, `"GET,POST https://api.example.com:8443"`, `"*.example.com"` and `HttpGrant`s;
     what any of them permits is permitted. It is kept as a tuple of `HttpGrant`. `ca_file` is a PEM file of authorities
-    that are trusted *besides* the system's, by all grants without one of their own. With `recorded`, permitted requests
-    get its answers and nothing is connected: for tests.
+    that are trusted *besides* the system's, by all grants without one of their own.
 
     With `proxy` (`Proxy`, a URL, or `"env"` for what the environment says) requests go through it, and the proxy, not
     the host, resolves the names. The host still checks every request, each hop of a redirect, against the grants, and
@@ -122,7 +120,6 @@ class Grants:
     """
 
     http: Sequence[str | HttpGrant] = ()
-    recorded: RecordedHttp | None = None
     ca_file: str | Path | None = None
     proxy: Proxy | str | None = None
 
@@ -208,7 +205,7 @@ def checked_ca_file(ca_file: object) -> str | None:
     """
     path = _checked_path("ca_file", ca_file)
     if path is not None:
-        from ._hostcalls.http.tls import TlsFileError, check_authorities
+        from ._net.tls import TlsFileError, check_authorities
 
         try:
             check_authorities(path)
@@ -230,7 +227,7 @@ def _check_identity(client_cert: str | Path | None, client_key: str | Path | Non
         if client_key is not None:
             raise ConfigError("grants: client_key needs a client_cert")
         return
-    from ._hostcalls.http.tls import TlsFileError, check_identity
+    from ._net.tls import TlsFileError, check_identity
 
     try:
         check_identity(str(client_cert), None if client_key is None else str(client_key))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._execution.callbacks import call_last
-from ._execution.execution import Execution
-from ._execution.options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
+from ._execution.execution import result_of
 from ._execution.order import Order
 from ._execution.request import RunStart, compile_request, refuse_short_secrets, run_start
-from ._hostcalls.http.placeholders import GrantsWithSecrets, Placeholder, make_placeholders
+from ._execution.world import SystemWorld, World
+from ._hostcalls.http.placeholders import Placeholder, make_placeholders
+from .canned import CannedHttp
 from .errors import ConfigError, InputError, StatementSyntaxError, WasmexecError
 from .grants import Grants
 from .limits import Limits
+from .options import NOT_GIVEN, NotGiven, OnDone, OnLog, RunInput, SchemaLike
 from .result import Result
 from .schema import Schema
 from .secret import Secret
@@ -45,13 +46,14 @@ class Prepared:
     def __init__(
         self, launcher: Launcher, statement: str, *, output_schema: SchemaLike,
         local_variables: Mapping[str, object] | NotGiven | None, limits: Limits, grants: Grants,
-        secrets: Mapping[str, str | Secret] | None,
+        secrets: Mapping[str, str | Secret] | None, canned_http: CannedHttp | None = None,
     ) -> None:  # fmt: skip
         self.refusal: WasmexecError | None = None
         self._launcher = launcher
         self._statement = statement
         self._limits = _of_type("limits", limits, Limits)
         self._grants = _of_type("grants", grants, Grants)
+        self._canned_http = None if canned_http is None else _of_type("canned_http", canned_http, CannedHttp)
         self._secrets = dict(_names_to_values("secrets", secrets))
         self._variables: dict[str, object] | NotGiven = NOT_GIVEN
         if not isinstance(local_variables, NotGiven):
@@ -111,7 +113,7 @@ class Prepared:
         """
         if self.refusal is not None:
             return
-        execution = self._launcher.run(Order(compile_request(self._statement), self._limits, NO_GRANTS))
+        execution = self._launcher.run(Order(compile_request(self._statement), self._limits, NO_GRANTS, SystemWorld()))
         if isinstance(execution.failure, BaseException):
             raise execution.failure
         assert execution.result is not None
@@ -172,7 +174,7 @@ class Prepared:
             return Result(status=Status.INPUT_REFUSED, error=error)
 
     def _make_order(self, given: RunInput) -> Order:
-        run, key, course, start = given, None, None, self._start
+        run, key, start = given, None, self._start
         if given.has_own_world:
             from ._replay.worlds import complete, plan_key
 
@@ -182,26 +184,18 @@ class Prepared:
         if start is None or run.local_variables is not given.local_variables:
             start = self._make_start(run.local_variables, placeholders)
         request = start.request(run.inputs, None if run.checkpoint is NOT_GIVEN else run.checkpoint)
+        world: World = SystemWorld()
         if key is not None:
-            from ._replay.worlds import plan_course
+            from ._replay.worlds import make_world
 
-            course = plan_course(
+            world = make_world(
                 self._statement, key=key, given=given, run=run, request=request, limits=self._limits,
                 masker=self._masker, image=self._launcher.image.stamp,
             )  # fmt: skip
-        grants = self._grants
-        if placeholders:
-            granted = {field.name: getattr(grants, field.name) for field in dataclasses.fields(Grants)}
-            grants = GrantsWithSecrets(**granted, placeholders=tuple(placeholders.values()))
-        return Order(request, self._limits, grants, self._schema, self._masker, given.on_log, course, self._code)
-
-
-def result_of(execution: Execution) -> Result:
-    """The result of an execution that has ended; raises what our own code is at fault for."""
-    if execution.failure is not None:
-        raise execution.failure
-    assert execution.result is not None
-    return execution.result
+        return Order(
+            request, self._limits, self._grants, world, self._schema, self._masker, given.on_log, self._code,
+            tuple(placeholders.values()), self._canned_http,
+        )  # fmt: skip
 
 
 def _of_type(name: str, value: object, kind: type[_T]) -> _T:

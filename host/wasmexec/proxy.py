@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ._hostcalls.http.addresses import bracketed, is_address, normalise_host
+from ._net.addresses import bracketed, is_address, normalise_host
 from .errors import ConfigError
 
 ENVIRONMENT = "env"

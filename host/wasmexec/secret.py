@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
-from ._hostcalls.http.addresses import bracketed
+from ._net.addresses import bracketed
 from .errors import ConfigError
 from .grants import checked_host
 
@@ -18,10 +18,10 @@ _DEFAULT_PORT = {"http": 80, "https": 443}
 
 # SECURITY: what stands in a header and cannot end it.
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_PLACE = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:\[\]/@?#]+)(?::(?P<port>[0-9]{1,5}))?/?")
+_ORIGIN = re.compile(r"(?:(?P<scheme>https?)://)?(?P<host>\[[^\]]*\]|[^:\[\]/@?#]+)(?::(?P<port>[0-9]{1,5}))?/?")
 
 
-class SecretPlace(NamedTuple):
+class SecretOrigin(NamedTuple):
     """Where a secret may be sent: one scheme, one host or all below a wildcard, one port."""
 
     scheme: str
@@ -47,16 +47,16 @@ class Secret:
     the value is sent; in requests to anywhere else the placeholder stays what it is. What comes back has the
     placeholder in place of the value.
 
-    `also_in` are places besides headers where the value may stand, for OAuth client secrets and keys in a query:
-    "url" (percent-encoded) and "body" (as its Content-Type wants it: percent-encoded in a form, escaped in JSON and
-    XML). A placeholder that leaves there without that stays what it is, and a warning of the result says so.
+    `also_in` are the parts of a request besides headers where the value may stand, for OAuth client secrets and keys in
+    a query: "url" (percent-encoded) and "body" (as its Content-Type wants it: percent-encoded in a form, escaped in
+    JSON and XML). A placeholder that leaves there without that stays what it is, and a warning of the result says so.
 
     `hosts` are `"api.example.com"` and `"*.example.com"` (HTTPS, port 443), `"api.example.com:8443"` (HTTPS) and, where
     the value may travel in the clear, `"http://10.0.0.7:8080"`. They are no grants: those are given as well.
 
     Raises:
         ConfigError: the value cannot stand in a header, or is shorter than 8 or longer than 4,096 characters; no hosts,
-            or one that is not a host; an unknown place in `also_in`.
+            or one that is not a host; an unknown part in `also_in`.
     """
 
     value: str = field(repr=False)
@@ -76,41 +76,41 @@ class Secret:
             raise ConfigError("a secret with hosts must be printable ASCII, without spaces at its ends")
         if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
             raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
-        hosts = tuple(str(_parse_place(host)) for host in self.hosts)
+        hosts = tuple(str(_parse_origin(host)) for host in self.hosts)
         if not hosts:
             raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
         object.__setattr__(self, "hosts", hosts)
-        object.__setattr__(self, "also_in", checked_places(self.also_in))
+        object.__setattr__(self, "also_in", checked_parts(self.also_in))
 
     @property
-    def places(self) -> tuple[SecretPlace, ...]:
+    def origins(self) -> tuple[SecretOrigin, ...]:
         """`hosts`, parsed."""
-        return tuple(map(_parse_place, self.hosts))
+        return tuple(map(_parse_origin, self.hosts))
 
 
-def checked_places(places: object) -> tuple[str, ...]:
-    """The places besides headers where a secret may stand, in a fixed order.
+def checked_parts(parts: object) -> tuple[str, ...]:
+    """The parts of a request besides headers where a secret may stand, in a fixed order.
 
     Raises:
-        ConfigError: there is no such place.
+        ConfigError: there is no such part.
     """
-    if isinstance(places, str) or not isinstance(places, Iterable):
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
         raise ConfigError('also_in must be a list of "url" and "body", such as also_in=["body"]')
-    given = list(places)
-    for place in given:
-        if place not in ALSO_IN:
-            raise ConfigError(f'also_in: {place!r} is neither "url" nor "body"; headers are always allowed')
-    return tuple(place for place in ALSO_IN if place in given)
+    given = list(parts)
+    for part in given:
+        if part not in ALSO_IN:
+            raise ConfigError(f'also_in: {part!r} is neither "url" nor "body"; headers are always allowed')
+    return tuple(part for part in ALSO_IN if part in given)
 
 
-def _parse_place(text: object) -> SecretPlace:
+def _parse_origin(text: object) -> SecretOrigin:
     if not isinstance(text, str):
         raise ConfigError(f"a host of a secret must be a string, not {type(text).__name__}")
-    match = _PLACE.fullmatch(text.strip())
+    match = _ORIGIN.fullmatch(text.strip())
     if match is None:
         raise ConfigError(f"{text!r} must be HOST or HOST:PORT, or http://HOST:PORT to send a secret in the clear")
     scheme = match["scheme"] or "https"
     port = int(match["port"] or _DEFAULT_PORT[scheme])
     if not 1 <= port <= 65_535:
         raise ConfigError(f"{text!r}: port must be from 1 to 65,535")
-    return SecretPlace(scheme, checked_host(match["host"], "secrets"), port)
+    return SecretOrigin(scheme, checked_host(match["host"], "secrets"), port)

@@ -27,7 +27,7 @@ from tests.conformance.suites import BY_NAME, SUITES
 import wasmexec
 from wasmbuild.cache import Cache, default_cache
 from wasmbuild.stamp import file_hash
-from wasmexec._guest.image import find_image
+from wasmexec.image import find_image
 
 CHECKOUT = Path(__file__).parents[2]
 SIDES = ("native", "guest")

@@ -12,8 +12,8 @@ import pytest
 import wasmexec
 from wasmexec._guest.channel import BadFrame
 from wasmexec._guest.engine import GuestModule, acquire_guest, release_guest
-from wasmexec._guest.image import find_image
 from wasmexec._guest.instance import Instance, StopGuest
+from wasmexec.image import find_image
 
 LIMITS = wasmexec.Limits(cpu_seconds=0.3)
 BLOCK = 64 * 1024

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmexec_guest import errors, statement
+from wasmexec_guest import errors, statement, texts
 
 
 @given(st.text(max_size=400), st.integers(3, 300))
 def test_a_text_within_the_limit_stays_and_a_longer_one_keeps_both_ends(text: str, limit: int) -> None:
-    short = errors.shorten(text, limit)
+    short = texts.shorten(text, limit)
     if len(text) <= limit:
         assert short == text
         return
@@ -158,5 +158,5 @@ def test_guarded_texts_survive_every_exception(kind: type[BaseException]) -> Non
     def fail() -> object:
         raise kind
 
-    assert errors.guarded_text(fail, "instead") == "instead"
-    assert errors.guarded_text(lambda: 12, "instead") == "12"
+    assert texts.guarded_text(fail, "instead") == "instead"
+    assert texts.guarded_text(lambda: 12, "instead") == "12"

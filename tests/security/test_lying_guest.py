@@ -35,7 +35,7 @@ from wasmexec import (
     TimeLimitError,
     WasmexecError,
 )
-from wasmexec.recording import Operation
+from wasmexec.recording.exchange import Operation
 
 LIMITS = Limits(wall_seconds=0.05, cpu_seconds=1, output_bytes=2000, log_bytes=2000, log_records=20, http_bytes=10_000)
 HONEST = does.script(does.logs(2, b"hello"), does.waits(waiting(0.001)), does.leaves(done(b'[{"a":1}]')))

@@ -18,8 +18,8 @@ from wasmexec.step import Step, StepFileError
 from wasmexec.step.cases import load_cases
 from wasmexec.step.file.cases_schema import cases_schema, noted_cases_schema
 from wasmexec.step.file.checking import check
-from wasmexec.step.file.document import parse
 from wasmexec.step.file.mistakes import Collector
+from wasmexec.step.file.parse import parse
 from wasmexec.step.file.schema import noted_step_schema, step_schema
 from wasmexec.step.file.vocabulary import published
 

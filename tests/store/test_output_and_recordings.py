@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, event, text
 
 import wasmexec
 from wasmexec import ConfigError, ForExecution, Status
-from wasmexec.recording import Operation
+from wasmexec.recording.exchange import Operation
 from wasmexec.store import (
     Advance,
     CheckpointConflictError,

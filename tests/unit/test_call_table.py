@@ -15,12 +15,13 @@ from wasmexec import Grants, Limits
 from wasmexec._execution.threads import LoopThread
 from wasmexec._guest.channel import BadFrame, Frame, pack_frame, parse_frame
 from wasmexec._hostcalls.call_table import MAX_OPEN_CALLS, CallTable
-from wasmexec._hostcalls.calls import HostCalls
 from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.http.capability import HttpCapability
+from wasmexec._hostcalls.live import Live
 from wasmexec._hostcalls.usage import UsageCounter
 
 
-class FakeCalls(HostCalls):
+class FakeHttp(HttpCapability):
     """Operations that answer, fail, break or take for ever."""
 
     def __init__(self) -> None:
@@ -51,10 +52,10 @@ class Bench:
     """A table with its loop, and how often it woke the execution."""
 
     def __init__(self) -> None:
-        self.calls = FakeCalls()
+        self.calls = FakeHttp()
         self.loop = LoopThread()
         self.woken = threading.Semaphore(0)
-        self.table = CallTable(self.calls, self.loop, self.woken.release)
+        self.table = CallTable(Live(lambda: self.calls, self.loop), self.woken.release)
 
     def submit(self, *calls: Mapping[str, object], cancels: list[int] | None = None, blob: bytes = b"") -> None:
         self.table.submit(Frame({"calls": list(calls), "cancels": cancels or []}, memoryview(blob)))
@@ -103,11 +104,11 @@ def test_answers_come_with_their_bodies_and_only_once(bench: Bench) -> None:
 
 def test_failures_are_told_by_code_and_our_own_faults_without_detail(bench: Bench) -> None:
     bench.submit({"id": 1, "op": "http.fail"}, {"id": 2, "op": "http.break"}, {"id": 3, "op": "shell"})
-    bench.wait(2)
-    bench.settle()
+    bench.wait(3)
     assert bench.collect() == [
         {"id": 1, "error": {"code": "denied", "message": "no"}},
         {"id": 2, "error": {"code": "internal", "message": "the host call failed (ValueError)"}},
+        {"id": 3, "error": {"code": "bad_request", "message": "there is no host call 'shell'"}},
     ]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from wasmexec._hostcalls.error import HostCallError
-from wasmexec._hostcalls.http.addresses import address_kind
 from wasmexec._hostcalls.http.egress import EgressPolicy, Lookups, checked_addresses, resolve
+from wasmexec._net.addresses import address_kind
 from wasmexec.grants import HttpGrant
 
 

@@ -6,8 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wasmexec._hostcalls.error import HostCallError
-from wasmexec._hostcalls.http.addresses import is_address, normalise_host
 from wasmexec._hostcalls.http.egress import EgressPolicy, Target
+from wasmexec._net.addresses import is_address, normalise_host
 from wasmexec.grants import HttpGrant
 
 POLICY = EgressPolicy(

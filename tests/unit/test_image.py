@@ -10,7 +10,7 @@ import pytest
 from tests.fake_guest import IMPORTS, FakeGuest
 
 from wasmexec import ConfigError, Executor, ImageError, Limits, Result, Status
-from wasmexec._guest.image import find_image, read_manifest
+from wasmexec.image import find_image, read_manifest
 
 BUILD = "build it: python -m wasmexec image build"
 

@@ -13,7 +13,7 @@ from tests.fake_guest import SCRATCH, FakeGuest, log
 
 from wasmexec import Executor, Limits
 from wasmexec._guest import memory as memory_module
-from wasmexec._guest.memory import MAX_KEPT, MAX_OWN_PAGES, MAX_WIDE_KEPT, WIDE_PAGES, Memory, MemoryPool
+from wasmexec._guest.memory import HEAVY_PAGES, MAX_HEAVY_KEPT, MAX_KEPT, MAX_OWN_PAGES, Memory, MemoryPool
 from wasmexec._guest.pages import PAGE_BYTES, OwnPages
 
 PAGES = MAX_OWN_PAGES + 512
@@ -121,34 +121,34 @@ def test_one_that_was_written_to_everywhere_is_unmapped(pool: MemoryPool, conten
     assert read(pool.take()) == content
 
 
-def write_widely(memory: Memory) -> None:
-    ctypes.memset(memory.base, 1, (WIDE_PAGES + 1) * PAGE_BYTES)
+def write_all_over(memory: Memory) -> None:
+    ctypes.memset(memory.base, 1, (HEAVY_PAGES + 1) * PAGE_BYTES)
 
 
-def test_one_that_was_written_to_widely_waits_for_the_same_program(pool: MemoryPool, content: bytes) -> None:
-    wide = pool.take(program=1)
-    write_widely(wide)
-    pool.give_back(wide)
-    narrow = pool.take(program=2)
-    assert narrow is not wide
-    pool.give_back(narrow)
+def test_a_heavy_one_waits_for_the_same_program(pool: MemoryPool, content: bytes) -> None:
+    heavy = pool.take(program=1)
+    write_all_over(heavy)
+    pool.give_back(heavy)
+    light = pool.take(program=2)
+    assert light is not heavy
+    pool.give_back(light)
     again = pool.take(program=1)
-    assert again is wide
+    assert again is heavy
     assert read(again) == content
-    # While that one is in use, a narrow one does as well.
-    assert pool.take(program=1) is narrow
+    # While that one is in use, a light one does as well.
+    assert pool.take(program=1) is light
 
 
-def test_only_some_wide_ones_are_kept(pool: MemoryPool) -> None:
-    memories = [pool.take(program=number) for number in range(MAX_WIDE_KEPT + 2)]
+def test_only_some_heavy_ones_are_kept(pool: MemoryPool) -> None:
+    memories = [pool.take(program=number) for number in range(MAX_HEAVY_KEPT + 2)]
     for memory in memories:
-        write_widely(memory)
+        write_all_over(memory)
         pool.give_back(memory)
-    assert pool._waiting == memories[:MAX_WIDE_KEPT]
+    assert pool._waiting == memories[:MAX_HEAVY_KEPT]
 
 
-def test_programs_that_write_little_do_not_count_as_wide_when_their_pages_add_up(pool: MemoryPool) -> None:
-    part = WIDE_PAGES // 4
+def test_programs_that_write_little_do_not_count_as_heavy_when_their_pages_add_up(pool: MemoryPool) -> None:
+    part = HEAVY_PAGES // 4
     for program in range(4):
         memory = pool.take(program=program)
         ctypes.memset(memory.base + program * part * PAGE_BYTES, 1, part * PAGE_BYTES)
@@ -157,17 +157,17 @@ def test_programs_that_write_little_do_not_count_as_wide_when_their_pages_add_up
     memory = pool.take(program=4)
     ctypes.memset(memory.base + 4 * part * PAGE_BYTES, 1, PAGE_BYTES)
     pool.give_back(memory)
-    assert not pool._wide_programs
+    assert not pool._heavy_writers
     assert pool._waiting == []
 
 
-def test_programs_that_write_widely_are_forgotten_in_the_end(pool: MemoryPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heavy_writers_are_forgotten_in_the_end(pool: MemoryPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_module, "MAX_REMEMBERED", 2)
     for program in (1, 2, 1, 3):
         memory = pool.take(program=program)
-        write_widely(memory)
+        write_all_over(memory)
         pool.give_back(memory)
-    assert list(pool._wide_programs) == [1, 3]
+    assert list(pool._heavy_writers) == [1, 3]
 
 
 def test_a_memory_grows_to_its_limit_and_says_if_it_was_refused(pool: MemoryPool) -> None:

@@ -162,7 +162,7 @@ def test_the_kinds_of_frames_are_those_that_the_guest_serves_and_the_host_expect
     assert set(served) <= set(from_host)
     assert {"run", "check", "resume"} <= set(served)
     from_guest = [marked(row["kind"])[0] for row in table(PAGE, "kind", "fields")]
-    [kinds] = re.findall(r"_FRAME_KINDS[^=]*= \{(.*?)\}", read("host/wasmexec/_execution/execution.py"))
+    [kinds] = re.findall(r"_FRAME_KINDS[^=]*= \{(.*?)\}", read("host/wasmexec/_execution/guest_run.py"))
     assert re.findall(r'"(\w+)"', kinds) == from_guest
 
 
@@ -179,7 +179,7 @@ def test_the_kinds_of_errors_are_those_that_the_host_reads() -> None:
 
 def test_the_operations_are_those_of_the_capability() -> None:
     page = tuple(marked(row["operation"])[0] for row in table(PAGE, "operation", "what it does"))
-    assert python_constants(read("host/wasmexec/_hostcalls/http/capability.py"))["OPERATIONS"] == page
+    assert python_constants(read("host/wasmexec/_hostcalls/http/message.py"))["OPERATIONS"] == page
 
 
 def error_codes() -> Iterator[str]:

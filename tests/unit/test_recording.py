@@ -12,9 +12,10 @@ import pytest
 
 from wasmexec import ConfigError, ForExecution, HttpExchange, MemoryRecorder, Recording
 from wasmexec._masking.masker import Masker
-from wasmexec._replay.recording_check import operations
-from wasmexec._replay.request import Unmaskable, asked, masked_bytes, masked_response
-from wasmexec.recording import Operation
+from wasmexec._replay.masked import Unmaskable, masked_bytes, masked_response
+from wasmexec._replay.request import request_of
+from wasmexec.recording.check import operations
+from wasmexec.recording.exchange import Operation
 
 RECORDING = Recording(
     key=bytes(range(32)),
@@ -125,10 +126,10 @@ def test_operations_that_are_none_are_refused(value: list[Any]) -> None:
 
 
 def test_a_request_is_read_however_wrong_it_is() -> None:
-    wrong = asked({"method": 3, "url": None, "headers": [["a", "b"], ["c"], 5, ["d", 6]], "body": 7}, b"x")
+    wrong = request_of({"method": 3, "url": None, "headers": [["a", "b"], ["c"], 5, ["d", 6]], "body": 7}, b"x")
     assert wrong == ("", "", (("a", "b"),), b"x", False)
     args = {"method": "get" * 100, "url": "u" * 100_000, "headers": "no", "body": "streamed"}
-    long = asked(args, b"").without_secrets(None)
+    long = request_of(args, b"").without_secrets(None)
     assert (len(long.method), len(long.url), long.headers, long.is_streamed) == (40, 65_536, (), True)
 
 

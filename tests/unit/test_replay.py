@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from wasmexec import ConfigError, HttpExchange, Limits, Recording
-from wasmexec._hostcalls.call_table import Answer
+from wasmexec._hostcalls.call_table import Answer, Call
 from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec._masking.masker import Masker
-from wasmexec._replay.playback import DEFAULT_LATENCY, Planned, Script
-from wasmexec._replay.recording_check import check_recording
+from wasmexec._replay.compare import request_differences, row_differences
 from wasmexec._replay.request import MAX_OVERHEAD_BYTES
+from wasmexec._replay.script import DEFAULT_LATENCY, Planned, Script
 from wasmexec._replay.tape import MAX_OPERATIONS, Tape
 from wasmexec._replay.virtual import VirtualClock
-from wasmexec.replay import request_differences, row_differences
+from wasmexec.recording.check import check_recording
 
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:
@@ -32,7 +32,7 @@ def get(url: str, body: bytes = b"", **fields: Any) -> HttpExchange:
 def ask(over: Script, stream: int, url: str, blob: bytes = b"", **args: Any) -> Planned:
     """Open a request."""
     whole = {"stream": stream, "method": "GET", "url": url, "headers": [], "body": "whole" if blob else "none"}
-    return over.answer("http.open", {**whole, **args}, blob)
+    return over.answer(Call("http.open", {**whole, **args}, blob))
 
 
 def status(planned: Planned) -> object:
@@ -71,9 +71,9 @@ def test_a_streamed_body_finds_its_own_among_equals() -> None:
     for stream, body in enumerate((b"twelve", b"one", b"two"), 1):
         assert ask(over, stream, "http://a/", body="streamed").answer.fields == {"ok": {}}
         for at in range(len(body)):
-            planned = over.answer("http.write", {"stream": stream}, body[at : at + 1])
+            planned = over.answer(Call("http.write", {"stream": stream}, body[at : at + 1]))
             assert planned.answer.fields == {"ok": {}}
-        planned = over.answer("http.write", {"stream": stream, "end": True}, b"")
+        planned = over.answer(Call("http.write", {"stream": stream, "end": True}, b""))
         assert status(planned) == 200
     assert [request.recorded for request in over.requests] == [2, 0, 1]
     assert request_differences(over._exchanges, over) == []
@@ -82,16 +82,16 @@ def test_a_streamed_body_finds_its_own_among_equals() -> None:
 def test_a_streamed_body_that_was_not_recorded_fails_where_it_differs() -> None:
     over = script(get("http://a/", b"1", request_body=b"one", extra={"is_streamed": True}))
     ask(over, 1, "http://a/", body="streamed")
-    assert status(over.answer("http.write", {"stream": 1}, b"on")) is None
-    assert status(over.answer("http.write", {"stream": 1}, b"ce")) == "denied"
-    assert status(over.answer("http.write", {"stream": 1}, b"")) == "bad_request"
+    assert status(over.answer(Call("http.write", {"stream": 1}, b"on"))) is None
+    assert status(over.answer(Call("http.write", {"stream": 1}, b"ce"))) == "denied"
+    assert status(over.answer(Call("http.write", {"stream": 1}, b""))) == "bad_request"
     (difference,) = request_differences(over._exchanges, over)
     assert (difference.kind, difference.parts) == ("changed", ("body",))
     assert (difference.body, difference.recorded_body) == (b"once", b"one")
     # It ends too early.
     ask(over, 2, "http://a/", body="streamed")
-    over.answer("http.write", {"stream": 2}, b"on")
-    assert status(over.answer("http.write", {"stream": 2, "end": True}, b"")) == "denied"
+    over.answer(Call("http.write", {"stream": 2}, b"on"))
+    assert status(over.answer(Call("http.write", {"stream": 2, "end": True}, b""))) == "denied"
 
 
 def test_a_long_body_is_read_in_pieces() -> None:
@@ -100,12 +100,12 @@ def test_a_long_body_is_read_in_pieces() -> None:
     assert (len(head.answer.blob), head.latency) == (262_144, DEFAULT_LATENCY)
     sizes = []
     while True:
-        planned = over.answer("http.read", {"stream": 1, "max_bytes": 20_000}, b"")
+        planned = over.answer(Call("http.read", {"stream": 1, "max_bytes": 20_000}, b""))
         sizes.append(len(planned.answer.blob))
         if planned.answer.fields == {"ok": {"eof": True}}:
             break
     assert sizes == [20_000, 17_856]
-    assert status(over.answer("http.read", {"stream": 1}, b"")) == "bad_request"
+    assert status(over.answer(Call("http.read", {"stream": 1}, b""))) == "bad_request"
 
 
 def test_an_error_after_a_part_of_the_body() -> None:
@@ -114,7 +114,7 @@ def test_an_error_after_a_part_of_the_body() -> None:
     assert (head.blob, head.fields["ok"]) == (
         b"xx", {"status": 200, "reason": "", "headers": [], "http_version": "HTTP/1.1", "eof": False},
     )  # fmt: skip
-    assert status(over.answer("http.read", {"stream": 1}, b"")) == "read_timeout"
+    assert status(over.answer(Call("http.read", {"stream": 1}, b""))) == "read_timeout"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_error_after_a_part_of_the_body() -> None:
     ],
 )
 def test_calls_that_belong_to_no_request(op: str, args: dict[str, Any], message: str | None) -> None:
-    fields = script().answer(op, args, b"").answer.fields
+    fields = script().answer(Call(op, args, b"")).answer.fields
     assert fields == ({"ok": {}} if message is None else {"error": {"code": "bad_request", "message": message}})
 
 
@@ -153,15 +153,15 @@ def test_the_tape_keeps_what_the_guest_was_told() -> None:
     clock = VirtualClock(10**9, 1)
     tape = Tape(clock, Limits())
     opened = {"stream": 1, "method": "get", "url": "http://a/?SECRET", "headers": [["K", "SECRET"]], "body": "none"}
-    tape.issued(1, "http.open", opened, b"")
+    tape.issued(1, Call("http.open", opened, b""))
     clock.now += 50
     head = {"status": 200, "reason": "OK", "headers": [["H", "v"]], "http_version": "HTTP/1.1", "eof": False}
     tape.delivered({1: Answer({"ok": head}, b"SEC")})
-    tape.issued(2, "http.read", {"stream": 1}, b"")
-    tape.issued(3, "http.read", {"stream": 2}, b"")
+    tape.issued(2, Call("http.read", {"stream": 1}, b""))
+    tape.issued(3, Call("http.read", {"stream": 2}, b""))
     clock.now += 50
     tape.delivered({2: Answer({"ok": {"eof": True}}, b"RET"), 3: Answer({"error": {"code": "x", "message": "y"}}, b"")})
-    tape.issued(4, "http.read", {"stream": 1}, b"")
+    tape.issued(4, Call("http.read", {"stream": 1}, b""))
     (exchange,) = tape.exchanges(Masker(["SECRET"]))
     assert (exchange.method, exchange.url, exchange.request_headers) == ("GET", "http://a/?***", (("K", "***"),))
     assert (exchange.status, exchange.response_body, exchange.seconds) == (200, b"***", 5e-8)
@@ -175,13 +175,13 @@ def test_the_tape_keeps_what_the_guest_was_told() -> None:
 
 def test_the_tape_is_bounded() -> None:
     tape = Tape(VirtualClock(0, 1), Limits(http_bytes=0))
-    tape.issued(1, "http.write", {"stream": 1}, bytes(MAX_OVERHEAD_BYTES))
+    tape.issued(1, Call("http.write", {"stream": 1}, bytes(MAX_OVERHEAD_BYTES)))
     assert tape.incomplete == ""
-    tape.issued(2, "http.write", {"stream": 1}, b"x")
+    tape.issued(2, Call("http.write", {"stream": 1}, b"x"))
     assert tape.incomplete == "there were more bytes than the limits allow"
     tape = Tape(VirtualClock(0, 1), Limits())
     for number in range(MAX_OPERATIONS + 10):
-        tape.issued(number, "http.close", {}, b"")
+        tape.issued(number, Call("http.close", {}, b""))
     assert tape.incomplete == "there were more than 200,000 host calls"
     assert len(tape.strays) == MAX_OPERATIONS
 
@@ -191,8 +191,8 @@ def test_what_a_replay_keeps_is_bounded() -> None:
     half = MAX_OVERHEAD_BYTES // 4
     assert status(ask(over, 1, "http://b/", bytes(half))) == "denied"
     assert ask(over, 2, "http://a/", body="streamed").answer.fields == {"ok": {}}
-    assert over.answer("http.write", {"stream": 2}, bytes(half)).answer.fields == {"ok": {}}
-    assert status(over.answer("http.write", {"stream": 2}, bytes(half + 1000))) == "limit"
+    assert over.answer(Call("http.write", {"stream": 2}, bytes(half))).answer.fields == {"ok": {}}
+    assert status(over.answer(Call("http.write", {"stream": 2}, bytes(half + 1000)))) == "limit"
     assert status(ask(over, 3, "http://b/")) == "limit"
     assert len(over.requests) == 2
 

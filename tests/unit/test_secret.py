@@ -18,7 +18,7 @@ from wasmexec import Secret
 from wasmexec._hostcalls.http.egress import Target
 from wasmexec._hostcalls.http.placeholders import Placeholder, make_placeholders
 from wasmexec._hostcalls.http.secrets import BoundSecrets, StreamMask
-from wasmexec._hostcalls.http.tls import TlsFiles
+from wasmexec._net.tls import TlsFiles
 from wasmexec.errors import ConfigError
 
 VALUE = "sk-aB3/dE5+gH7=jK9&mN1"
@@ -35,7 +35,7 @@ def mask() -> BoundSecrets:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "origin"),
     [
         ("api.example.com", ("https", "api.example.com", 443)),
         ("API.Example.com.", ("https", "api.example.com", 443)),
@@ -47,9 +47,9 @@ def mask() -> BoundSecrets:
         ("[2001:db8::1]:8443", ("https", "2001:db8::1", 8443)),
     ],
 )
-def test_a_host_is_https_unless_it_says_otherwise(text: str, place: tuple[str, str, int]) -> None:
+def test_a_host_is_https_unless_it_says_otherwise(text: str, origin: tuple[str, str, int]) -> None:
     secret = Secret(VALUE, hosts=[text])
-    assert secret.places == (place,)
+    assert secret.origins == (origin,)
     assert Secret(VALUE, hosts=secret.hosts) == secret
     assert pickle.loads(pickle.dumps(secret)) == secret
 
@@ -82,12 +82,12 @@ def test_what_cannot_be_bound_is_refused(value: Any, hosts: Any, message: str) -
 
 
 def test_a_place_is_scheme_host_and_port() -> None:
-    (exact,) = Secret(VALUE, hosts=["api.example.com"]).places
+    (exact,) = Secret(VALUE, hosts=["api.example.com"]).origins
     assert exact.covers("https", "api.example.com", 443)
     assert not exact.covers("http", "api.example.com", 443)
     assert not exact.covers("https", "api.example.com", 8443)
     assert not exact.covers("https", "x.api.example.com", 443)
-    (below,) = Secret(VALUE, hosts=["*.example.com"]).places
+    (below,) = Secret(VALUE, hosts=["*.example.com"]).origins
     assert below.covers("https", "a.b.example.com", 443)
     assert not below.covers("https", "example.com", 443)
     assert not below.covers("https", "badexample.com", 443)

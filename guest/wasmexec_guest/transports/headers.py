@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
-from ..errors import guarded_text
+from ..texts import guarded_text
 
 _NO_TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NO_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")

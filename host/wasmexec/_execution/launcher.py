@@ -6,12 +6,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from .._guest.engine import acquire_guest, release_guest
-from .._guest.image import Image
 from ..errors import ExecutorClosedError
+from ..image import Image
 from ..result import Result
+from ..statistics import Statistics
 from .callbacks import call_last
 from .execution import Execution
 from .interruptible import acquire
@@ -19,22 +19,6 @@ from .order import Order, Services
 from .threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
 
 CLOSE_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """What an executor is doing and what it keeps.
-
-    `executions` have started and not ended; `waiting` of them hold no thread (asleep, or for an answer). `memories`
-    wait for their next instance. `codes` are of statements that were run before, `code_bytes` long in all. Executors of
-    one process share both by image.
-    """
-
-    executions: int
-    waiting: int
-    memories: int
-    codes: int
-    code_bytes: int
 
 
 class Launcher:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .._guest.engine import GuestModule
+    from .._hostcalls.http.placeholders import Placeholder
     from .._masking.masker import Masker
-    from .._replay.worlds import Course
+    from ..canned import CannedHttp
     from ..grants import Grants
     from ..limits import Limits
     from ..result import LogRecord
     from ..schema import Schema
     from .request import Request
     from .threads import LoopThread, WorkerPool
+    from .world import World
 
 
 class Services(NamedTuple):
@@ -28,15 +30,18 @@ class Services(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What to execute and under which conditions, all of it checked."""
+    """What to execute and under which conditions, all of it checked; for one execution."""
 
     request: Request
     limits: Limits
     grants: Grants
+    world: World
     schema: Schema | None = None
     masker: Masker | None = None
     on_log: Callable[[LogRecord], None] | None = None
-    course: Course | None = None
-    """None: the clocks and the randomness of the system, and nothing is recorded."""
     code: bytes | None = None
     """The statement's code, if it is known already."""
+    placeholders: Sequence[Placeholder] = ()
+    """What the statement holds of secrets that are bound to hosts."""
+    canned_http: CannedHttp | None = None
+    """Answers in place of the network; None: the network."""

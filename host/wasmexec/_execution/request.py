@@ -39,8 +39,8 @@ class Request(NamedTuple):
     def with_code(self, code: bytes) -> Request:
         """A run with the statement's code; its text is only for those who want to see its lines."""
         text, at = self.statement.encode(), sum(map(len, self.blobs))
-        places = b',"code":[%d,%d],"text":[%d,%d]}' % (at, len(code), at + len(code), len(text))
-        return self._replace(head=self.head[:-1] + places, blobs=(*self.blobs, code, text))
+        spans = b',"code":[%d,%d],"text":[%d,%d]}' % (at, len(code), at + len(code), len(text))
+        return self._replace(head=self.head[:-1] + spans, blobs=(*self.blobs, code, text))
 
 
 def refuse_short_secrets(secrets: Mapping[str, object]) -> None:

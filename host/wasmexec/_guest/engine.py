@@ -18,7 +18,7 @@ from .interface import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions, l
 from .memory import GUARD_BYTES, RESERVED_BYTES, WASM_PAGE_BYTES, MemoryPool, provide_memories
 
 if TYPE_CHECKING:
-    from .image import Image
+    from ..image import Image
 
 MAX_WASM_STACK_BYTES = 32 * 1024 * 1024
 """Deep recursion must end in Python's RecursionError, long before this; worker threads have twice as much."""

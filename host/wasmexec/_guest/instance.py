@@ -15,7 +15,6 @@ from .memory import for_next_instance
 from .traps import GuestTrap
 
 if TYPE_CHECKING:
-    from .._replay.virtual import Virtual
     from .engine import GuestModule
 
 MAX_TABLE_ELEMENTS = 1_000_000
@@ -30,6 +29,23 @@ _CLOCK_MASK = 2**64 - 1
 
 class StopGuest(Exception):
     """Raised by the owner of an instance inside a host function to end the guest there and then."""
+
+
+class VirtualTime(Protocol):
+    """Clocks and randomness in place of the system's; asked on the thread that runs the guest only."""
+
+    @property
+    def start(self) -> int:
+        """Where the clock began, in nanoseconds since the epoch."""
+        ...
+
+    def ask(self) -> int:
+        """The time in nanoseconds since the epoch, which every question advances."""
+        ...
+
+    def take(self, length: int) -> bytes:
+        """The next random bytes."""
+        ...
 
 
 class Owner(Protocol):
@@ -70,7 +86,7 @@ class Instance:
     """
 
     def __init__(
-        self, guest: GuestModule, owner: Owner, memory_bytes: int, virtual: Virtual | None = None, program: int = 0
+        self, guest: GuestModule, owner: Owner, memory_bytes: int, virtual: VirtualTime | None = None, program: int = 0
     ) -> None:
         self.fault: BaseException | None = None
         self._owner = owner
@@ -212,7 +228,7 @@ class Instance:
         self.memory.check(pointer, length)
         end = pointer + length
         while pointer < end:
-            piece = self._virtual.random.take(min(end - pointer, _RANDOM_PIECE_BYTES))
+            piece = self._virtual.take(min(end - pointer, _RANDOM_PIECE_BYTES))
             self.memory.write(pointer, piece)
             pointer += len(piece)
             if pointer < end:
@@ -223,9 +239,9 @@ class Instance:
         assert self._virtual is not None
         if clock not in (_REALTIME, _MONOTONIC):
             return _other_clock(clock)
-        now = self._virtual.clock.ask()
+        now = self._virtual.ask()
         if clock == _MONOTONIC:
-            now -= self._virtual.clock.start
+            now -= self._virtual.start
         # As it is in C: after the year 2554 it starts again.
         self.memory.write(pointer, (now & _CLOCK_MASK).to_bytes(8, "little"))
         return 0

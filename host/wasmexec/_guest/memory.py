@@ -3,8 +3,8 @@
 Most of a short execution's time would go into page faults and unmapping: the interpreter writes to the same few
 hundred pages each time (reference counts, mostly). So a memory whose instance is gone is not unmapped: the pages that
 are its own are overwritten with the image's, and the next instance finds them in place. What a guest can see is the
-same: the image's memory, byte by byte, in its first size. A memory that was once written to widely (a plot, say) takes
-milliseconds to put back, so such memories wait apart, for the statements that wrote widely the last time.
+same: the image's memory, byte by byte, in its first size. A memory that was once written to all over (a plot, say)
+takes milliseconds to put back, so such memories wait apart, for the statements that did so the last time.
 
 SECURITY: this keeps one execution's data from the next one. Which pages to put back is the kernel's answer, not the
 guest's, and a memory that cannot be put back whole is unmapped.
@@ -35,16 +35,16 @@ RESERVED_BYTES = 4 * 1024**3
 GUARD_BYTES = 32 * 1024**2
 MAX_KEPT = 16
 """Memories that wait for their next instance."""
-MAX_WIDE_KEPT = 4
-"""How many of them may be wide."""
-WIDE_PAGES = 2048
-"""A memory with more pages of its own is wide."""
-WIDELY_PAGES = WIDE_PAGES // 2
-"""A program that adds more of them to a memory, and so makes it wide, writes widely."""
+MAX_HEAVY_KEPT = 4
+"""How many of them may be heavy."""
+HEAVY_PAGES = 2048
+"""A memory with more pages of its own is heavy."""
+HEAVY_WRITER_PAGES = HEAVY_PAGES // 2
+"""A program that adds more of them to a memory, and so makes it heavy, is a heavy writer."""
 MAX_OWN_PAGES = 8192
-"""A waiting memory holds at most so many pages; one that was written to more widely is unmapped."""
+"""A waiting memory holds at most so many pages; one with more is unmapped."""
 MAX_REMEMBERED = 1024
-"""Programs of which it is known that they write widely."""
+"""Programs that are known as heavy writers."""
 WASM_PAGE_BYTES = 65536
 
 _READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
@@ -122,9 +122,9 @@ class Memory:
             self.size = size
 
     @property
-    def is_wide(self) -> bool:
+    def is_heavy(self) -> bool:
         """Whether it had many pages of its own when it was last put back."""
-        return self.pages > WIDE_PAGES
+        return self.pages > HEAVY_PAGES
 
     def unmap(self) -> None:
         """Give it back to the system; the last thing to call."""
@@ -147,7 +147,7 @@ class MemoryPool:
         self._shared: _SharedCopy | None = None
         self._lock = threading.Lock()
         self._waiting: list[Memory] = []
-        self._wide_programs: OrderedDict[int, None] = OrderedDict()
+        self._heavy_writers: OrderedDict[int, None] = OrderedDict()
         self._in_use = 0
         self._given_back = 0
         self._is_closed = False
@@ -162,7 +162,7 @@ class MemoryPool:
         """
         with self._lock:
             self._in_use += 1
-            memory = self._find(is_wide=program in self._wide_programs)
+            memory = self._find(is_heavy=program in self._heavy_writers)
         try:
             if memory is None:
                 memory = Memory(self._file if self._shared is None else self._shared.file, self.size)
@@ -173,12 +173,12 @@ class MemoryPool:
         memory.program, memory.first_pages = program, memory.pages
         return memory
 
-    def _find(self, *, is_wide: bool) -> Memory | None:
+    def _find(self, *, is_heavy: bool) -> Memory | None:
         # The one that was used last: its pages are in the processor's caches.
         for index in reversed(range(len(self._waiting))):
-            if self._waiting[index].is_wide == is_wide:
+            if self._waiting[index].is_heavy == is_heavy:
                 return self._waiting.pop(index)
-        return self._waiting.pop() if is_wide and self._waiting else None
+        return self._waiting.pop() if is_heavy and self._waiting else None
 
     def give_back(self, memory: Memory) -> None:
         """Put it back to the image's content for another instance, or unmap it; nothing may use it any more."""
@@ -198,24 +198,24 @@ class MemoryPool:
         with self._lock:
             if self._is_closed or len(self._waiting) >= MAX_KEPT:
                 return False
-            if memory.is_wide:
+            if memory.is_heavy:
                 self._remember(memory)
                 # Memories of programs that write little add up too: such a one has had its time.
-                if memory.program not in self._wide_programs:
+                if memory.program not in self._heavy_writers:
                     return False
-                if sum(other.is_wide for other in self._waiting) >= MAX_WIDE_KEPT:
+                if sum(other.is_heavy for other in self._waiting) >= MAX_HEAVY_KEPT:
                     return False
             self._waiting.append(memory)
             return True
 
     def _remember(self, memory: Memory) -> None:
-        """Note whether the program that ran in a wide memory made it so."""
-        if memory.pages - memory.first_pages > WIDELY_PAGES:
-            self._wide_programs[memory.program] = None
-        if memory.program in self._wide_programs:
-            self._wide_programs.move_to_end(memory.program)
-        if len(self._wide_programs) > MAX_REMEMBERED:
-            self._wide_programs.popitem(last=False)
+        """Note whether the program that ran in a heavy memory made it so."""
+        if memory.pages - memory.first_pages > HEAVY_WRITER_PAGES:
+            self._heavy_writers[memory.program] = None
+        if memory.program in self._heavy_writers:
+            self._heavy_writers.move_to_end(memory.program)
+        if len(self._heavy_writers) > MAX_REMEMBERED:
+            self._heavy_writers.popitem(last=False)
 
     def close(self) -> None:
         """Unmap what waits; what is still in use goes when it is given back. Idempotent."""

@@ -1,26 +1,31 @@
-"""The host calls of one execution under way: started on the event loop, collected as frames for the guest."""
+"""The host calls of one execution under way: taken from frames, answered by somebody, collected as frames."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from .._guest.channel import BadFrame, Frame, blob_part, pack_frame, parse_frame
-from .calls import HostCalls
-from .error import HostCallError
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from .._execution.threads import LoopThread
-    from .._masking.masker import Masker
 
 MAX_OPEN_CALLS = 4096
-MAX_MESSAGE = 1000
+CAPABILITIES = ("http.",)
+"""What operations of a capability begin with."""
+
+
+def knows(op: str) -> bool:
+    """Whether some capability may have such an operation."""
+    return op.startswith(CAPABILITIES)
+
+
+class Call(NamedTuple):
+    """One host call of the guest: an operation, its fields and its body."""
+
+    op: str
+    args: Mapping[str, object]
+    blob: bytes
 
 
 class Answer(NamedTuple):
@@ -30,35 +35,51 @@ class Answer(NamedTuple):
     blob: bytes
 
 
+class Answers(Protocol):
+    """Who answers: the capabilities themselves, or a recording. Used by the worker that runs the guest."""
+
+    @property
+    def under_way(self) -> int:
+        """Calls that were started and have not ended, those included that nobody waits for any more."""
+        ...
+
+    def start(self, number: int, call: Call, deliver: Callable[[int, Answer], None]) -> None:
+        """Have a call answered: `deliver(number, answer)` is called once, on any thread, unless it is given up."""
+        ...
+
+    def give_up(self, number: int) -> None:
+        """The guest no longer waits for a call that was started."""
+        ...
+
+    def perform(self, call: Call, wait: Callable[[threading.Event], None]) -> Answer:
+        """Answer a call while the guest stands still; whatever `wait` raises gives it up."""
+        ...
+
+    def close(self) -> None:
+        """End what is under way."""
+        ...
+
+
 class Observer(Protocol):
     """Hears, on the worker that runs the guest, of every call when it starts and when the guest is told its answer."""
 
-    def issued(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None: ...
+    def issued(self, number: int, call: Call) -> None: ...
     def delivered(self, answers: Mapping[int, Answer]) -> None: ...
 
 
 class CallTable:
-    """Calls that the guest has started and not yet heard of; `wake` is called on the loop thread after each answer.
+    """Calls that the guest has started and not yet heard of; `wake` is called after each answer.
 
-    `submit`, `collect` and `call` belong to the worker that runs the guest. `masker` hides secrets in messages of
-    errors, which are cut.
+    `submit`, `collect` and `call` belong to the worker that runs the guest.
     """
 
-    masker: Masker | None = None
-
-    def __init__(
-        self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None], observer: Observer | None = None
-    ) -> None:
-        self._host_calls = host_calls
-        self._loop = loop
+    def __init__(self, answers: Answers, wake: Callable[[], None], observer: Observer | None = None) -> None:
+        self._source = answers
         self._wake = wake
         self._observer = observer
         self._lock = threading.Lock()
         self._open: set[int] = set()
         self._answers: dict[int, Answer] = {}
-        self._unfinished = 0
-        # Only the loop thread touches the tasks.
-        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._last_number = self._last_sync = 0
 
     @property
@@ -89,24 +110,23 @@ class CallTable:
                 self._open.discard(number)
                 self._answers.pop(number, None)
             if known:
-                self._give_up(number)
-        for call in calls:
-            op, args, blob = _parse_call(frame, call)
-            number = args.pop("id", None)
+                self._source.give_up(number)
+        for item in calls:
+            call = _parse_call(frame, item)
+            number = item.get("id")
             if type(number) is not int or number <= 0:
                 raise BadFrame("a call has no number")
+            if number <= self._last_number:
+                raise BadFrame(f"call {number} was started before")
+            # Cancelled calls count until they have really ended, or the source could be flooded with them.
+            if self._source.under_way + len(self._answers) >= MAX_OPEN_CALLS:
+                raise BadFrame(f"more than {MAX_OPEN_CALLS} calls at once")
+            self._last_number = number
             with self._lock:
-                if number <= self._last_number:
-                    raise BadFrame(f"call {number} was started before")
-                # Cancelled calls count until they have really ended, or the loop could be flooded with them.
-                if self._unfinished + len(self._answers) >= MAX_OPEN_CALLS:
-                    raise BadFrame(f"more than {MAX_OPEN_CALLS} calls at once")
-                self._last_number = number
-                self._unfinished += 1
                 self._open.add(number)
             if self._observer is not None:
-                self._observer.issued(number, op, args, blob)
-            self._launch(number, op, args, blob)
+                self._observer.issued(number, call)
+            self._source.start(number, call, self._deliver)
 
     def collect(self) -> tuple[bytes, list[bytes]]:
         """Head and blobs of a resume frame with every answer that has come in."""
@@ -133,124 +153,52 @@ class CallTable:
             BadFrame: the request is no frame or names no operation.
         """
         frame = parse_frame(request)
-        op, args, blob = _parse_call(frame, frame.head)
-        if not self._host_calls.knows(op):
-            return pack_frame(failure("bad_request", f"there is no host call {op[:50]!r}"))
+        call = _parse_call(frame, frame.head)
+        if not knows(call.op):
+            return pack_frame(unknown_operation(call.op))
         # Numbers below zero are ours, so they never meet those of the guest.
         self._last_sync -= 1
         number = self._last_sync
         if self._observer is not None:
-            self._observer.issued(number, op, args, blob)
-        answer = self._wait_for(number, op, args, blob, wait)
+            self._observer.issued(number, call)
+        answer = self._source.perform(call, wait)
         if self._observer is not None:
             self._observer.delivered({number: answer})
         return pack_frame(_with_blob(answer, 0), answer.blob)
 
     def close(self) -> None:
-        """Cancel what is under way and release connections, on the loop thread."""
-        self._loop.call(self._close)
+        """End what is under way."""
+        self._source.close()
 
-    def _launch(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None:
-        self._loop.call(self._start, number, op, args, blob)
-
-    def _give_up(self, number: int) -> None:
-        self._loop.call(self._cancel, number)
-
-    def _wait_for(
-        self,
-        number: int,
-        op: str,
-        args: Mapping[str, object],
-        blob: bytes,
-        wait: Callable[[threading.Event], None],
-    ) -> Answer:
-        done = threading.Event()
-        self._loop.call(self._start, number, op, args, blob, done)
-        try:
-            wait(done)
-        except BaseException:
-            self._give_up(number)
-            raise
+    def _deliver(self, number: int, answer: Answer) -> None:
         with self._lock:
-            return self._answers.pop(number)
-
-    def _start(
-        self, number: int, op: str, args: Mapping[str, object], blob: bytes, done: threading.Event | None = None
-    ) -> None:
-        self._spawn(number, self._perform(number, op, args, blob, done))
-
-    def _spawn(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        import asyncio
-
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks[number] = task
-        task.add_done_callback(partial(self._ended, number))
-
-    def _ended(self, number: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(number, None)
-        if number > 0:
-            with self._lock:
-                self._unfinished -= 1
-
-    def _cancel(self, number: int) -> None:
-        task = self._tasks.get(number)
-        if task is not None:
-            task.cancel()
-
-    def _close(self) -> None:
-        for task in tuple(self._tasks.values()):
-            task.cancel()
-        self._spawn(0, self._release(tuple(self._tasks.values())))
-
-    async def _release(self, tasks: tuple[asyncio.Task[None], ...]) -> None:
-        import asyncio
-
-        try:
-            await asyncio.gather(*tasks, return_exceptions=True)
-        finally:
-            await self._host_calls.aclose()
-
-    def _told(self, message: str) -> str:
-        """A message that may quote anything the guest sent, without secrets and then not too long."""
-        if self.masker is not None:
-            message = self.masker.exactly(message)
-        return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
-
-    async def _perform(
-        self, number: int, op: str, args: Mapping[str, object], blob: bytes, done: threading.Event | None
-    ) -> None:
-        try:
-            fields, body = await self._host_calls.perform(op, args, blob)
-            answer = Answer({"ok": fields}, body)
-        except HostCallError as error:
-            answer = Answer(failure(error.code, self._told(error.message)), b"")
-        except Exception as error:  # a fault of ours must not reach the guest as text, nor leave it waiting for ever
-            answer = Answer(failure("internal", f"the host call failed ({type(error).__name__})"), b"")
-        with self._lock:
-            if done is None:
-                if number not in self._open:
-                    return
-                self._open.discard(number)
+            if number not in self._open:
+                return
+            self._open.discard(number)
             self._answers[number] = answer
-        if done is None:
-            self._wake()
-        else:
-            done.set()
+        self._wake()
 
 
-def _parse_call(frame: Frame, call: object) -> tuple[str, dict[str, object], bytes]:
-    if not isinstance(call, dict):
+def failure(code: str, message: str) -> dict[str, object]:
+    """The fields of an answer that is an error."""
+    return {"error": {"code": code, "message": message}}
+
+
+def unknown_operation(op: str) -> dict[str, object]:
+    """The answer to an operation that does not exist."""
+    return failure("bad_request", f"there is no host call {op[:50]!r}")
+
+
+def _parse_call(frame: Frame, item: object) -> Call:
+    if not isinstance(item, dict):
         raise BadFrame("a call is not an object")
-    args: dict[str, object] = dict(call)
+    args: dict[str, object] = dict(item)
+    args.pop("id", None)
     op = args.pop("op", None)
     if not isinstance(op, str):
         raise BadFrame("a call names no operation")
     reference = args.pop("blob", None)
-    return op, args, b"" if reference is None else bytes(blob_part(frame, reference))
-
-
-def failure(code: str, message: str) -> dict[str, object]:
-    return {"error": {"code": code, "message": message}}
+    return Call(op, args, b"" if reference is None else bytes(blob_part(frame, reference)))
 
 
 def _with_blob(answer: Answer, position: int) -> dict[str, object]:

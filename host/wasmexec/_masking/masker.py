@@ -184,12 +184,12 @@ class _Finder:
             for value in self._values:
                 if len(value) < _SHORTEST_PIECE:
                     continue
-                place = data.find(value[:_SHORTEST_PIECE], max(last, start - len(value)), start)
-                if place >= 0 and value.startswith(data[place:start]):
-                    yield view.origin(place, start)
-                place = data.rfind(value[-_SHORTEST_PIECE:], end, min(end + len(value), following))
-                if place >= 0 and value.endswith(data[end : place + _SHORTEST_PIECE]):
-                    yield view.origin(end, place + _SHORTEST_PIECE)
+                position = data.find(value[:_SHORTEST_PIECE], max(last, start - len(value)), start)
+                if position >= 0 and value.startswith(data[position:start]):
+                    yield view.origin(position, start)
+                position = data.rfind(value[-_SHORTEST_PIECE:], end, min(end + len(value), following))
+                if position >= 0 and value.endswith(data[end : position + _SHORTEST_PIECE]):
+                    yield view.origin(end, position + _SHORTEST_PIECE)
             last = end
 
 
@@ -228,31 +228,31 @@ class _Forms:
         self._anchors = frozenset(self._by_anchor)
 
     def find(self, view: View) -> Iterator[tuple[int, int]]:
-        """The places at the bottom of a view that one of the forms comes from."""
+        """The spans at the bottom of a view that one of the forms comes from."""
         data = view.data
         for form in self._candidates(data):
             if form not in data:
                 continue
             for start, end in _occurrences(data, form):
-                place = view.origin(start, end)
-                if len(form) >= SHORTEST_SPREAD or place[1] - place[0] == end - start or type(view) is View:
-                    yield place
+                span = view.origin(start, end)
+                if len(form) >= SHORTEST_SPREAD or span[1] - span[0] == end - start or type(view) is View:
+                    yield span
 
     def beginning(self, data: bytes) -> int:
         """The length of the longest beginning of a form, not the whole, that the data end with."""
         longest = 0
         for form in (*self._short, *self._long):
             tail = data[max(0, len(data) - len(form) + 1) :]
-            place = tail.find(form[:1])
-            while 0 <= place < len(tail) - longest:
-                if form.startswith(tail[place:]):
-                    longest = len(tail) - place
+            position = tail.find(form[:1])
+            while 0 <= position < len(tail) - longest:
+                if form.startswith(tail[position:]):
+                    longest = len(tail) - position
                     break
-                place = tail.find(form[:1], place + 1)
+                position = tail.find(form[:1], position + 1)
         return longest
 
     def _candidates(self, data: bytes) -> Iterator[bytes]:
-        """The forms that may be there: of many, one look at all places tells for most that they are not."""
+        """The forms that may be there: of many, one look at all of them tells for most that they are not."""
         yield from self._short
         if len(self._long) <= _FEW:
             yield from self._long

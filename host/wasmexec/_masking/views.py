@@ -139,9 +139,9 @@ class _Unescaped(View):
         return bool(self._starts)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        return self._below.origin(self._place(start)[0], self._place(end - 1)[1])
+        return self._below.origin(self._span(start)[0], self._span(end - 1)[1])
 
-    def _place(self, position: int) -> tuple[int, int]:
+    def _span(self, position: int) -> tuple[int, int]:
         """What the byte here was below."""
         index = bisect_right(self._starts, position) - 1
         if index < 0:
@@ -169,14 +169,14 @@ class _Without(View):
         return kept
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
-        return self._below.origin(self._place(start), self._place(end - 1) + 1)
+        return self._below.origin(self._position(start), self._position(end - 1) + 1)
 
-    def _place(self, position: int) -> int:
+    def _position(self, position: int) -> int:
         block = bisect_right(self._counts, position) - 1
         start = block * _BLOCK
         data, wanted = self._below.data[start : start + _BLOCK], position - self._counts[block]
         return start + bisect_right(
-            range(len(data)), wanted, key=lambda place: len(data[: place + 1].translate(None, self._dropped))
+            range(len(data)), wanted, key=lambda index: len(data[: index + 1].translate(None, self._dropped))
         )
 
 

@@ -6,311 +6,54 @@ does what it did when it was recorded is answered at the very same moments; one 
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .._execution.failures import Stop
-from .._execution.threads import LoopThread
 from .._guest.instance import StopGuest
-from .._hostcalls.call_table import Answer, CallTable, failure
-from .._hostcalls.calls import HostCalls
-from .._hostcalls.http.message import CHUNK_BYTES
-from .._hostcalls.usage import UsageCounter
-from ..determinism import NANOSECONDS
-from ..recording import HttpExchange, Operation, Recording
-from .recording_check import operations
-from .request import MAX_OVERHEAD_BYTES, Asked, asked, masked_body
-from .virtual import LONGEST_TIMER_SECONDS, VirtualClock
+from .._hostcalls.call_table import Answer, Call, failure
+from .script import Planned, Script
+from .virtual import VirtualClock
 
-if TYPE_CHECKING:
-    from .._masking.masker import Masker
-
-DEFAULT_LATENCY = 1_000_000
-"""Nanoseconds that an answer takes whose time nobody knows."""
-MAX_SHOWN_URL = 200
-OPERATIONS = ("http.open", "http.write", "http.read", "http.close")
-_LAST = 1 << 60
 _NEVER = 1 << 100
+_GIVEN_UP = Answer(failure("read", "the recording has no answer to this: the statement did not wait for one"), b"")
 
 
-class Planned(NamedTuple):
-    """An answer to come: `latency` in nanoseconds, None for one that never comes; `order` among simultaneous ones."""
+class Playback:
+    """Answers host calls out of a script, at times of the virtual clock; see `Answers`. Nothing runs meanwhile.
 
-    answer: Answer
-    latency: int | None
-    order: int = _LAST
-
-
-class Request(NamedTuple):
-    """A request of the replay and the recorded one that answers it, None if there was none."""
-
-    wanted: Asked
-    recorded: int | None
-
-
-class _Playback:
-    """One recorded exchange while it is given out: as it was, as long as the guest makes the same calls."""
-
-    def __init__(self, exchange: HttpExchange, script: Sequence[Operation]) -> None:
-        self.exchange = exchange
-        self._script = script
-        self._next = 0
-        self._position = 0
-        self._is_complete = any(step.eof for step in script) if script else exchange.error is None
-        answered = [step.answered for step in script if step.kind in ("head", "error") and step.answered is not None]
-        self._head_latency = max(1, answered[0] - script[0].issued) if answered else _seconds(exchange.seconds)
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether the body of the request was sent in pieces."""
-        return bool(self.exchange.extra.get("is_streamed"))
-
-    def answer(self, op: str, args: Mapping[str, object]) -> Planned:
-        """What the next call gets."""
-        step = self._script[self._next] if self._next < len(self._script) else None
-        if step is not None and step.op == op:
-            self._next += 1
-            return self._recorded(step)
-        self._next = len(self._script)
-        return Planned(*self._plausible(op, args))
-
-    def _recorded(self, step: Operation) -> Planned:
-        if step.kind == "error":
-            answer = self._failure()
-        elif step.kind == "head":
-            answer = self._head(step.size, eof=step.eof)
-        elif step.kind == "data":
-            answer = Answer({"ok": {"eof": step.eof}}, self._take(step.size, eof=step.eof))
-        else:
-            answer = Answer({"ok": {}}, b"")
-        return Planned(answer, step.latency, step.order)
-
-    def _plausible(self, op: str, args: Mapping[str, object]) -> tuple[Answer, int]:
-        if op == "http.close" or (op == "http.open" and args.get("body") == "streamed"):
-            return Answer({"ok": {}}, b""), DEFAULT_LATENCY
-        if op == "http.write" and args.get("end") is not True:
-            return Answer({"ok": {}}, b""), DEFAULT_LATENCY
-        left = len(self.exchange.response_body) - self._position
-        if op in ("http.open", "http.write"):
-            if self.exchange.status is None:
-                return self._failure(), self._head_latency
-            return self._head(min(left, CHUNK_BYTES), eof=self._is_complete and left <= CHUNK_BYTES), self._head_latency
-        most = args.get("max_bytes")
-        size = min(left, most if type(most) is int and 0 < most < CHUNK_BYTES else CHUNK_BYTES)
-        if left or self._is_complete:
-            eof = self._is_complete and size == left
-            return Answer({"ok": {"eof": eof}}, self._take(size, eof=eof)), DEFAULT_LATENCY
-        return self._failure(), DEFAULT_LATENCY
-
-    def _head(self, size: int, *, eof: bool) -> Answer:
-        exchange = self.exchange
-        head = {
-            "status": exchange.status, "reason": exchange.reason,
-            "headers": [list(pair) for pair in exchange.response_headers], "http_version": exchange.http_version,
-            "eof": eof,
-        }  # fmt: skip
-        return Answer({"ok": head}, self._take(size, eof=eof))
-
-    def _take(self, size: int, *, eof: bool) -> bytes:
-        body = self.exchange.response_body
-        end = len(body) if eof else self._position + size
-        data = body[self._position : end]
-        self._position += len(data)
-        return data
-
-    def _failure(self) -> Answer:
-        error = self.exchange.error
-        if error is None:
-            have = len(self.exchange.response_body)
-            return Answer(failure("read", f"the recording has only the first {have:,} bytes of this response"), b"")
-        return Answer(failure(str(error.get("code", "read")), str(error.get("message", ""))), b"")
-
-
-class Script:
-    """Finds for each request of the replay the recorded one: the first unused with its method, URL and body.
-
-    The recording has been checked.
-    """
-
-    def __init__(self, recording: Recording, mask: Masker | None, usage: UsageCounter, http_bytes: int) -> None:
-        self.requests: list[Request] = []
-        self._bytes_left = http_bytes + MAX_OVERHEAD_BYTES
-        self._sent: list[bytearray] = []
-        self._exchanges = recording.exchanges
-        self._mask = mask
-        self._usage = usage
-        self._scripts: list[list[Operation]] = []
-        self._unused: dict[tuple[str, str], list[int]] = {}
-        for index, exchange in enumerate(recording.exchanges):
-            self._unused.setdefault((exchange.method, exchange.url), []).append(index)
-            self._scripts.append(operations(exchange.extra.get("operations", ())))
-        self._strays = list(reversed(recording.strays))
-        self._streams: dict[int, tuple[int, _Playback]] = {}
-
-    def body(self, number: int) -> bytes:
-        """What was sent with a request of the replay, without secrets."""
-        return masked_body(self._mask, self.requests[number].wanted.headers, bytes(self._sent[number]))
-
-    def answer(self, op: str, args: Mapping[str, object], blob: bytes) -> Planned:
-        """The answer to one host call."""
-        stream = args.get("stream")
-        if type(stream) is not int or stream < 1 or op not in OPERATIONS:
-            return self._stray(op, "stream must be a positive integer" if op in OPERATIONS else "")
-        if op == "http.open":
-            planned = self._open(stream, args, blob)
-        elif stream in self._streams:
-            planned = self._go_on(stream, op, args, blob)
-        else:
-            planned = self._stray(op, f"stream {stream} is not open")
-        fields = planned.answer.fields.get("ok")
-        if op == "http.close" or not isinstance(fields, dict) or fields.get("eof"):
-            self._streams.pop(stream, None)
-        return planned
-
-    def _open(self, stream: int, args: Mapping[str, object], blob: bytes) -> Planned:
-        wanted = asked(args, blob).without_secrets(self._mask)
-        self._bytes_left -= wanted.weight + len(blob)
-        if self._bytes_left < 0:
-            return _too_much()
-        number = len(self.requests)
-        self._usage.http_requests += 1
-        self.requests.append(Request(wanted, None))
-        self._sent.append(bytearray(blob))
-        for index in self._unused.get((wanted.method, wanted.url), ()):
-            if wanted.is_streamed or self._exchanges[index].request_body == wanted.body:
-                return self._claim(stream, number, index).answer("http.open", args)
-        return self._unrecorded(number)
-
-    def _go_on(self, stream: int, op: str, args: Mapping[str, object], blob: bytes) -> Planned:
-        number, playback = self._streams[stream]
-        if op == "http.write":
-            self._bytes_left -= len(blob)
-            if self._bytes_left < 0:
-                return _too_much()
-            position = len(self._sent[number])
-            self._sent[number] += blob
-            found: _Playback | None = playback
-            if args.get("end") is True:
-                if playback.exchange.request_body != self.body(number):
-                    found = self._another(stream, number, self.body(number))
-            # A secret may be on its way in two pieces: then only the whole can be compared.
-            elif self._mask is None and playback.exchange.request_body[position:][: len(blob)] != blob:
-                found = self._another(stream, number, bytes(self._sent[number]))
-            if found is None:
-                return self._unrecorded(number)
-            playback = found
-        return playback.answer(op, args)
-
-    def _another(self, stream: int, number: int, sent: bytes) -> _Playback | None:
-        """Another recorded request whose body begins like the one that is being sent."""
-        wanted, before = self.requests[number]
-        unused = self._unused[wanted.method, wanted.url]
-        index = next((index for index in unused if self._exchanges[index].request_body.startswith(sent)), None)
-        if before is not None:
-            unused.append(before)
-            unused.sort()
-            self.requests[number] = Request(wanted, None)
-        if index is None:
-            return None
-        playback = self._claim(stream, number, index)
-        playback.answer("http.open", {"body": "streamed"})
-        return playback
-
-    def _claim(self, stream: int, number: int, index: int) -> _Playback:
-        wanted = self.requests[number].wanted
-        self._unused[wanted.method, wanted.url].remove(index)
-        self.requests[number] = Request(wanted, index)
-        playback = _Playback(self._exchanges[index], self._scripts[index])
-        self._streams[stream] = number, playback
-        return playback
-
-    def _unrecorded(self, number: int) -> Planned:
-        wanted, body = self.requests[number].wanted, self.body(number)
-        same = [item for item in self._exchanges if (item.method, item.url) == (wanted.method, wanted.url)]
-        times = sum(item.request_body == body for item in same)
-        reason = "a replay has no network"
-        if times:
-            reason = f"it was made {'once' if times == 1 else f'{times} times'} only"
-        elif same:
-            reason = "it was made with another body"
-        url = wanted.url if len(wanted.url) <= MAX_SHOWN_URL else wanted.url[: MAX_SHOWN_URL - 3] + "..."
-        text = f"HTTP {wanted.method} {url} is not in the recording: {reason}"
-        return Planned(Answer(failure("denied", text), b""), DEFAULT_LATENCY)
-
-    def _stray(self, op: str, reason: str) -> Planned:
-        """What a call gets that belongs to no request: what the capability would say."""
-        step = self._strays.pop() if self._strays else Operation(op, 0, DEFAULT_LATENCY, _LAST)
-        answer = Answer({"ok": {}}, b"")
-        if not HostCalls.knows(op):
-            answer = Answer(failure("bad_request", f"there is no host call {op[:50]!r}"), b"")
-        elif op not in OPERATIONS:
-            answer = Answer(failure("bad_request", "there is no such http operation"), b"")
-        elif op != "http.close" or reason.startswith("stream must"):
-            answer = Answer(failure("bad_request", reason), b"")
-        return Planned(answer, step.latency, step.order)
-
-
-class ReplayTable(CallTable):
-    """A call table whose answers come out of a script, at times of the virtual clock.
-
-    `check` raises `StopGuest` if the execution must not come to a moment.
+    `no_answer` is how the execution ends when nothing comes any more, None to go on. `check` raises `StopGuest` if the
+    execution must not come to a moment.
     """
 
     def __init__(
-        self, host_calls: HostCalls, loop: LoopThread, wake: Callable[[], None], script: Script, clock: VirtualClock,
-        no_answer: Stop | None, check: Callable[[int], None],
-    ) -> None:  # fmt: skip
-        super().__init__(host_calls, loop, wake)
+        self, script: Script, clock: VirtualClock, no_answer: Stop | None, check: Callable[[int], None]
+    ) -> None:
         self._script = script
         self._clock = clock
         self._no_answer = no_answer
         self._check = check
-        self._due: dict[int, tuple[int, int, Answer]] = {}
+        self._due: dict[int, _Due] = {}
 
-    def next_moment(self) -> int:
-        """When the next answer or timer comes, whatever the guest waits for, in nanoseconds since the epoch.
+    @property
+    def under_way(self) -> int:
+        """Calls whose answers are still to come."""
+        return len(self._due)
 
-        Raises:
-            StopGuest: nothing comes any more, as when the execution was recorded.
-        """
-        timer = _NEVER if self._clock.due is None else self._clock.due
-        moment = min([timer, *(due for due, _, _ in self._due.values())])
-        if moment < _NEVER:
-            return max(moment, self._clock.now + 1)
-        self._stop_without_answer()
-        for number, (_, order, _) in self._due.items():
-            self._due[number] = self._clock.now + 1, order, _GIVEN_UP
-        return self._clock.now + 1
-
-    def jump(self, moment: int) -> None:
-        """Set the clock to that moment, with the answers that are there by then."""
-        self._clock.now, self._clock.due = moment, None
-        ready = sorted((due, order, number) for number, (due, order, _) in self._due.items() if due <= moment)
-        with self._lock:
-            for _, _, number in ready:
-                self._answers[number] = self._due.pop(number)[2]
-                self._open.discard(number)
-                self._unfinished -= 1
-
-    def close(self) -> None:
-        """Nothing is under way."""
-
-    def _launch(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None:
-        planned = self._script.answer(op, args, blob)
+    def start(self, number: int, call: Call, deliver: Callable[[int, Answer], None]) -> None:
+        """Plan its answer."""
+        planned = self._script.answer(call)
         due = _NEVER if planned.latency is None else self._clock.now + planned.latency
-        self._due[number] = due, planned.order, planned.answer
+        self._due[number] = _Due(due, planned.order, number, planned.answer, deliver)
 
-    def _give_up(self, number: int) -> None:
-        if self._due.pop(number, None) is not None:
-            with self._lock:
-                self._unfinished -= 1
+    def give_up(self, number: int) -> None:
+        """Nothing comes of it."""
+        self._due.pop(number, None)
 
-    def _wait_for(
-        self, number: int, op: str, args: Mapping[str, object], blob: bytes, wait: Callable[[threading.Event], None]
-    ) -> Answer:
-        planned = self._script.answer(op, args, blob)
+    def perform(self, call: Call, wait: Callable[[threading.Event], None]) -> Answer:
+        """Set the clock to when the answer came."""
+        planned = self._script.answer(call)
         if planned.latency is None:
             self._stop_without_answer()
             planned = Planned(_GIVEN_UP, 1)
@@ -319,19 +62,38 @@ class ReplayTable(CallTable):
         self._clock.now = moment
         return planned.answer
 
+    def close(self) -> None:
+        """Nothing is under way."""
+
+    def advance(self) -> None:
+        """Set the clock to the next answer or timer, whatever the guest waits for, and deliver what is there by then.
+
+        Raises:
+            StopGuest: nothing comes any more, as when the execution was recorded, or it must not come to that moment.
+        """
+        timer = _NEVER if self._clock.due is None else self._clock.due
+        moment = min([timer, *(item.due for item in self._due.values())])
+        if moment >= _NEVER:
+            self._stop_without_answer()
+            moment = self._clock.now + 1
+            self._due = {item.number: item._replace(due=moment, answer=_GIVEN_UP) for item in self._due.values()}
+        moment = max(moment, self._clock.now + 1)
+        self._check(moment)
+        self._clock.now, self._clock.due = moment, None
+        for item in sorted(item for item in self._due.values() if item.due <= moment):
+            del self._due[item.number]
+            item.deliver(item.number, item.answer)
+
     def _stop_without_answer(self) -> None:
         if self._no_answer is not None:
             raise StopGuest(self._no_answer)
 
 
-_GIVEN_UP = Answer(failure("read", "the recording has no answer to this: the statement did not wait for one"), b"")
+class _Due(NamedTuple):
+    """An answer to be delivered; sorted by when, and by the order of what was recorded at the same moment."""
 
-
-def _too_much() -> Planned:
-    """SECURITY: what a replay sends is kept for the report, and nothing but this bounds it."""
-    return Planned(Answer(failure("limit", "the statement sends more than a replay keeps"), b""), DEFAULT_LATENCY)
-
-
-def _seconds(seconds: float) -> int:
-    """A duration of a hand-written exchange in nanoseconds."""
-    return max(1, math.ceil(min(seconds, LONGEST_TIMER_SECONDS) * NANOSECONDS)) if seconds > 0 else DEFAULT_LATENCY
+    due: int
+    order: int
+    number: int
+    answer: Answer
+    deliver: Callable[[int, Answer], None]

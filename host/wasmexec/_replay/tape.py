@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._hostcalls.call_table import Answer
+from .._hostcalls.call_table import Answer, Call
 from ..determinism import NANOSECONDS
 from ..limits import Limits
-from ..recording import HttpExchange, Operation
-from .request import MAX_OVERHEAD_BYTES, Asked, Unmaskable, asked, masked, masked_body, masked_response
+from ..recording.exchange import HttpExchange, Operation
+from .masked import Unmaskable, masked, masked_body, masked_response
+from .request import MAX_OVERHEAD_BYTES, HttpRequest, request_of
 from .virtual import VirtualClock
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MAX_OPERATIONS = 200_000
 class _TapedRequest:
     """One request as it goes on."""
 
-    def __init__(self, stream: int, wanted: Asked) -> None:
+    def __init__(self, stream: int, wanted: HttpRequest) -> None:
         self.stream = stream
         self.wanted = wanted
         self.sent = [wanted.body]
@@ -45,11 +46,12 @@ class Tape:
         self._operations_left = MAX_OPERATIONS
         self._order = 0
 
-    def issued(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None:
+    def issued(self, number: int, call: Call) -> None:
         """Note a call that starts."""
+        op, args, blob = call
         self._operations_left -= 1
         stream = args.get("stream")
-        wanted = asked(args, blob) if op == "http.open" and type(stream) is int else None
+        wanted = request_of(args, blob) if op == "http.open" and type(stream) is int else None
         if not self._has_room(len(blob) if wanted is None else wanted.weight):
             return
         request = None

@@ -92,9 +92,15 @@ class VirtualClock:
 
 
 class Virtual:
-    """Both of one execution."""
+    """Both of one execution, as the guest asks for them."""
 
     def __init__(self, key: bytes, clock: VirtualClock) -> None:
         self.key = key
         self.clock = clock
-        self.random = RandomStream(key)
+        self.take = RandomStream(key).take
+        self.ask = clock.ask
+
+    @property
+    def start(self) -> int:
+        """Where the clock began, in nanoseconds since the epoch."""
+        return self.clock.start

@@ -1,4 +1,4 @@
-"""How a deterministic execution goes: its clock, its randomness, what is noted of it, where its answers come from."""
+"""Worlds that repeat themselves: seeded ones, which may be recorded, and those of recordings."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._execution.callbacks import describe
 from .._execution.failures import Stop
-from .._execution.options import NotGiven, RunInput
 from .._guest.instance import StopGuest
-from .._hostcalls.call_table import Answer, CallTable
+from .._hostcalls.call_table import Answer, Answers, Call, CallTable
 from .._hostcalls.usage import UsageCounter
 from ..determinism import NANOSECONDS, Deterministic
 from ..errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
+from ..options import NotGiven, RunInput
 from ..recording import Recorder, Recording
-from ..replay import log_sha256, make_report, rows_json
+from ..recording.check import KEY_BYTES, check_recording
 from ..result import Result
 from ..rows.json_text import decode, encode
-from .playback import ReplayTable, Script
-from .recording_check import KEY_BYTES, check_recording
-from .request import masked_json
+from .compare import log_sha256, make_report, rows_json
+from .masked import masked_json
+from .playback import Playback
+from .script import Script
 from .tape import Tape
 from .virtual import Virtual, VirtualClock
 
 if TYPE_CHECKING:
     from .._execution.request import Request
-    from .._execution.threads import LoopThread
-    from .._hostcalls.calls import HostCalls
+    from .._execution.world import World
     from .._masking.masker import Masker
     from ..limits import Limits
 
@@ -42,42 +42,8 @@ _ENDINGS: dict[type[BaseException], str] = {
 _NO_ANSWER = {"wall": Stop.WALL, "cancelled": Stop.CANCELLED}
 
 
-class Course(Protocol):
-    """What an execution asks of its course, always on the thread that runs the guest."""
-
-    virtual: Virtual
-    usage: UsageCounter
-    skips_sleeps: bool
-
-    def begin(self) -> None:
-        """The guest starts now."""
-
-    def call_table(self, calls: HostCalls, loop: LoopThread, wake: Callable[[], None]) -> CallTable:
-        """Where the host calls of the execution go."""
-
-    def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
-        """The guest waits; True if the next moment is there already, so that nobody has to.
-
-        Raises:
-            StopGuest: it would wait for longer than it may.
-        """
-
-    def resume(self) -> None:
-        """The guest goes on, with the answers that were just collected."""
-
-    def sleep(self, seconds: float) -> None:
-        """The guest has slept, or is about to if sleeps are skipped.
-
-        Raises:
-            StopGuest: it would sleep for longer than it may.
-        """
-
-    def ended(self, result: Result) -> Result:
-        """The result to give to the caller."""
-
-
 def plan_key(run: RunInput) -> bytes:
-    """What decides the randomness of an execution with a course: for `plan_course`, and for whatever else is drawn.
+    """What decides the randomness of an execution: for `make_world`, and for whatever else is drawn.
 
     Raises:
         TypeError: an option is of the wrong type.
@@ -120,7 +86,7 @@ def _taken(run: RunInput) -> tuple[str, ...]:
     return tuple(name for name in _RECORDED if isinstance(getattr(run, name), NotGiven))
 
 
-def plan_course(
+def make_world(
     statement: str,
     *,
     key: bytes,
@@ -130,8 +96,8 @@ def plan_course(
     limits: Limits,
     masker: Masker | None,
     image: str,
-) -> Course:
-    """The course that a run asks for: it has at least one of "determinism", "recorder" and "replay".
+) -> World:
+    """The world that a run asks for: it has at least one of "determinism", "recorder" and "replay".
 
     `run` is `given` with what a replay takes from its recording.
 
@@ -146,7 +112,7 @@ def plan_course(
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
         text = statement if masker is None else masker(statement)
-        return ReplayCourse(recording, limits, text, image, masker, _taken(given))
+        return ReplayedWorld(recording, limits, text, image, masker, _taken(given))
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
@@ -157,11 +123,13 @@ def plan_course(
         checkpoint=masked_json(masker, encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint)),
         local_variables=masked_json(masker, encode(variables)),
     )
-    return LiveCourse(key, settings, limits, recorder, image, masker, blank)
+    return SeededWorld(key, settings, limits, recorder, image, masker, blank)
 
 
-class LiveCourse:
-    """An execution in the real world, under a virtual clock and seeded; recorded if there is a recorder."""
+class SeededWorld:
+    """The real one under a virtual clock and seeded; recorded if there is a recorder."""
+
+    is_repeatable = True
 
     def __init__(
         self, key: bytes, settings: Deterministic | None, limits: Limits, recorder: Recorder | None, image: str,
@@ -171,9 +139,9 @@ class LiveCourse:
         self.skips_sleeps = settings is not None and settings.skip_sleeps
         start = time.time_ns() if settings is None else settings.start
         step = DEFAULT_STEP if settings is None else settings.step
-        clock = VirtualClock(start, step, follows_real_time=recorder is not None)
+        self._clock = clock = VirtualClock(start, step, follows_real_time=recorder is not None)
+        self._key = key
         self.virtual = Virtual(key, clock)
-        self._clock = clock
         self._wall = round(limits.wall_seconds * NANOSECONDS)
         self._recorder = recorder
         self._tape = None if recorder is None else Tape(clock, limits)
@@ -181,18 +149,22 @@ class LiveCourse:
         self._image = image
         self._masker = masker
 
+    def seconds(self) -> float:
+        """The virtual clock."""
+        return self._clock.seconds()
+
     def begin(self) -> None:
         """Start the clock."""
         self._clock.begin()
 
-    def call_table(self, calls: HostCalls, loop: LoopThread, wake: Callable[[], None]) -> CallTable:
-        """A real one that is listened to."""
-        return CallTable(calls, loop, wake, self)
+    def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
+        """One that the capabilities answer and that is listened to."""
+        return CallTable(make_live(), wake, self)
 
-    def issued(self, number: int, op: str, args: Mapping[str, object], blob: bytes) -> None:
+    def issued(self, number: int, call: Call) -> None:
         """A host call starts."""
         if self._tape is not None:
-            self._tape.issued(number, op, args, blob)
+            self._tape.issued(number, call)
 
     def delivered(self, answers: Mapping[int, Answer]) -> None:
         """The guest is given answers."""
@@ -201,10 +173,10 @@ class LiveCourse:
             self._tape.delivered(answers)
 
     def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
-        """True for a sleep that is skipped."""
+        """True for a sleep that is skipped, and for one of no time."""
         self._clock.expect_timer(seconds)
         if not self.skips_sleeps or self._clock.due is None or (calls is not None and calls.has_open):
-            return False
+            return seconds == 0
         _stop_if_beyond(self._clock, self._clock.due, self._wall)
         return True
 
@@ -239,7 +211,7 @@ class LiveCourse:
             result.warnings.append(f"the recording is incomplete: {self._tape.incomplete}")
         return dataclasses.replace(
             self._blank,
-            key=self.virtual.key,
+            key=self._key,
             clock_start=clock.start,
             clock_step=clock.step,
             exchanges=exchanges,
@@ -255,9 +227,10 @@ class LiveCourse:
         )
 
 
-class ReplayCourse:
-    """An execution in the world of a recording: nothing is waited for, nothing is connected."""
+class ReplayedWorld:
+    """The world of a recording: nothing is waited for, nothing is connected."""
 
+    is_repeatable = True
     skips_sleeps = True
 
     def __init__(
@@ -265,39 +238,33 @@ class ReplayCourse:
         taken: tuple[str, ...],
     ) -> None:  # fmt: skip
         self.usage = UsageCounter()
-        clock = VirtualClock(recording.clock_start, recording.clock_step)
+        self._clock = clock = VirtualClock(recording.clock_start, recording.clock_step)
         self.virtual = Virtual(recording.key, clock)
-        self._clock = clock
         self._wall = round(limits.wall_seconds * NANOSECONDS)
         self._recording = recording
         self._masker = masker
         self._script = Script(recording, masker, self.usage, limits.http_bytes)
+        self._playback = Playback(self._script, clock, _NO_ANSWER.get(recording.ending), self._check)
         self._statement = statement
         self._image = image
         self._taken = taken
         self._cancelled_at = recording.ended if recording.ending == "cancelled" else None
 
+    def seconds(self) -> float:
+        """The virtual clock."""
+        return self._clock.seconds()
+
     def begin(self) -> None:
         """Nothing: its clock does not follow the real one."""
 
-    def call_table(self, calls: HostCalls, loop: LoopThread, wake: Callable[[], None]) -> CallTable:
-        """One that answers from the recording."""
-        no_answer = _NO_ANSWER.get(self._recording.ending)
-        return ReplayTable(calls, loop, wake, self._script, self._clock, no_answer, self._check)
+    def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
+        """One that the recording answers."""
+        return CallTable(self._playback, wake)
 
     def wait(self, seconds: float | None, calls: CallTable | None) -> bool:
         """True: jump to the next moment."""
         self._clock.expect_timer(seconds)
-        if isinstance(calls, ReplayTable):
-            moment = calls.next_moment()
-        else:
-            assert self._clock.due is not None
-            moment = self._clock.due
-        self._check(moment)
-        if isinstance(calls, ReplayTable):
-            calls.jump(moment)
-        else:
-            self._clock.ring()
+        self._playback.advance()
         return True
 
     def resume(self) -> None:

@@ -16,7 +16,7 @@ from .streams import emit
 from .terminal import clean, fail, note, say
 
 if TYPE_CHECKING:
-    from .._guest.image import Image
+    from ..image import Image
 
 _FAILED = 1
 
@@ -76,7 +76,7 @@ def build(name: str) -> int:
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def info(name: str | None, form: str) -> int:
     """Describe the built images, or one of them."""
-    from .._guest.image import DEFAULT_NAMES, cache_folder, find_image
+    from ..image import DEFAULT_NAMES, cache_folder, find_image
 
     images: list[Image] = []
     if name is not None:
@@ -109,7 +109,7 @@ def info(name: str | None, form: str) -> int:
 @click.argument("name", default="full", metavar="[core|full]")
 def verify(name: str) -> int:
     """Check a built image: its hash, imports, modules, a smoke run per recipe and a sweep over every C type."""
-    from .._guest.image import find_image
+    from ..image import find_image
 
     find_image(name).verify_hash()
     image, errors = (_wasmbuild(module) for module in ("image", "errors"))

@@ -81,7 +81,7 @@ Examples:
     "requests to HOST (http://HOST:PORT: in the clear). Does not allow the host by itself.",
 )  # fmt: skip
 @click.option(
-    "--secret-also-in", "secret_places", metavar="NAME=url|body", multiple=True, type=parameters.PairType(),
+    "--secret-also-in", "secret_parts", metavar="NAME=url|body", multiple=True, type=parameters.PairType(),
     help="With --secret-host: the value may stand in the URL or the body of these requests, too.",
 )  # fmt: skip
 @network_options.grant_options
@@ -158,19 +158,19 @@ def _run_arguments(values: dict[str, Any]) -> dict[str, Any]:
     return {
         "checkpoint": None if checkpoint is None else parameters.json_value(checkpoint, "--checkpoint"),
         "local_variables": {name: parameters.json_value(text, "--local") for name, text in local_texts.items()},
-        "secrets": _bound(secrets, values["secret_hosts"], values["secret_places"]),
+        "secrets": _bound(secrets, values["secret_hosts"], values["secret_parts"]),
         "grants": network_options.grants_from(values),
         "limits": parameters.limits_from(values),
     }
 
 
 def _bound(
-    secrets: dict[str, str], hosts_given: tuple[tuple[str, str], ...], places_given: tuple[tuple[str, str], ...]
+    secrets: dict[str, str], hosts_given: tuple[tuple[str, str], ...], parts_given: tuple[tuple[str, str], ...]
 ) -> dict[str, str | Secret]:
-    from ..secret import Secret, checked_places
+    from ..secret import Secret, checked_parts
 
     hosts: dict[str, list[str]] = {}
-    places: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     for name, host in hosts_given:
         if name not in secrets:
             raise click.BadParameter(
@@ -178,9 +178,9 @@ def _bound(
                 param_hint="--secret-host",
             )
         hosts.setdefault(name, []).append(host)
-    for name, place in places_given:
+    for name, part in parts_given:
         try:
-            places.setdefault(name, []).extend(checked_places([place]))
+            parts.setdefault(name, []).extend(checked_parts([part]))
         except ConfigError as error:
             raise click.BadParameter(error.message, param_hint="--secret-also-in") from None
         if name not in hosts:
@@ -188,7 +188,7 @@ def _bound(
                 f"the secret {name} is bound to no host: add --secret-host {name}=HOST", param_hint="--secret-also-in"
             )
     try:
-        bound = {name: Secret(secrets[name], hosts=hosts[name], also_in=places.get(name, ())) for name in hosts}
+        bound = {name: Secret(secrets[name], hosts=hosts[name], also_in=parts.get(name, ())) for name in hosts}
         return {**secrets, **bound}
     except ConfigError as error:
         raise click.BadParameter(error.message, param_hint="--secret-host") from None

@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from ..errors import SchemaError, SchemaMistake
 from .columns import did_you_mean
-from .dialects import REFERENCES, Dialect, Path, find_dialect, is_metaschema, subschemas
+from .dialects import REFERENCES, Dialect, Path, find_dialect, is_metaschema, patterns_of, root_uri, subschemas
 from .ecma import NotAPatternError
 from .explanations import VALUE, explain, innermost
 from .patterns import compile_pattern
@@ -18,7 +18,6 @@ from .values import pointer, short_repr
 
 _TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 # Relative references of a schema that has no name of its own are resolved against this.
-ROOT_URI: Final = "wasmexec:///schema"
 
 
 def find_mistakes(definition: dict[str, Any], dialect: Dialect) -> list[SchemaMistake]:
@@ -26,13 +25,6 @@ def find_mistakes(definition: dict[str, Any], dialect: Dialect) -> list[SchemaMi
     found = {*_violations(definition, dialect), *_bad_patterns(definition), *_bad_references(definition, dialect)}
     ordered = sorted(found, key=lambda item: (_position(definition, item[0]), item[1]))
     return [SchemaMistake(pointer(path), reason) for path, reason in ordered]
-
-
-def root_uri(definition: dict[str, Any], dialect: Dialect) -> str:
-    """Under which URI a schema is to be registered."""
-    name = definition.get(dialect.id_key)
-    # Until draft-07 a name may be nothing but an anchor: "#row".
-    return (name.partition("#")[0] if isinstance(name, str) else "") or ROOT_URI
 
 
 def _violations(definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
@@ -77,14 +69,6 @@ def _metaschema(dialect: Dialect) -> jsonschema_rs.Validator:
     assert dialect.validator is not None
     # Patterns are looked at by `_bad_patterns`, which knows more of them.
     return dialect.validator({"$ref": dialect.uri}, validate_formats=False, offline=True, mask=VALUE)
-
-
-def patterns_of(node: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """The patterns of one schema, without those of schemas in it."""
-    if isinstance(node.get("pattern"), str):
-        yield ("pattern",), node["pattern"]
-    if isinstance(node.get("patternProperties"), dict):
-        yield from ((("patternProperties", text), text) for text in node["patternProperties"])
 
 
 def _bad_patterns(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:

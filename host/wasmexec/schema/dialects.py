@@ -14,6 +14,8 @@ from .values import short_repr
 
 Path: TypeAlias = "tuple[str | int, ...]"
 
+ROOT_URI: Final = "wasmexec:///schema"
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -146,3 +148,18 @@ def _target(definition: dict[str, Any], reference: object) -> Subschema | None:
             return None
         path.append(key)
     return Subschema(tuple(path), node) if isinstance(node, dict) else None
+
+
+def root_uri(definition: dict[str, Any], dialect: Dialect) -> str:
+    """Under which URI a schema is to be registered."""
+    name = definition.get(dialect.id_key)
+    # Until draft-07 a name may be nothing but an anchor: "#row".
+    return (name.partition("#")[0] if isinstance(name, str) else "") or ROOT_URI
+
+
+def patterns_of(node: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """The patterns of one schema, without those of schemas in it."""
+    if isinstance(node.get("pattern"), str):
+        yield ("pattern",), node["pattern"]
+    if isinstance(node.get("patternProperties"), dict):
+        yield from ((("patternProperties", text), text) for text in node["patternProperties"])

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import jsonschema_rs
 
+from ..errors import OutputError
+from .dialects import Path
 from .ecma import NotAPatternError, translate
-from .values import short_repr
+from .values import pointer, refusal, short_repr
 
 TEXT_SECONDS: Final = 1.0
 LIST_SECONDS: Final = 10.0
@@ -135,3 +137,18 @@ def _bounded(pattern: str) -> Callable[[str], bool]:
             budget.matching_seconds -= time.perf_counter() - started
 
     return search
+
+
+def time_refusal(error: PatternTimeError, rows: list[Any]) -> OutputError:
+    """The error for rows that a pattern was given up on, with the place of the text."""
+    nodes: list[tuple[Path, Any]] = [] if error.text is None else [((), rows)]
+    while nodes:
+        path, node = nodes.pop()
+        below = []
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if error.text in (key, value):
+                return refusal(pointer((*path, key)), "pattern", error.text, str(error))
+            if isinstance(value, (dict, list)):
+                below.append(((*path, key), value))
+        nodes.extend(reversed(below))
+    return refusal("", "pattern", rows, str(error))

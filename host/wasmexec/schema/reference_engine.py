@@ -17,11 +17,9 @@ from jsonschema import Draft3Validator, FormatChecker, validators
 from jsonschema.exceptions import ValidationError
 
 from ..errors import OutputError
-from .definition_check import root_uri
-from .dialects import Dialect, Path
+from .dialects import Dialect, Path, root_uri
 from .explanations import VALUE
-from .patterns import PatternTimeError, budget_for, compile_pattern, current_budget
-from .rust_engine import time_refusal
+from .patterns import PatternTimeError, budget_for, compile_pattern, current_budget, time_refusal
 from .values import is_datetime, pointer, refusal, short_repr, shorten
 
 _Check = Callable[[Any, Any, Any, Any], "Iterator[ValidationError] | None"]

@@ -18,10 +18,9 @@ import jsonschema_rs
 from ..errors import OutputError, SchemaError
 from . import advice
 from .advice import Fix
-from .definition_check import patterns_of, root_uri
-from .dialects import Dialect, Path, subschemas
+from .dialects import Dialect, patterns_of, root_uri, subschemas
 from .explanations import VALUE, explain
-from .patterns import PatternTimeError, budget_for, compile_pattern
+from .patterns import PatternTimeError, budget_for, compile_pattern, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
 from .values import is_datetime, pointer, refusal, short_repr, shorten
 
@@ -137,21 +136,6 @@ def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[
                 replaced.get(text, text): value for text, value in node["patternProperties"].items()
             }
     return changed
-
-
-def time_refusal(error: PatternTimeError, rows: list[Any]) -> OutputError:
-    """The error for rows that a pattern was given up on, with the place of the text."""
-    nodes: list[tuple[Path, Any]] = [] if error.text is None else [((), rows)]
-    while nodes:
-        path, node = nodes.pop()
-        below = []
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if error.text in (key, value):
-                return refusal(pointer((*path, key)), "pattern", error.text, str(error))
-            if isinstance(value, (dict, list)):
-                below.append(((*path, key), value))
-        nodes.extend(reversed(below))
-    return refusal("", "pattern", rows, str(error))
 
 
 def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any], names: tuple[str, ...]) -> OutputError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._hostcalls.http.canned import RecordedHttp
+from ..canned import CannedHttp
 from ..executor import Executor
 from .file.cases import Case, cases_path, read_cases
 from .file.definition import StepDefinition
@@ -57,15 +57,15 @@ def load_cases(step_path: Path, definition: StepDefinition, path: Path | None = 
 
 def run_case(step: Step, case: Case, executor: Executor | None = None) -> CaseOutcome:
     """Run a case: its checkpoint is the stored one, its answers are the network, nothing is stored."""
-    recorded = RecordedHttp(case.http)
+    recorded = CannedHttp(case.http)
     result = step.run(
         case.input_data, extra_inputs=case.extra_inputs, checkpoint=case.checkpoint, trigger="test", executor=executor,
-        local_variables=case.local_variables, secrets=case.secrets, recorded_http=recorded,
+        local_variables=case.local_variables, secrets=case.secrets, canned_http=recorded,
     )  # fmt: skip
     return CaseOutcome(case, result, _compare(case, result, recorded))
 
 
-def _compare(case: Case, result: StepResult, recorded: RecordedHttp) -> list[Difference]:
+def _compare(case: Case, result: StepResult, recorded: CannedHttp) -> list[Difference]:
     expect, found = case.expect, []
     fails_as_expected = expect.error is not None or (expect.status is not None and not expect.status.succeeded)
     if expect.status is not None and result.status is not expect.status:

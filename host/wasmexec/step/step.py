@@ -22,7 +22,7 @@ from .running.totals import Output
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .._hostcalls.http.canned import RecordedHttp
+    from ..canned import CannedHttp
     from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
@@ -46,7 +46,7 @@ class StepRunOptions(TypedDict, total=False):
     processes: int | None
     trigger: str
     record: bool
-    recorded_http: RecordedHttp | None
+    canned_http: CannedHttp | None
 
 
 class Step:

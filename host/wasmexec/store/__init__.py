@@ -5,7 +5,7 @@ Importing this is cheap; SQLAlchemy is loaded when `RunStore` is first used.
 
 from typing import TYPE_CHECKING
 
-from ..recording import HttpExchange
+from ..recording.exchange import HttpExchange
 from .bounds import StoreBounds
 from .errors import (
     CheckpointConflictError,

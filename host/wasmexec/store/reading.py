@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from ..errors import ConfigError
-from ..recording import HttpExchange
+from ..recording.exchange import HttpExchange
 from ..result import LEVELS
 from ..status import Status
 from . import checkpoints, logs, output, recordings, runs

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
-from ..recording import HttpExchange
+from ..recording.exchange import HttpExchange
 from .bounds import StoreBounds
 from .codec import from_json_object, pack, sha256, to_json, unpack
 from .errors import RecordingNotFoundError, RunStateError, StoreBusyError, StoreError, StoreLimitError, StoreLostError

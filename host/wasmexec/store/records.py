@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Literal, TypeAlias
 
-from ..recording import HttpExchange
+from ..recording.exchange import HttpExchange
 from ..result import Usage
 from ..status import Status
 from .errors import StoreError

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..canned import CannedHttp
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
 from ..proxy import Proxy
@@ -29,6 +30,8 @@ class Order:
     limits: Limits
     grants: Grants
     secrets: Mapping[str, str | Secret]
+    canned_http: CannedHttp | None = None
+    """Answers in place of the network; not for another process."""
 
     def conditions(self) -> dict[str, Any]:
         """The keyword arguments of `Executor.prepare`."""
@@ -38,6 +41,7 @@ class Order:
             "limits": self.limits,
             "grants": self.grants,
             "secrets": self.secrets or None,
+            "canned_http": self.canned_http,
         }
 
     def inputs(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Secrets in URLs and bodies of requests: encoded as the place wants it, in bodies that come in pieces, too."""
+"""Secrets in URLs and bodies of requests: encoded as each wants it, in bodies that come in pieces, too."""
 
 from __future__ import annotations
 

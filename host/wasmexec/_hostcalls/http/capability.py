@@ -37,7 +37,7 @@ import asyncio
 import importlib
 import logging
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...grants import Grants
@@ -45,39 +45,41 @@ from ...limits import Limits
 from ..error import HostCallError
 from ..usage import UsageCounter
 from .egress import EgressPolicy, Resolver
-from .message import CHUNK_BYTES, parse_request, timeout_seconds
-from .placeholders import GrantsWithSecrets
+from .message import CHUNK_BYTES, OPERATIONS, parse_request, timeout_seconds
 from .secrets import BoundSecrets
-from .stream import Exchange, Reply
+from .stream import HttpStream, Reply
 
 if TYPE_CHECKING:
-    from .canned import RecordedNetwork
+    from ...canned import CannedHttp
+    from .canned import CannedNetwork
     from .network import Network
-
-OPERATIONS = ("http.open", "http.write", "http.read", "http.close")
+    from .placeholders import Placeholder
 
 _log = logging.getLogger(__name__)
 
 
 class HttpCapability:
-    """The http operations of one execution. All methods run on one event loop; `aclose` ends everything."""
+    """The http operations of one execution. All methods run on one event loop; `aclose` ends everything.
+
+    `placeholders` stand for the secrets that are bound to hosts. With `canned` nothing is connected.
+    """
 
     def __init__(
-        self, grants: Grants, limits: Limits, usage: UsageCounter, *, resolver: Resolver | None = None
-    ) -> None:
+        self, grants: Grants, limits: Limits, usage: UsageCounter, *, placeholders: Sequence[Placeholder] = (),
+        canned: CannedHttp | None = None, resolver: Resolver | None = None,
+    ) -> None:  # fmt: skip
         self._policy = EgressPolicy(grants.http_grants)
-        self._recorded = grants.recorded
+        self._canned = canned
         self._ca_file = None if grants.ca_file is None else str(grants.ca_file)
         self._proxy = grants.http_proxy
-        placeholders = grants.placeholders if isinstance(grants, GrantsWithSecrets) else ()
         self._secrets = BoundSecrets(placeholders, usage.warnings) if placeholders else None
         self._limits = limits
         self._usage = usage
         self._resolver = resolver
-        self._network: Network | RecordedNetwork | None = None
+        self._network: Network | CannedNetwork | None = None
         self._slots = asyncio.Semaphore(limits.http_concurrent)
         self._ended = 0
-        self._exchanges: dict[int, Exchange] = {}
+        self._streams: dict[int, HttpStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def perform(self, op: str, args: Mapping[str, object], blob: bytes) -> Reply:
@@ -86,41 +88,41 @@ class HttpCapability:
         Raises:
             HostCallError: it fails, in a way that the guest is told about.
         """
-        stream = args.get("stream")
-        if isinstance(stream, bool) or not isinstance(stream, int) or stream < 1:
+        number = args.get("stream")
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise HostCallError("bad_request", "stream must be a positive integer")
         if op == "http.open":
-            if stream in self._exchanges:
-                raise HostCallError("bad_request", f"stream {stream} is open already")
-            return await self._settled(stream, self._open(stream, args, blob))
+            if number in self._streams:
+                raise HostCallError("bad_request", f"stream {number} is open already")
+            return await self._settled(number, self._open(number, args, blob))
         if op == "http.close":
-            self._end(stream)
+            self._end(number)
             return {}, b""
         if op not in OPERATIONS:
             raise HostCallError("bad_request", "there is no such http operation")
-        exchange = self._exchanges.get(stream)
-        if exchange is None or exchange.busy:
-            state = "not open" if exchange is None else "in use by another operation"
-            raise HostCallError("bad_request", f"stream {stream} is {state}")
+        stream = self._streams.get(number)
+        if stream is None or stream.busy:
+            state = "not open" if stream is None else "in use by another operation"
+            raise HostCallError("bad_request", f"stream {number} is {state}")
         if op == "http.write":
             if "read_timeout" in args:
-                exchange.set_read_timeout(timeout_seconds("read", args["read_timeout"]))
-            return await self._settled(stream, exchange.write(blob, end=args.get("end") is True))
+                stream.set_read_timeout(timeout_seconds("read", args["read_timeout"]))
+            return await self._settled(number, stream.write(blob, end=args.get("end") is True))
         max_bytes = args.get("max_bytes", CHUNK_BYTES)
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise HostCallError("bad_request", "max_bytes must be a positive integer")
-        return await self._settled(stream, exchange.read(min(max_bytes, CHUNK_BYTES)))
+        return await self._settled(number, stream.read(min(max_bytes, CHUNK_BYTES)))
 
     async def aclose(self) -> None:
         """End every request and connection of the execution."""
-        for stream in list(self._exchanges):
-            self._end(stream)
+        for number in list(self._streams):
+            self._end(number)
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._network is not None:
             await self._network.aclose()
 
-    async def _open(self, stream: int, args: Mapping[str, object], blob: bytes) -> Reply:
+    async def _open(self, number: int, args: Mapping[str, object], blob: bytes) -> Reply:
         request = parse_request(args, blob, self._policy, self._limits)
         if self._secrets is not None:
             request = self._secrets.fill(request, self._limits.http_header_bytes)
@@ -128,71 +130,69 @@ class HttpCapability:
         if self._usage.http_requests >= most:
             raise HostCallError("limit", f"more than {most:,} HTTP requests (limit http_requests)")
         self._usage.http_requests += 1
-        exchange = self._exchanges[stream] = Exchange(request, self._limits.http_header_bytes, self._secrets)
-        task = asyncio.get_running_loop().create_task(self._run(exchange))
-        exchange.task = task
+        stream = self._streams[number] = HttpStream(request, self._limits.http_header_bytes, self._secrets)
+        task = asyncio.get_running_loop().create_task(self._run(stream))
+        stream.task = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await exchange.opened()
+        return await stream.opened()
 
-    async def _settled(self, stream: int, operation: Coroutine[Any, Any, Reply]) -> Reply:
+    async def _settled(self, number: int, operation: Coroutine[Any, Any, Reply]) -> Reply:
         """The operation's reply; its failure, its cancellation and the end of the body close the stream."""
         try:
             head, blob = await operation
         except BaseException:
-            self._end(stream)
+            self._end(number)
             raise
         if head.get("eof"):
             # Not cancelled: with its last byte delivered, the connection is on its way back into the pool.
-            self._exchanges.pop(stream, None)
+            self._streams.pop(number, None)
         return head, blob
 
-    def _end(self, stream: int) -> None:
-        exchange = self._exchanges.pop(stream, None)
-        if exchange is not None:
-            exchange.fail(HostCallError("read", "the stream was closed"))
-            if exchange.task is not None:
-                exchange.task.cancel()
+    def _end(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            stream.fail(HostCallError("read", "the stream was closed"))
+            if stream.task is not None:
+                stream.task.cancel()
 
-    async def _run(self, exchange: Exchange) -> None:
-        """The whole life of a request, in one task: its place, its connection, the request, the response."""
+    async def _run(self, stream: HttpStream) -> None:
+        """The whole life of a request, in one task: its slot, its connection, the request, the response."""
         if f"{__package__}.network" not in sys.modules:
             # httpcore takes a while to import: not on the event loop, where everyone else would wait.
             await asyncio.to_thread(importlib.import_module, ".network", __package__)
         from .network import Network, host_call_error
 
         limits = self._limits
-        if self._network is None and self._recorded is not None:
-            from .canned import RecordedNetwork
+        if self._network is None and self._canned is not None:
+            from .canned import CannedNetwork
 
-            self._network = RecordedNetwork(self._recorded, http_bytes=limits.http_bytes, usage=self._usage)
+            self._network = CannedNetwork(self._canned, http_bytes=limits.http_bytes, usage=self._usage)
         elif self._network is None:
             self._network = Network(
                 http_bytes=limits.http_bytes, concurrent=limits.http_concurrent, usage=self._usage,
                 resolver=self._resolver, ca_file=self._ca_file, proxy=self._proxy,
             )  # fmt: skip
         try:
-            await self._take_slot(exchange.request.timeouts["pool"])
+            await self._take_slot(stream.request.timeouts["pool"])
             try:
-                await exchange.perform(await self._network.pool(exchange.request.target))
+                await stream.perform(await self._network.pool(stream.request.target))
             finally:
                 self._ended += 1
                 self._slots.release()
         except HostCallError as error:
-            exchange.fail(self._hidden(error))
+            stream.fail(self._hidden(error))
         except Exception as error:  # whatever it is, the guest must get an answer
             known = host_call_error(error)
             if known is None:
                 _log.exception("http request failed unexpectedly")
-            exchange.fail(
-                self._hidden(known or HostCallError("protocol", f"the request failed: {type(error).__name__}"))
-            )
+            stream.fail(self._hidden(known or HostCallError("protocol", f"the request failed: {type(error).__name__}")))
 
     def _hidden(self, error: HostCallError) -> HostCallError:
         return error if self._secrets is None else self._secrets.hide_in_error(error)
 
     async def _take_slot(self, seconds: float | None) -> None:
-        """Wait for a place among the requests in flight, as long as others end within `seconds` of each other.
+        """Wait for a slot among the requests in flight, as long as others end within `seconds` of each other.
 
         A queue that moves is the host's own doing, and not what the guest's pool timeout is about.
         """

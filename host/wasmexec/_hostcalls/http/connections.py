@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 
 import httpcore
 
+from ..._net.addresses import bracketed
 from ..error import HostCallError
 from ..usage import UsageCounter
-from .addresses import bracketed
 from .egress import Lookups, checked_addresses
 from .pressure import before_read
 

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..._net.addresses import address_kind, bracketed, is_address, is_reachable, name_kind, normalise_host
+from ..._net.tls import TlsFiles
 from ...grants import HttpGrant
 from ..error import HostCallError
-from .addresses import address_kind, bracketed, is_address, is_reachable, name_kind, normalise_host
-from .tls import TlsFiles
 
 MAX_URL_CHARACTERS = 65_536
 MAX_ADDRESSES = 8
@@ -105,14 +105,13 @@ class EgressPolicy:
                 "denied",
                 f"HTTP to {where} is granted on port {ports} only, not on {port}: {_how_to_grant(f'{where}:{port}')}",
             )
-        place = f"{scheme}://{where}" + ("" if port == DEFAULT_PORT[scheme] else f":{port}")
+        url = f"{scheme}://{where}" + ("" if port == DEFAULT_PORT[scheme] else f":{port}")
         if not for_scheme:
-            raise HostCallError("denied", f"HTTP to {place} is not granted: {_how_to_widen(place, for_port)}")
+            raise HostCallError("denied", f"HTTP to {url} is not granted: {_how_to_widen(url, for_port)}")
         methods = ", ".join(dict.fromkeys(method for grant in for_scheme for method in grant.methods))
         raise HostCallError(
             "denied",
-            f"HTTP {method} to {where} is not granted, only {methods}: "
-            f"{_how_to_widen(f'{method} {place}', for_scheme)}",
+            f"HTTP {method} to {where} is not granted, only {methods}: {_how_to_widen(f'{method} {url}', for_scheme)}",
         )
 
 

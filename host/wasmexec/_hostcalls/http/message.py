@@ -12,15 +12,17 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..._net.addresses import normalise_host
 from ...limits import Limits
 from ..error import HostCallError
-from .addresses import normalise_host
 from .egress import DEFAULT_PORT, EgressPolicy, Target
 from .headers import header_pairs
 
 if TYPE_CHECKING:
     import httpcore
 
+OPERATIONS = ("http.open", "http.write", "http.read", "http.close")
+"""What they take and reply: see `capability.py`."""
 CHUNK_BYTES = 256 * 1024
 MAX_WRITE_BYTES = 1024 * 1024
 

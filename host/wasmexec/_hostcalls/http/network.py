@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 import h11
 import httpcore
 
+from ..._net.addresses import is_address
+from ..._net.tls import TlsFileError, TlsFiles, client_context
 from ...proxy import Proxy, ProxyServer
 from ..error import HostCallError
 from ..usage import UsageCounter
-from .addresses import is_address
 from .connections import Backend, Meter, guarded
 from .egress import MAX_ADDRESSES, Lookups, Resolver, Target, check_unresolved
 from .proxies import ForwardingPool, ProxyConnector, TunnelBackend
-from .tls import TlsFileError, TlsFiles, client_context
 
 KEEPALIVE_SECONDS = 5.0
 

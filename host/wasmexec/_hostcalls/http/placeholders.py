@@ -6,10 +6,8 @@ import random
 import secrets as randomness
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from ...grants import Grants
 from ...secret import Secret
 
 _LETTERS = string.ascii_letters + string.digits
@@ -32,13 +30,6 @@ class Placeholder(NamedTuple):
     def also_in(self) -> tuple[str, ...]:
         """Where the value may stand besides headers."""
         return tuple(self.secret.also_in)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantsWithSecrets(Grants):
-    """The grants of one execution together with the secrets that are bound to hosts."""
-
-    placeholders: tuple[Placeholder, ...] = ()
 
 
 def make_placeholders(secrets: Mapping[str, object], key: bytes | None = None) -> dict[str, Placeholder]:

@@ -16,9 +16,9 @@ from typing import Any
 import h11
 import httpcore
 
+from ..._net.addresses import bracketed
 from ...proxy import ProxyServer
 from ..error import HostCallError
-from .addresses import bracketed
 from .connections import LONGEST_CONNECT_SECONDS, Backend, Meter, MeteredStream
 
 MAX_ANSWER_BYTES = 64 * 1024

@@ -67,7 +67,7 @@ class BoundSecrets:
             headers = [(name, size if name.lower() == b"content-length" else value) for name, value in headers]
         headers.append((b"Accept-Encoding", b"identity"))
         check_size("request", headers, max_header_bytes)
-        path = _exchanged(
+        path = _replaced(
             target.path, {item.token: in_url(item.secret.value) for item in bound if "url" in item.also_in}
         )
         if len(path) > MAX_URL_CHARACTERS:
@@ -104,7 +104,7 @@ class BoundSecrets:
 
     def hide(self, data: bytes) -> bytes:
         """The bytes without the values, and as long as they were: nothing that the server announced becomes wrong."""
-        hidden = _exchanged(data, {item.secret.value: item.token.encode() for item in self._placeholders})
+        hidden = _replaced(data, {item.secret.value: item.token.encode() for item in self._placeholders})
         spans = self._masker.spans(hidden)
         if not spans:
             return hidden
@@ -121,13 +121,13 @@ class BoundSecrets:
         """A mask for the body of a response."""
         return StreamMask(self, self._masker, holds_back=any(_may_go(item, target) for item in self._placeholders))
 
-    def _warn(self, item: Placeholder, target: Target, place: str) -> None:
+    def _warn(self, item: Placeholder, target: Target, part: str) -> None:
         if len(self._warnings) >= MAX_WARNINGS:
             return
-        fix = f'allow it with also_in=["{place}"] (--secret-also-in {item.name}={place})'
+        fix = f'allow it with also_in=["{part}"] (--secret-also-in {item.name}={part})'
         if not _may_go(item, target):
             fix = f"the secret is bound to {', '.join(item.secret.hosts)} only"
-        where = "URL" if place == "url" else "body"
+        where = "URL" if part == "url" else "body"
         self._warnings[
             f"secret {item.name}: a request to {target.authority} has its placeholder in the {where}, "
             f"not its value: {fix}"
@@ -169,9 +169,9 @@ class StreamMask:
         return shown
 
 
-def _may_go(item: Placeholder, target: Target, place: str = "headers") -> bool:
-    is_there = any(where.covers(target.scheme, target.host, target.port) for where in item.secret.places)
-    return is_there and (place == "headers" or place in item.also_in)
+def _may_go(item: Placeholder, target: Target, part: str = "headers") -> bool:
+    is_there = any(where.covers(target.scheme, target.host, target.port) for where in item.secret.origins)
+    return is_there and (part == "headers" or part in item.also_in)
 
 
 def _filled(name: bytes, value: bytes, bound: Iterable[Placeholder]) -> bytes:
@@ -181,13 +181,13 @@ def _filled(name: bytes, value: bytes, bound: Iterable[Placeholder]) -> bytes:
             plain = base64.b64decode(value[len(_BASIC) :].strip(), validate=True)
         except binascii.Error:
             plain = b""
-        filled = _exchanged(plain, values)
+        filled = _replaced(plain, values)
         if filled != plain:
             return value[: len(_BASIC)] + base64.b64encode(filled)
-    return _exchanged(value, values)
+    return _replaced(value, values)
 
 
-def _exchanged(data: bytes, values: Mapping[str, bytes]) -> bytes:
+def _replaced(data: bytes, values: Mapping[str, bytes]) -> bytes:
     for text, value in values.items():
         data = data.replace(text.encode(), value)
     return data

@@ -14,13 +14,13 @@ from .pressure import before_read
 if TYPE_CHECKING:
     import httpcore
 
-    from .canned import RecordedNetwork
+    from .canned import CannedNetwork
     from .secrets import BoundSecrets
 
 Reply: TypeAlias = "tuple[dict[str, object], bytes]"
 
 
-class Exchange:
+class HttpStream:
     """One request and its response: `perform` does it in a task, the operations feed it and drain it.
 
     At most one operation uses it at a time (`busy`), apart from `fail`.
@@ -47,7 +47,7 @@ class Exchange:
         self._complete = False
         self._error: HostCallError | None = None
 
-    async def perform(self, pool: httpcore.AsyncConnectionPool | RecordedNetwork) -> None:
+    async def perform(self, pool: httpcore.AsyncConnectionPool | CannedNetwork) -> None:
         """Send the request and receive the response, no faster than the guest takes it."""
         # Waiting for the guest happens inside httpcore's own read: a cancellation then unwinds its generators in order,
         # where one between two of their items would leave them to the garbage collector.
@@ -165,10 +165,10 @@ class Exchange:
         return data
 
     async def _until(self, ready: Callable[[], bool]) -> None:
-        """Wait for a state of the exchange.
+        """Wait for a state of the stream.
 
         Raises:
-            HostCallError: the exchange failed before it came to that.
+            HostCallError: the stream failed before it came to that.
         """
         self.busy = True
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..._hostcalls.http.canned import RecordedAnswer
+from ...canned import CannedAnswer
 from ...rows.json_text import encode
 from ...rows.source import Input
 from ...status import Status
@@ -47,7 +47,7 @@ class Case:
     checkpoint: object
     local_variables: Mapping[str, object]
     secrets: Mapping[str, str]
-    http: Sequence[RecordedAnswer]
+    http: Sequence[CannedAnswer]
     expect: Expectation
     unordered: bool = False
 
@@ -143,7 +143,7 @@ class _Reader:
             rows_failed=node.get("rows_failed"),
         )
 
-    def _answer(self, request: Node, response: Node) -> RecordedAnswer:
+    def _answer(self, request: Node, response: Node) -> CannedAnswer:
         body, _ = self._body(request)
         data, kind = self._body(response)
         headers, asked = (
@@ -151,7 +151,7 @@ class _Reader:
         )
         if kind is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = kind
-        return RecordedAnswer(
+        return CannedAnswer(
             method=request.get("method") or "GET", url=request.get("url"), request_headers=asked or None,
             request_body=body, status=response.get("status") or 200, headers=list(headers.items()), body=data or b"",
             error=response.get("error"),

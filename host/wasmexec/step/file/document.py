@@ -1,6 +1,6 @@
 """YAML and JSON files as trees whose every value knows its line and column.
 
-Only plain JSON values exist in both; how they are read: see `yamltree` and `jsontree`.
+Only plain JSON values exist in both; how YAML is read: see `yamltree`.
 """
 
 from __future__ import annotations
@@ -99,24 +99,6 @@ class DocumentError(Exception):
         super().__init__(message)
         self.place = place
         self.message = message
-
-
-def parse(text: str, file: str) -> Node:
-    """The tree of a file's text: JSON if its name ends in `.json`, else YAML.
-
-    Raises:
-        DocumentError: the text is neither, or has a key twice.
-    """
-    try:
-        if file.lower().endswith(".json"):
-            from .jsontree import read_json
-
-            return read_json(text, file)
-        from .yamltree import read_yaml
-
-        return read_yaml(text, file)
-    except RecursionError:
-        raise DocumentError(Place(file, 1, 1), "nested too deeply") from None
 
 
 def pointer_tokens(pointer: str) -> Iterator[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .document import MAX_FILE_BYTES, DocumentError, Node, Place, parse
+from .document import MAX_FILE_BYTES, DocumentError, Node, Place
 from .mistakes import Collector
+from .parse import parse
 
 
 def read_document(path: Path, mistakes: Collector, place: Place, shown: str) -> tuple[Node | None, str]:

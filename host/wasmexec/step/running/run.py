@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..._execution.interruptible import wait
 from ..._masking.masker import Masker
-from ..._replay.request import masked_json
+from ..._replay.masked import masked_json
 from ...errors import ConfigError, DeliveryError, ExecutionCancelled, InputError, OutputError, WasmexecError
 from ...executor import Executor
 from ...recording import Recorder
@@ -35,7 +35,7 @@ from .row_loop import RowLoop
 from .totals import Output, Tally
 
 if TYPE_CHECKING:
-    from ..._hostcalls.http.canned import RecordedHttp
+    from ...canned import CannedHttp
     from ...store import JsonValue, RunHandle, RunStore
 
 
@@ -98,7 +98,7 @@ class RunRequest:
     processes: int | None = None
     trigger: str = "api"
     record: bool = False
-    recorded_http: RecordedHttp | None = None
+    canned_http: CannedHttp | None = None
 
 
 class StepRun:
@@ -189,9 +189,6 @@ class StepRun:
             text, _ = checked_whole(source, definition.input_schema(index), room, self._masker)
             room -= len(text or b"")
             texts.append(text)
-        grants = definition.grants
-        if request.recorded_http is not None:
-            grants = replace(grants, recorded=request.recorded_http)
         order = Order(
             image=self._executor.image.manifest,
             statement=definition.statement.text,
@@ -200,8 +197,9 @@ class StepRun:
             checkpoint=self._checkpoint,
             local_variables=self._variables,
             limits=definition.limits,
-            grants=grants,
+            grants=definition.grants,
             secrets=secrets,
+            canned_http=request.canned_http,
         )
         return order, first
 
@@ -250,7 +248,7 @@ class StepRun:
             source, self._definition.input_schema(0), order.limits.input_bytes, self._masker
         )
         on_log = self._request.on_log
-        options = {**order.conditions(), **order.inputs()}
+        options = order.inputs()
         if on_log is not None:
             options["on_log"] = lambda record: on_log(StepLog(None, record))
         ended = threading.Event()
@@ -262,7 +260,8 @@ class StepRun:
 
         if self._recorder is not None:
             options["recorder"] = self._recorder
-        cancel = self._executor.submit(order.statement, on_done, input_data=data, **options)
+        prepared = self._executor.prepare(order.statement, **order.conditions())
+        cancel = prepared.submit(on_done, input_data=data, **options)
         del data
         self._cancellation.listen(cancel)
         try:
@@ -338,7 +337,7 @@ class StepRun:
             isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= _MAX_PROCESSES
         ):
             raise ConfigError(f"processes must be a whole number from 1 to {_MAX_PROCESSES}, not {wanted!r}")
-        if self._request.recorded_http is not None or self._recorder is not None:
+        if self._request.canned_http is not None or self._recorder is not None:
             return 1
         available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(wanted or available, self._definition.concurrency)

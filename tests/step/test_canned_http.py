@@ -8,7 +8,7 @@ from tests.servers import unused_port
 from tests.step.helpers import make_step
 
 import wasmexec
-from wasmexec._hostcalls.http.canned import RecordedAnswer, RecordedHttp
+from wasmexec.canned import CannedAnswer, CannedHttp
 
 GET = """
 import httpx
@@ -18,30 +18,30 @@ return [{{"id": answer.status_code}}]
 
 
 def run(
-    tmp_path: Path, executor: wasmexec.Executor, statement: str, *answers: RecordedAnswer
-) -> tuple[object, RecordedHttp]:
+    tmp_path: Path, executor: wasmexec.Executor, statement: str, *answers: CannedAnswer
+) -> tuple[object, CannedHttp]:
     step = make_step(tmp_path, statement, processing="bulk", grants="{http: [api.example.com, 127.0.0.1]}")
-    recorded = RecordedHttp(answers)
-    result = step.run(executor=executor, recorded_http=recorded)
+    recorded = CannedHttp(answers)
+    result = step.run(executor=executor, canned_http=recorded)
     return result.rows or str(result.error), recorded
 
 
 def test_an_answer_fits_by_method_url_headers_and_body(tmp_path: Path, executor: wasmexec.Executor) -> None:
     url = "https://api.example.com/x?b=2&a=1"
-    answer = RecordedAnswer(
+    answer = CannedAnswer(
         method="GET", url="https://API.example.com:443/x?a=1&b=2", request_headers={"x-a": "1"}, status=204
     )
     rows, recorded = run(tmp_path, executor, GET.format(url=url), answer)
     assert rows == [{"id": 204}]
     assert (recorded.unanswered, recorded.unused) == ([], [])
     for other in (
-        RecordedAnswer(method="POST", url=url),
-        RecordedAnswer(method="GET", url="https://api.example.com/x?a=1"),
-        RecordedAnswer(method="GET", url=url, request_headers={"X-A": "2"}),
-        RecordedAnswer(method="GET", url="http://api.example.com/x?a=1&b=2"),
+        CannedAnswer(method="POST", url=url),
+        CannedAnswer(method="GET", url="https://api.example.com/x?a=1"),
+        CannedAnswer(method="GET", url=url, request_headers={"X-A": "2"}),
+        CannedAnswer(method="GET", url="http://api.example.com/x?a=1&b=2"),
     ):
         error, recorded = run(tmp_path, executor, GET.format(url=url), other)
-        assert f"no recorded answer for GET {url.replace('.com/', '.com:443/')}" in str(error)
+        assert f"no canned answer for GET {url.replace('.com/', '.com:443/')}" in str(error)
         assert recorded.unused == [other]
         assert len(recorded.unanswered) == 1
 
@@ -54,7 +54,7 @@ async with httpx.AsyncClient() as client:
 return [{"id": int("".join(map(str, codes)))}]
 """
     answers = [
-        RecordedAnswer(
+        CannedAnswer(
             method="POST",
             url="https://api.example.com",
             request_body=b'{ "b": [2], "a": 1 }',
@@ -67,18 +67,18 @@ return [{"id": int("".join(map(str, codes)))}]
 
 def test_grants_are_checked_all_the_same_and_nothing_is_connected(tmp_path: Path, executor: wasmexec.Executor) -> None:
     other = "https://other.example.com/"
-    error, recorded = run(tmp_path, executor, GET.format(url=other), RecordedAnswer(method="GET", url=other))
+    error, recorded = run(tmp_path, executor, GET.format(url=other), CannedAnswer(method="GET", url=other))
     assert "other.example.com" in str(error)
     assert recorded.seen == []
     # Nothing listens there: an answer can only be the recorded one.
     local = f"http://127.0.0.1:{unused_port()}/"
-    denied, _ = run(tmp_path, executor, GET.format(url=local), RecordedAnswer(method="GET", url=local))
+    denied, _ = run(tmp_path, executor, GET.format(url=local), CannedAnswer(method="GET", url=local))
     assert "127.0.0.1" in str(denied)
 
 
 def test_a_recorded_failure_is_the_exception_of_the_client(tmp_path: Path, executor: wasmexec.Executor) -> None:
     url = "https://api.example.com/"
-    error, _ = run(tmp_path, executor, GET.format(url=url), RecordedAnswer(method="GET", url=url, error="read_timeout"))
+    error, _ = run(tmp_path, executor, GET.format(url=url), CannedAnswer(method="GET", url=url, error="read_timeout"))
     assert str(error).startswith("httpx.ReadTimeout: ")
 
 
@@ -96,8 +96,8 @@ def test_a_secret_bound_to_hosts_is_a_placeholder_in_the_statement_and_the_value
         secrets="{Key: {env: NOT_READ, hosts: [api.example.com]}}",
     )  # fmt: skip
     url = "https://api.example.com/"
-    recorded = RecordedHttp([RecordedAnswer(method="GET", url=url, request_headers={"X-Key": "value-0815"})])
-    result = step.run(executor=executor, recorded_http=recorded, secrets={"Key": "value-0815"})
+    recorded = CannedHttp([CannedAnswer(method="GET", url=url, request_headers={"X-Key": "value-0815"})])
+    result = step.run(executor=executor, canned_http=recorded, secrets={"Key": "value-0815"})
     assert (result.rows, result.error) == ([{"id": 200}], None)
     assert [item.record.message for item in result.logs] == ["False"]
     short = step.run(executor=executor, secrets={"Key": "abc"})
@@ -116,7 +116,7 @@ def test_a_secret_of_a_step_goes_into_a_form_if_the_file_says_so(tmp_path: Path,
             tmp_path, statement, processing="bulk", grants="{http: [auth.example.com]}",
             secrets=f"{{Key: {{env: NOT_READ, hosts: [auth.example.com], {also_in}}}}}",
         )  # fmt: skip
-        recorded = RecordedHttp([RecordedAnswer(method="POST", url=url, request_body=body)])
-        result = step.run(executor=executor, recorded_http=recorded, secrets={"Key": "value/0815"})
+        recorded = CannedHttp([CannedAnswer(method="POST", url=url, request_body=body)])
+        result = step.run(executor=executor, canned_http=recorded, secrets={"Key": "value/0815"})
         assert (result.rows, result.error) == ([{"id": 200}], None)
         assert [("in the body, not its value" in text) for text in result.warnings] == [True] * (body is None)

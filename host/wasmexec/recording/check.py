@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from ..determinism import LATEST_CLOCK_SECONDS, NANOSECONDS
 from ..errors import ConfigError
 from ..rows.json_text import decode, encode
-
-if TYPE_CHECKING:
-    from ..recording import HttpExchange, Operation, Recording
+from .exchange import HttpExchange, Operation
 
 KEY_BYTES = 32
 ENDINGS = ("done", "wall", "cpu", "cancelled")
@@ -31,8 +29,10 @@ class _Wrong(ValueError):
     """What is wrong, and where."""
 
 
-def check_recording(recording: Recording) -> None:
-    """Raises: ConfigError: the recording cannot be one; the message says what is wrong and where."""
+def check_recording(recording: Any) -> None:
+    """Check a `Recording`, whose fields may be anything.
+
+    Raises: ConfigError: the recording cannot be one; the message says what is wrong and where."""
     try:
         _check(recording)
     except _Wrong as error:
@@ -50,8 +50,6 @@ def operations(value: object, what: str = "operations") -> list[Operation]:
     Raises:
         ValueError: they are not operations.
     """
-    from ..recording import Operation
-
     found = []
     for number, item in enumerate(_sequence(value, what)):
         at = f"{what} {number}"
@@ -73,8 +71,8 @@ def operations(value: object, what: str = "operations") -> list[Operation]:
     return found
 
 
-def _check(recording: Recording) -> None:
-    from ..recording import HttpExchange
+def _check(recording: Any) -> None:
+    from .exchange import HttpExchange
 
     if len(_bytes(recording.key, "key")) != KEY_BYTES:
         _refuse("key", f"must have {KEY_BYTES} bytes", len(recording.key))

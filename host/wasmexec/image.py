@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from ..errors import ImageError
+from .errors import ImageError
 
 DEFAULT_NAMES = ("full", "core")
 HOW_TO_BUILD = "build it: python -m wasmexec image build"

@@ -6,12 +6,12 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ..result import LogRecord, Result
-from ..schema import Schema
+from .result import LogRecord, Result
+from .schema import Schema
 
 if TYPE_CHECKING:
-    from ..determinism import Deterministic
-    from ..recording import Recorder, Recording
+    from .determinism import Deterministic
+    from .recording import Recorder, Recording
 
 SchemaLike: TypeAlias = "dict[str, Any] | list[dict[str, Any]] | Schema | None"
 OnLog: TypeAlias = "Callable[[LogRecord], None]"

@@ -1,0 +1,340 @@
+"""`GuestRun`: the guest of one execution, from the frame that starts it to the one that it leaves at its end.
+
+What the guest asks of the host meanwhile (its log, its calls, its sleep) is answered here; who runs it, and when it
+waits without a thread, is up to `Execution`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from .._guest.channel import BadFrame, Frame, InboxRefused, State
+from .._guest.codes import Known, Refused, Text
+from .._guest.instance import Instance, StopGuest, VirtualTime
+from .._guest.traps import GuestTrap
+from .._hostcalls.log import LogCapability
+from ..result import LogRecord, Result
+from ..status import Status
+from . import failures, response
+from .deadlines import Deadlines
+from .failures import NOWHERE, Facts, Place, Stop
+from .outcome import Outcome, make_result, read_done
+from .request import compile_request
+
+if TYPE_CHECKING:
+    from .._hostcalls.call_table import CallTable
+    from .._hostcalls.http.capability import HttpCapability
+    from .._hostcalls.live import Live
+    from .order import Order, Services
+
+MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
+"""What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
+MAX_STDIO_TAIL_BYTES = 8192
+WHERE_CPU_SECONDS = 0.25
+_FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
+_EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
+
+
+class Waiting(NamedTuple):
+    """The guest waits until `due` on the monotonic clock, or for an answer, at a place of the statement."""
+
+    due: float
+    place: Place
+
+
+class GuestRun:
+    """Steps the guest of one order; but for `interrupt`, used by one thread at a time, between `enter` and `leave`.
+
+    `wake` is called on some thread when an answer has come. `code` is the statement's code, if there is any.
+    """
+
+    def __init__(
+        self, services: Services, order: Order, wake: Callable[[], None], deliver: Callable[[LogRecord], None] | None
+    ) -> None:
+        self.code: bytes | None = None
+        self._guest = services.guest
+        self._loop = services.loop
+        self._order = order
+        self._world = order.world
+        self._wake = wake
+        self._deadlines = Deadlines(order.limits)
+        self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
+        self._instance: Instance | None = None
+        self._calls: CallTable | None = None
+        self._waiting: Waiting | None = None
+        self._blocked: threading.Event | None = None
+        self._stdio = b""
+        self._where_deadline: float | None = None
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is an answer that the guest has not been told of."""
+        return self._calls is not None and self._calls.has_answers
+
+    def interrupt(self) -> None:
+        """Stop it as soon as possible; from any thread."""
+        self._deadlines.interrupt()
+        blocked = self._blocked
+        if blocked is not None:
+            blocked.set()
+
+    def enter(self) -> None:
+        """This thread works for the guest from now on."""
+        self._deadlines.enter()
+
+    def leave(self) -> None:
+        """This thread is about to let go of the guest."""
+        self._deadlines.leave()
+
+    def go_on(self) -> Waiting | Outcome:
+        """Run the guest, from its beginning or from where it waits, until it waits or has ended."""
+        try:
+            self._deadlines.check()
+            if self._instance is None:
+                return self._begin()
+            if self._is_too_early():
+                assert self._waiting is not None
+                return self._waiting
+            return self._run(*self._answers())
+        except StopGuest as stop:
+            return Outcome(*failures.stopped(stop.args[0], self._facts(self._locate())))
+        except GuestTrap as trap:
+            return self._trapped(trap)
+        except BadFrame as error:
+            text = f"the guest broke the channel: {error}"
+            return Outcome(*failures.lost(text, "bad-frame", self._facts()))
+        except InboxRefused:
+            text = "the inputs do not fit into the memory of the guest"
+            return Outcome(*failures.out_of_memory(text, self._facts()))
+
+    def result(self, outcome: Outcome) -> Result:
+        """The result of the execution that ended so."""
+        result = make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
+        return self._world.ended(result)
+
+    def stop_calls(self) -> None:
+        """End the host calls that are under way."""
+        if self._calls is not None:
+            self._calls.close()
+
+    def close(self) -> None:
+        """End the instance."""
+        instance, self._instance = self._instance, None
+        if instance is not None:
+            instance.close()
+
+    def _begin(self) -> Waiting | Outcome:
+        self._deadlines.start()
+        self._world.begin()
+        request = self._order.request
+        if request.kind != "check":
+            code = self._order.code or self._known_code()
+            if isinstance(code, Refused):
+                return Outcome(*response.read_error(code.record, self._facts()))
+            self.code = code if isinstance(code, bytes) else None
+            if request.kind == "compile":
+                return Outcome(Status.FINISHED)
+            request = request.with_text() if self.code is None else request.with_code(self.code)
+        self._instance = self._make_instance(self._world.virtual)
+        return self._run(request.head, request.blobs)
+
+    def _known_code(self) -> Known:
+        """The code of the statement; compiled here if it is worth it."""
+        request, codes = self._order.request, self._guest.codes
+        statement = request.statement
+        # Where an object lies in memory shows in its repr: what is to be repeated must not depend on who ran before.
+        at_once = self._world.is_repeatable or request.kind == "compile"
+        known = codes.find(statement, at_once=at_once)
+        if known is None:
+            try:
+                known = self._compile(statement)
+            finally:
+                codes.keep(statement, known)
+        if isinstance(known, Refused) and request.kind == "run" and self._order.masker is not None:
+            # SECURITY: what is kept was cut without knowing the secrets of this run; the guest masks, then cuts.
+            return Text.SEND
+        return Text.SEND if known is None else known
+
+    def _compile(self, statement: str) -> Known | None:
+        """Have the statement compiled in an instance in which nothing else happens."""
+        self._instance = instance = self._make_instance(None)
+        known = response.read_code(self._exchange(compile_request(statement).head, ()))
+        # With more memory it might compile: that is no property of the text.
+        is_certain = not (isinstance(known, Refused) and instance.was_refused_memory)
+        self.close()
+        return known if is_certain else None
+
+    def _make_instance(self, virtual: VirtualTime | None) -> Instance:
+        order = self._order
+        return Instance(self._guest, self, order.limits.memory_bytes, virtual, order.request.program)
+
+    def _run(self, head: bytes, blobs: Sequence[bytes]) -> Waiting | Outcome:
+        while True:
+            frame = self._exchange(head, blobs)
+            if frame.head["kind"] == "done":
+                return read_done(frame, self._order, self._log, self._facts())
+            waiting = self._wait(frame)
+            if waiting is not None:
+                return waiting
+            self._deadlines.check()
+            head, blobs = self._answers()
+
+    def _exchange(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
+        """Send a frame, run the guest, take the frame it left."""
+        instance = self._instance
+        assert instance is not None
+        self._waiting = None
+        ticker = self._guest.ticker
+        ticker.enter()
+        try:
+            instance.channel.send(head, blobs)
+            state = instance.step()
+        finally:
+            ticker.leave()
+        header = instance.channel.header()
+        kind = _FRAME_KINDS.get(state)
+        if state != header.state or kind is None:
+            raise BadFrame(f"wx_step returned {state}, the header says {header.state}")
+        frame = instance.channel.receive(header, self._order.limits.output_bytes + MAX_FRAME_OVERHEAD_BYTES)
+        if frame.head.get("kind") != kind:
+            raise BadFrame(f"expected a {kind} frame")
+        return frame
+
+    def _wait(self, frame: Frame) -> Waiting | None:
+        """Start what a waiting frame asks for; None if the guest can go on at once."""
+        seconds = response.read_timer(frame)
+        if frame.head.get("calls") or frame.head.get("cancels"):
+            self._call_table().submit(frame)
+        calls = self._calls
+        if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
+            raise BadFrame("the guest waits for nothing")
+        due = self._deadlines.wall
+        if seconds is not None:
+            due = min(due, time.monotonic() + seconds)
+        # Known from here on, also if the world refuses to wait.
+        self._waiting = waiting = Waiting(due, response.read_sleeping(frame, self._order.masker))
+        return None if self._world.wait(seconds, calls) else waiting
+
+    def _answers(self) -> tuple[bytes, Sequence[bytes]]:
+        answers = (_EMPTY_RESUME, ()) if self._calls is None else self._calls.collect()
+        self._world.resume()
+        return answers
+
+    def _is_too_early(self) -> bool:
+        """Whether it was woken for an answer that it has had already: a deterministic guest must not notice."""
+        waiting = self._waiting
+        if waiting is None or not self._world.is_repeatable or time.monotonic() >= waiting.due:
+            return False
+        return not self.has_answers
+
+    def _facts(self, place: Place = NOWHERE) -> Facts:
+        instance, masker, words = self._instance, self._order.masker, self._stdio
+        if masker is not None:
+            words = masker.tail(words, MAX_STDIO_TAIL_BYTES).encode("utf-8", "replace")
+        return Facts(
+            limits=self._order.limits,
+            wall_seconds=self._deadlines.wall_seconds,
+            cpu_seconds=self._deadlines.cpu_seconds,
+            memory_bytes=0 if instance is None else instance.memory.size(),
+            was_refused_memory=instance is not None and instance.was_refused_memory,
+            last_words=words,
+            place=place,
+        )
+
+    def _trapped(self, trap: GuestTrap) -> Outcome:
+        instance = self._instance
+        if instance is None:
+            return Outcome(*failures.lost(f"no instance could be created: {trap.detail}", "engine", self._facts()))
+        place = self._locate()
+        exit_code = None
+        with contextlib.suppress(BadFrame):
+            header = instance.channel.header()
+            exit_code = header.exit_code if header.state == State.EXITED else None
+        return Outcome(*failures.trapped(trap, exit_code, self._facts(place)))
+
+    def _locate(self) -> Place:
+        """Ask a guest that may be broken; where a waiting one waits is known."""
+        if self._instance is None:
+            return NOWHERE
+        if self._waiting is not None:
+            return self._waiting.place
+        ticker = self._guest.ticker
+        ticker.enter()
+        self._where_deadline = time.thread_time() + WHERE_CPU_SECONDS
+        try:
+            return response.read_where(self._instance.where(), self._order.masker)
+        except (GuestTrap, BadFrame, StopGuest):
+            return NOWHERE
+        finally:
+            ticker.leave()
+
+    def _block(self, event: threading.Event, seconds: float = math.inf) -> None:
+        """Hold this thread until the event is set, the seconds are over or the execution is to end."""
+        until = time.monotonic() + seconds
+        # Before anybody looks whether it is interrupted: whoever interrupts sets the flag first, then the event.
+        self._blocked = event
+        ticker = self._guest.ticker
+        ticker.leave()
+        try:
+            self._deadlines.check()
+            while not event.wait(max(0.0, min(until, self._deadlines.wall) - time.monotonic())):
+                self._deadlines.check()
+                if time.monotonic() >= until:
+                    return
+            self._deadlines.check()
+        finally:
+            ticker.enter()
+            self._blocked = None
+
+    def _call_table(self) -> CallTable:
+        if self._calls is None:
+            self._calls = self._world.call_table(self._make_live, self._wake)
+        return self._calls
+
+    def _make_live(self) -> Live:
+        from .._hostcalls.live import Live
+
+        return Live(self._make_http, self._loop, self._order.masker)
+
+    def _make_http(self) -> HttpCapability:
+        from .._hostcalls.http.capability import HttpCapability
+
+        order = self._order
+        return HttpCapability(
+            order.grants, order.limits, self._world.usage, placeholders=order.placeholders, canned=order.canned_http
+        )
+
+    def guest_log(self, level: int, message: memoryview) -> bool:
+        self._refuse_while_locating()
+        return self._log.append(level, message)
+
+    def guest_call(self, request: memoryview) -> bytes:
+        self._refuse_while_locating()
+        return self._call_table().call(request, self._block)
+
+    def guest_sleep(self, seconds: float) -> None:
+        self._refuse_while_locating()
+        if not self._world.skips_sleeps:
+            self._block(threading.Event(), seconds)
+        self._world.sleep(seconds)
+
+    def guest_stdio(self, fd: int, data: bytes) -> None:
+        masker = self._order.masker
+        kept = MAX_STDIO_TAIL_BYTES + (0 if masker is None else masker.margin)
+        self._stdio = (self._stdio + data)[-kept:]
+
+    def guest_tick(self) -> None:
+        if self._where_deadline is not None:
+            if time.thread_time() > self._where_deadline:
+                raise StopGuest(Stop.LOCATING)
+            return
+        self._deadlines.check()
+
+    def _refuse_while_locating(self) -> None:
+        if self._where_deadline is not None:
+            raise StopGuest(Stop.LOCATING)
