@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from ...grants import DEFAULT_METHODS, DEFAULT_PORTS, DEFAULT_SCHEMES
 from ...limits import LIMIT_RANGES, Limits
 from ...rows.formats import DELIMITED, FORMATS
+from ...schema import Mode
 from ...schema.columns import COLUMN_TYPES, NESTED_TYPES
 from ...secret import ALSO_IN
-from .definition import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, VARIABLE_TYPES
+from .definition import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, VARIABLE_TYPES, OnRowError, Processing
 from .vocabulary import DRAFT, Schema, about, either, entries, items, mapping, published, refused_when, text
 
 MAX_NAME = 200
@@ -54,7 +55,7 @@ def noted_step_schema() -> Schema:
         ),
         "mode": about(_mode(), "lenient (column lists only): extra keys are dropped, Base64 and json are not checked."),
         "processing": about(
-            {"enum": ["row_by_row", "bulk"], "default": "row_by_row"},
+            {"enum": list(get_args(Processing)), "default": "row_by_row"},
             "row_by_row: one execution per input row. bulk: one execution with all of them.",
         ),
         "checkpoint_column": about(
@@ -71,7 +72,8 @@ def noted_step_schema() -> Schema:
             "More of LocalVariable, masked in logs and errors. Never the values.",
         ),
         "on_row_error": about(
-            {"enum": ["fail", "skip"], "default": "fail"}, "Row by row: what a row that fails means for the step."
+            {"enum": list(get_args(OnRowError)), "default": "fail"},
+            "Row by row: what a row that fails means for the step.",
         ),
         "concurrency": about(
             {"type": "integer", "minimum": 1, "maximum": MAX_CONCURRENCY, "default": DEFAULT_CONCURRENCY},
@@ -93,7 +95,7 @@ def noted_step_schema() -> Schema:
 
 
 def _mode() -> Schema:
-    return {"enum": ["strict", "lenient"], "default": "strict"}
+    return {"enum": list(get_args(Mode)), "default": "strict"}
 
 
 def _input() -> Schema:
