@@ -85,7 +85,7 @@ def test_the_published_schema_and_the_reader_refuse_the_same(tmp_path: Path, lin
     ("case", "expected"),
     [
         ("5", "1:9: expected a case as a mapping with the keys name, input"),
-        ("{}", "1:9: a case needs 'expect': a mapping with status, rows, error"),
+        ("{}", "1:9: a case needs 'expect': what must come out: status, rows, error,"),
         ("{expect: {}}", "1:18: expect: expected at least one of status, rows, error"),
         (
             "{expect: {status: 7}}",

@@ -94,4 +94,5 @@ def _expect() -> Schema:
         ),
         "rows_failed": {"type": "integer", "minimum": 0},
     }
-    return mapping("expect", properties, minProperties=1)
+    wanted = f"what must come out: {', '.join(properties)}"
+    return mapping("expect", properties, minProperties=1, **{"x-expected": wanted})
