@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from . import isolation as isolation  # isort: skip
+
 from .errors import (
     ConfigError,
     CpuLimitError,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import pytest
 
 from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.egress import EgressPolicy, Lookups, checked_addresses, resolve
-from wasmexec._net.addresses import address_kind
+from wasmexec._net.addresses import address_kind, is_reachable
 from wasmexec.grants import HttpGrant
 
 
@@ -237,7 +238,7 @@ def test_what_any_grant_permits_is_permitted_and_the_exact_one_says_whom_to_trus
         ("::ffff:0:127.0.0.1", "reserved"),
         ("64:ff9b::127.0.0.1", "loopback"),
         ("64:ff9b::a00:1", "private"),
-        ("64:ff9b:1::a00:1", "private"),
+        ("64:ff9b:1::a00:1", "NAT64"),
         ("2002:7f00:1::", "loopback"),
         ("2002:a00:1::1", "private"),
         ("2001:0:7f00:1:8000:0:f7f7:f7f7", "loopback"),
@@ -378,3 +379,49 @@ def test_lookups_take_turns() -> None:
 
 def test_only_so_many_answers_are_tried() -> None:
     assert len(check("api.example.com", [f"8.8.8.{number}" for number in range(200)])) == 8
+
+
+REGISTRIES = """
+    0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+    192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
+    ::1/128 ::/128 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001:2::/48 2001:db8::/32 3fff::/20 5f00::/16 fc00::/7
+    fe80::/10 ff00::/8
+"""
+"""The blocks that IANA's special-purpose registries (and the multicast ones) say are not globally reachable."""
+
+
+def ends(block: str) -> list[str]:
+    network = ipaddress.ip_network(block)
+    return [str(network[0]), str(network[-1]), str(network[network.num_addresses // 2])]
+
+
+@pytest.mark.parametrize("block", REGISTRIES.split())
+def test_every_special_block_of_the_registries_is_known(block: str) -> None:
+    assert None not in [address_kind(address) for address in ends(block)]
+
+
+def test_whatever_python_calls_not_global_is_not_reached_as_public() -> None:
+    """Source: `ipaddress` of the Python that runs; its lists grow with its patch releases."""
+    blocks = [
+        *ipaddress.IPv4Address._constants._private_networks,  # type: ignore[attr-defined]
+        *ipaddress.IPv6Address._constants._private_networks,  # type: ignore[attr-defined]
+    ]
+    assert len(blocks) > 20
+    # The first may lead anywhere: what it carries decides, and a public one is as good as the address itself.
+    carriers = [ipaddress.ip_network(block) for block in ("::ffff:0:0/96", "2002::/16", "2001::/23", "192.0.0.0/29")]
+    unknown = [
+        address
+        for block in blocks
+        if block not in carriers
+        for address in ends(str(block))
+        if address_kind(address) is None
+    ]
+    assert unknown == []
+
+
+def test_an_address_behind_a_translator_of_the_network_is_never_reached() -> None:
+    """It may be the metadata service by another name, and nobody but the network knows."""
+    kind = address_kind("64:ff9b:1:a9fe:a9:fe00::")
+    for by_address in (False, True):
+        assert not is_reachable(kind, allow_private=True, granted_by_address=by_address)
+    assert is_reachable(address_kind("10.0.0.1"), allow_private=True, granted_by_address=False)

@@ -45,7 +45,9 @@ _SPECIAL_V6 = [
     for network, kind in (
         ("::/128", "unspecified"),
         ("::1/128", "loopback"),
-        ("64:ff9b:1::/48", "private"),
+        ("64:ff9b:1::/48", "NAT64"),
+        ("100:0:0:1::/64", "reserved"),
+        ("5f00::/16", "reserved"),
         ("100::/64", "reserved"),
         ("2001::/23", "reserved"),
         ("2001:db8::/32", "documentation"),
