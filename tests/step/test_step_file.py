@@ -286,3 +286,11 @@ def test_the_error_is_picklable_and_typed(tmp_path: Path) -> None:
     assert issubclass(StepFileError, ConfigError)
     assert error.mistakes == caught.value.mistakes
     assert json.dumps(error.fields())
+
+
+def test_the_hosts_of_a_secret_are_read_and_a_wrong_one_has_its_place(tmp_path: Path) -> None:
+    step = load(tmp_path, BASE + "secrets: {Key: {env: A, hosts: ['API.example.com', 'http://10.0.0.7:8080']}}\n")
+    assert step.definition.secrets["Key"].hosts == ("API.example.com", "http://10.0.0.7:8080")
+    assert mistakes(tmp_path, BASE + "secrets: {Key: {env: A, hosts: [a.example.com, a/b]}}\n")[0].startswith(
+        "3:32: hosts: "
+    )

@@ -10,7 +10,7 @@ from ...limits import Limits, parse_size
 from ...rows.formats import ReadOptions
 from ...schema import Mode, Role, RowSchema, row_schema
 from ...schema.columns import did_you_mean
-from ...secret import SHORTEST, Secret
+from ...secret import checked_hosts
 from .checking import check
 from .definition import InputDefinition, LocalVariable, SecretSource, StatementText, StepDefinition
 from .document import Node, Place, pointer_tokens
@@ -165,7 +165,7 @@ class _Reader:
             hosts, path = node.get("hosts") or (), node.get("file")
             if hosts and node.fields["hosts"].is_right:
                 try:
-                    Secret("x" * SHORTEST, hosts=hosts)
+                    checked_hosts(hosts)
                 except ConfigError as error:
                     self.mistakes.add(node.fields["hosts"].place, f"hosts: {error.message}")
             path = None if path is None else self._path.parent / path
