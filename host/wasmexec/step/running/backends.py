@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...workers.local import Done, LocalBackend
-from ...workers.parent import PoolBackend
+from ...workers.pool import Processes
 
 POOL_AFTER_ROWS = 200
 """So many rows run in this process before worker processes are started: most inputs are shorter."""
@@ -33,13 +33,13 @@ class Backends:
         done: Done,
         *,
         local: Callable[..., LocalBackend],
-        pool: Callable[..., PoolBackend] | None,
+        pool: Callable[..., Processes] | None,
         warn: Callable[[str], None],
     ) -> None:
         self._done = done
         self._make_pool = pool
         self._warn = warn
-        self._pool: PoolBackend | None = None
+        self._pool: Processes | None = None
         self._current: Backend = local(done=done)
         self._made: list[Backend] = [self._current]
 

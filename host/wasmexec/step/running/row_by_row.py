@@ -14,7 +14,7 @@ from ...rows.intake import checked_rows
 from ...status import Status
 from ...workers.local import LocalBackend
 from ...workers.order import Order
-from ...workers.parent import PoolBackend
+from ...workers.pool import Processes
 from ..result import error_as_dict
 from .backends import Backends
 from .progress import ProgressMeter
@@ -39,7 +39,7 @@ def run_row_by_row(run: RunState, order: Order) -> Ending:
     backends = partial(
         Backends,
         local=partial(LocalBackend, run.executor, order, limit=concurrency, recorder=run.recorder),
-        pool=partial(PoolBackend, order, limit=concurrency, processes=processes) if processes > 1 else None,
+        pool=partial(Processes, order, limit=concurrency, processes=processes) if processes > 1 else None,
         warn=totals.warn,
     )
     loop = RowLoop(
