@@ -95,6 +95,11 @@ class SchemaError(ConfigError):
     the schema is for, "output" or "input".
     """
 
+    mistakes: tuple[SchemaMistake, ...]
+    role: str
+    pointer: str
+    reason: str
+
     _MOST: Final = 100
     _MOST_LINES: Final = 20
 
@@ -144,6 +149,12 @@ class StatementSyntaxError(StatementError):
     `rendered` is the line with a caret below, as CPython shows it.
     """
 
+    rule: str
+    line: int | None
+    column: int | None
+    text: str
+    rendered: str
+
     def __init__(
         self,
         message: str,
@@ -169,6 +180,11 @@ class StatementRaised(StatementError):
     statement only, `line` the innermost of those (None when the exception never passed through one).
     """
 
+    type_name: str
+    exception_message: str
+    traceback: str
+    line: int | None
+
     def __init__(self, type_name: str, exception_message: str, traceback: str, line: int | None = None) -> None:
         where = "" if line is None else f" (line {line})"
         super().__init__(f"{type_name}: {exception_message}{where}" if exception_message else f"{type_name}{where}")
@@ -181,6 +197,9 @@ class StatementRaised(StatementError):
 class ExecutionCancelled(WasmexecError):
     """The execution was cancelled; `line` and `function` say where it was, when known."""
 
+    line: int | None
+    function: str | None
+
     def __init__(self, message: str = "cancelled", *, line: int | None = None, function: str | None = None) -> None:
         super().__init__(message)
         self.line = line
@@ -189,6 +208,11 @@ class ExecutionCancelled(WasmexecError):
 
 class LimitError(WasmexecError):
     """A limit was reached: `limit` and `used` in the unit of that limit; `line` and `function` when known."""
+
+    limit: float
+    used: float
+    line: int | None
+    function: str | None
 
     def __init__(
         self, message: str, *, limit: float, used: float, line: int | None = None, function: str | None = None
@@ -236,6 +260,10 @@ class InputError(WasmexecError):
 class InputSchemaError(InputError):
     """A row of the input does not match the input schema; `pointer`, `rule` and `value` are those of `OutputError`."""
 
+    pointer: str
+    rule: str
+    value: str
+
     def __init__(
         self,
         pointer: str,
@@ -260,6 +288,11 @@ class OutputError(WasmexecError):
     where the schema refused it and that is plain: the message ends with it, `reason` is the message without it.
     """
 
+    pointer: str
+    rule: str
+    value: str
+    fix: str
+
     def __init__(self, pointer: str, rule: str, value: str, reason: str, fix: str = "") -> None:
         super().__init__(f"{reason}; {fix}" if fix else reason)
         self.pointer = pointer
@@ -280,6 +313,11 @@ class GuestLostError(WasmexecError):
     to its standard error, bounded, for diagnosis.
     """
 
+    trap: str
+    detail: str
+    line: int | None
+    function: str | None
+
     def __init__(
         self, message: str, *, trap: str, detail: str = "", line: int | None = None, function: str | None = None
     ) -> None:
@@ -295,6 +333,10 @@ class DeliveryError(WasmexecError):
 
     With `run_id` the rows are on record, and nothing is lost.
     """
+
+    target: str
+    reason: str
+    run_id: int | None
 
     def __init__(self, target: str, reason: str, *, run_id: int | None = None) -> None:
         where = "" if run_id is None else f"; the rows are on record: wasmexec step show {run_id} --rows"

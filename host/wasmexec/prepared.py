@@ -137,9 +137,10 @@ class Prepared:
             from ._masking.masker import Masker
 
             refuse_short_secrets(self._secrets)
-            values = [item.value if isinstance(item, Secret) else item for item in self._secrets.values()]
-            # What is no secret at all is refused where it is encoded.
-            self._masker = Masker(value for value in values if isinstance(value, str))
+            # SECURITY: a mask answers guesses. The statement cannot show a secret that it does not hold, so what it
+            # says is searched for the others only. What is no secret at all is refused where it is encoded.
+            held = [value for value in self._secrets.values() if isinstance(value, str)]
+            self._masker = Masker(held) if held else None
         return Schema.prepare(output_schema)
 
     def _make_start(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
@@ -13,6 +15,11 @@ from .grants import checked_host
 
 SHORTEST = 8
 LONGEST = 4096
+LEAST_BITS = 40
+"""What a value must take to be guessed, at least; a statement can have millions of guesses tried in an hour."""
+LEAST_DIFFERENT = 5
+"""Different characters in it, at least."""
+_KINDS = (string.digits, string.ascii_lowercase, string.ascii_uppercase, string.punctuation + " ")
 ALSO_IN = ("url", "body")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
@@ -55,8 +62,8 @@ class Secret:
     the value may travel in the clear, `"http://10.0.0.7:8080"`. They are no grants: those are given as well.
 
     Raises:
-        ConfigError: the value cannot stand in a header, or is shorter than 8 or longer than 4,096 characters; no hosts,
-            or one that is not a host; an unknown part in `also_in`.
+        ConfigError: the value cannot stand in a header, is shorter than 8 or longer than 4,096 characters, or is easily
+            guessed; no hosts, or one that is not a host; an unknown part in `also_in`.
     """
 
     value: str = field(repr=False)
@@ -67,6 +74,7 @@ class Secret:
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
             raise ConfigError(f"a secret must be a str, not {type(self.value).__name__}")
+        hosts = checked_hosts(self.hosts)
         if not SHORTEST <= len(self.value) <= LONGEST:
             raise ConfigError(
                 f"a secret with hosts must have {SHORTEST} to {LONGEST:,} characters, not {len(self.value):,}; "
@@ -74,11 +82,11 @@ class Secret:
             )
         if not _VALUE.fullmatch(self.value):
             raise ConfigError("a secret with hosts must be printable ASCII, without spaces at its ends")
-        if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
-            raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
-        hosts = tuple(str(_parse_origin(host)) for host in self.hosts)
-        if not hosts:
-            raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
+        if len(set(self.value)) < LEAST_DIFFERENT or _bits(self.value) < LEAST_BITS:
+            raise ConfigError(
+                "a secret with hosts must be hard to guess, for a server that it is sent to can be made to compare "
+                "guesses: more characters, or more kinds of them"
+            )
         object.__setattr__(self, "hosts", hosts)
         object.__setattr__(self, "also_in", checked_parts(self.also_in))
 
@@ -86,6 +94,25 @@ class Secret:
     def origins(self) -> tuple[SecretOrigin, ...]:
         """`hosts`, parsed."""
         return tuple(map(_parse_origin, self.hosts))
+
+
+def checked_hosts(hosts: object) -> tuple[str, ...]:
+    """The hosts that a secret may be sent to, each in one spelling.
+
+    Raises:
+        ConfigError: there are none, or one is not a host.
+    """
+    if isinstance(hosts, str) or not isinstance(hosts, Iterable):
+        raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
+    found = tuple(str(_parse_origin(host)) for host in hosts)
+    if not found:
+        raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
+    return found
+
+
+def _bits(value: str) -> float:
+    """How many bits a random value of this length, of these kinds of characters, has."""
+    return len(value) * math.log2(sum(len(kind) for kind in _KINDS if any(letter in kind for letter in value)))
 
 
 def checked_parts(parts: object) -> tuple[str, ...]:

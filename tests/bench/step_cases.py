@@ -77,6 +77,36 @@ def _one_by_one(what: str, rates: list[float], target: int) -> Line:
     )  # fmt: skip
 
 
+def many_of_each(context: Context) -> Iterator[Line]:
+    """200 rows of 8 columns for each input row: from worker processes into the run store and to JSON Lines."""
+    count, each = (400 if context.quick else 1_000), 200
+    statement = (
+        'return [{"id": n, "name": f"name {n}", "price": n * 0.25, "units": n % 9, "ok": n % 2 == 0,\n'
+        f'"day": "2026-01-05", "note": None, "total": n * 0.5}} for n in range({each})]\n'
+    )
+    text = {"statement": statement, "output_schema": _COLUMNS, "checkpoint_column": "id"}
+    rates: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "in.jsonl"
+        source.write_bytes(b"".join(b'{"id": %d}\n' % number for number in range(count)))
+        step = _load(folder, {"many.step.json": json.dumps(text)})
+        with RunStore.open(folder / "runs.sqlite3") as store:
+
+            def run() -> None:
+                output = Spool(folder / "out.jsonl", "jsonl")
+                result = step.run(source, executor=context.executor, store=store, output=output)
+                if result.rows_out != count * each:
+                    raise SystemExit(f"the bench's own step failed: {result.error}")
+
+            for _ in range(2 if context.quick else 4):
+                rates += [count * each / seconds for seconds in timed(run)]
+    yield Line(
+        name=f"step, row by row: {each} rows out of each, stored", unit="rows/s", guest=max(rates), samples=len(rates),
+        comment=f"best of {len(rates)}, median {median(rates):,.0f}; rows out; start of the worker processes included",
+    )  # fmt: skip
+
+
 def bulk_rows(context: Context) -> Iterator[Line]:
     """100,000 rows of 8 columns: file, statement, validation, run store and output file, against native Python."""
     with tempfile.TemporaryDirectory() as name:
@@ -134,4 +164,4 @@ def _load(folder: Path, files: dict[str, str]) -> Step:
     return Step.load(folder / next(iter(files)))
 
 
-ALL = {"step-rows": rows_one_by_one, "step-bulk": bulk_rows}
+ALL = {"step-rows": rows_one_by_one, "step-many": many_of_each, "step-bulk": bulk_rows}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
+import sys
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wasmexec import ConfigError
+from wasmexec import ConfigError, Result, Status
+from wasmexec.cli.outputs import write_rows
 from wasmexec.step import Spool
+from wasmexec.step.running.totals import Totals
 
 ROWS: list[dict[str, Any]] = [{"a": 1, "b": 'x"\n,'}, {"a": 2**70, "c": [None, 1.5]}]
 
@@ -46,6 +52,25 @@ def test_a_row_column_that_the_rows_have_is_refused() -> None:
 def test_the_row_column_comes_first() -> None:
     assert written("jsonl", [{"a": 5}, {"a": 6}], row_column="n") == '{"n":0,"a":5}\n{"n":1,"a":6}\n'
     assert written("csv", [{"a": 5}], row_column="n", column_names=["a"]) == "n,a\n0,5\n"
+
+
+class Doubled(Spool):
+    """A spool of somebody who changes the rows on their way."""
+
+    def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
+        super().write([{"a": row["a"] * 2} for row in rows], source_row)
+
+
+def test_a_spool_with_a_write_of_its_own_is_given_the_rows() -> None:
+    found = []
+    for kind in (Spool, Doubled):
+        stream = io.BytesIO()
+        spool = kind(stream, "jsonl")
+        totals = Totals(spool, None, None)
+        totals.accept(Result(status=Status.FINISHED, rows=[{"a": 1}, {"a": 2}]), 0)
+        spool.commit()
+        found.append(stream.getvalue())
+    assert found == [b'{"a":1}\n{"a":2}\n', b'{"a":2}\n{"a":4}\n']
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -85,3 +110,20 @@ def test_many_rows_are_on_disk_and_not_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert (tmp_path / "out.json").stat().st_size > 30_000_000
     assert peak < 16_000_000
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_many_blocks_of_rows_are_written_as_one_and_as_the_command_line_writes_them(
+    form: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    rows: list[dict[str, Any]] = [{"id": number, "text": "line\n" * 50, "more": [{}, {}]} for number in range(11_000)]
+    streamed = written(form, rows)
+    write_rows(rows, form, None)
+    sys.stdout.flush()
+    assert capfdbinary.readouterr().out.decode() == streamed
+    if form == "csv":
+        records = csv.DictReader(io.StringIO(streamed, newline=""))
+        found = [{**row, "id": int(row["id"]), "more": json.loads(row["more"])} for row in records]
+    else:
+        found = json.loads(streamed if form == "json" else "[" + streamed[:-1].replace("\n", ",") + "]")
+    assert found == rows

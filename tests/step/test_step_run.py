@@ -430,7 +430,7 @@ def test_run_async_leaves_the_loop_free_and_can_be_cancelled(tmp_path: Path, exe
 def test_long_inputs_run_in_worker_processes_with_the_same_outcome(
     tmp_path: Path, executor: wasmexec.Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STEP_TOKEN", "tok-0815")
+    monkeypatch.setenv("STEP_TOKEN", "tok-0815-Jm4Xq9zR")
     statement = """
     number = INPUT_DATA[0]["id"]
     if number == 1111:
@@ -438,7 +438,7 @@ def test_long_inputs_run_in_worker_processes_with_the_same_outcome(
         raise KeyError(LocalVariable.Token)
     if number % 100 == 0:
         log.warn(number)
-    return [{"id": number, "big": 2**70 + number + len(INPUT_DATA2) + (LocalVariable.Bound == "tok-0815")}]
+    return [{"id": number, "big": 2**70 + number + len(INPUT_DATA2) + (LocalVariable.Bound == "tok-0815-Jm4Xq9zR")}]
     """
     columns = "  - {name: id, type: integer}\n  - {name: big, type: integer}\n"
     step = make_step(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, event, text
 import wasmexec
 from wasmexec import ConfigError, ForExecution, Status
 from wasmexec.recording.exchange import Operation
+from wasmexec.rows.block import RowBlock
 from wasmexec.store import (
     Advance,
     CheckpointConflictError,
@@ -60,6 +61,32 @@ def test_much_output_is_kept_in_chunks_and_read_in_little_memory(store: RunStore
     first = next(found)
     assert (first.row, first.source_row) == (rows[0], 0)
     assert [item.row for item in found] == rows[1:]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 90_000])
+def test_a_block_of_rows_is_stored_as_its_rows_are(url: str, store: RunStore, count: int) -> None:
+    rows = [{"id": number, "text": f"row\n{number} }},{{ " * 10, "none": None} for number in range(count)]
+    lines = b"".join(orjson.dumps(row) + b"\n" for row in rows)
+    kept = []
+    for given in (rows, RowBlock(rows), RowBlock(lines=lines)):
+        run = store.begin_run("s")
+        store.append_output(run, given, count=count, source_rows=range(count))
+        store.finish(run, status=Status.FINISHED)
+        assert [(item.source_row, item.row) for item in store.output(run.run_id)] == list(enumerate(rows))
+        engine = create_engine(resolve_url(url))
+        with engine.connect() as connection:
+            chunks = connection.execute(
+                text("SELECT row_count, data_bytes, data, source_rows FROM wx_output WHERE run_id = :run ORDER BY seq"),
+                {"run": run.run_id},
+            )
+            kept.append([tuple(map(_plain, chunk)) for chunk in chunks])
+        engine.dispose()
+    assert kept[0] == kept[1] == kept[2]
+    assert (len(kept[0]) > 1) == (count == 90_000)
+
+
+def _plain(value: object) -> object:
+    return bytes(value) if isinstance(value, memoryview) else value
 
 
 @pytest.mark.parametrize("status", [Status.STATEMENT_RAISED, Status.OUTPUT_REFUSED, Status.CANCELLED])

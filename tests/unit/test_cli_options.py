@@ -137,7 +137,7 @@ def test_every_status_has_its_exit_code(status: int, code: int) -> None:
             ["run", "{}", "--secret", "K=12345678", "--secret-host", "K=a.b", "--secret-also-in", "K=header"],
             "'header' is neither \"url\" nor \"body\"; headers are always allowed",
         ),
-        (["run", "{}", "--secret", "KEY=12345678", "--secret-host", "KEY=a/b"], "'a/b' must be HOST or HOST:PORT"),
+        (["run", "{}", "--secret", "KEY=1a3B5-7_", "--secret-host", "KEY=a/b"], "'a/b' must be HOST or HOST:PORT"),
         (["run", "{}", "--allow-http", "https://example.com/a"], "must be HOST or HOST:PORT, not a URL"),
         (["run", "{}", "--allow-http", "GET,TRACE example.com"], "method TRACE cannot be granted"),
         (["run", "{}", "--proxy", "socks5://u:s3cret@proxy:1"], "only http and https proxies are known, not socks5"),

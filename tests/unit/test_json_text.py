@@ -18,7 +18,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from wasmexec.rows.json_text import MAX_DEPTH, decode, encode
+from wasmexec.rows.json_text import MAX_DEPTH, decode, encode, encode_lines
 
 BIG = b"1" + b"0" * 29
 CONTROL: list[Any] = [0, -(2**63), 2**64 - 1, 1.5, -0.0, "1" * 5000, "\U0001f600\0", None, True, [], {}, {"a": [{}]}]
@@ -237,3 +237,38 @@ def test_what_is_nested_deeper_than_orjson_writes_is_written() -> None:
         assert decode(encode(value)) == value
         assert encode(value, indent=True).count(b"\n") == 2 * depth
     assert "nested deeper than 600 levels" in not_written(orjson.loads(b"[" * 601 + b"]" * 601))
+
+
+def nested(levels: int) -> Any:
+    return orjson.loads(b"[" * levels + b"]" * levels)
+
+
+row_lists = st.lists(st.dictionaries(st.text(alphabet='ab,\n\\"[{\u2028'), values, max_size=4), max_size=6)
+
+
+@settings(deadline=None)
+@given(row_lists)
+def test_many_rows_at_once_are_written_as_each_by_itself(found: list[dict[str, Any]]) -> None:
+    expected = b"".join([encode(row) + b"\n" for row in found])
+    assert encode_lines(found) == encode_lines(found, may_have_nan=False) == encode_lines(tuple(found)) == expected
+    assert [decode(line) for line in expected.split(b"\n")[:-1]] == found
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"a": math.nan}, {"a": [-math.inf]}, {"a": "\ud800"}, {1: 2}, {"a": {1, 2}}, {"a": 10**4300},
+        nested(MAX_DEPTH + 1),
+    ],
+    ids=["NaN", "infinity", "half a pair", "key", "set", "digits", "depth"],
+)  # fmt: skip
+def test_a_row_that_has_no_json_is_refused_among_others_as_by_itself(odd: Any) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        encode_lines([{"a": None}, odd, {"b": 1}])
+    assert str(caught.value) == not_written(odd)
+
+
+def test_deep_rows_and_long_integers_are_written_among_others() -> None:
+    found = [{"a": 1e-5}, {"deep": nested(MAX_DEPTH - 1)}, {}, {"big": 2**70}, {"b": None}]
+    assert [decode(line) for line in encode_lines(found).splitlines()] == found
+    assert b'{"a":0.00001}\n' in encode_lines(found)

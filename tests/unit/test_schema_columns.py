@@ -168,6 +168,18 @@ def test_advice_is_bounded_whatever_the_names_are() -> None:
     assert time.perf_counter() - started < 2
 
 
+@pytest.mark.timing
+@pytest.mark.parametrize("wrong", [{}, {"v": 1}], ids=["missing", "extra"])
+def test_rows_that_are_each_wrong_in_another_way_take_time_in_proportion(wrong: dict[str, int]) -> None:
+    rows = [{**wrong, f"k{number}": 1} for number in range(100_000)]
+    started = time.perf_counter()
+    error = refusal([column("integer")], rows)
+    assert time.perf_counter() - started < 5
+    assert error.pointer == ("/0/k0" if wrong else "/0/v")
+    # The first row that is wrong is named, not the first way of being wrong.
+    assert refusal([column("integer")], [{"v": 1}, {"x": 1, "v": 1}, {}, {"x": 1, "v": 1}]).pointer == "/1/x"
+
+
 def test_extra_keys_are_refused_with_the_nearest_name() -> None:
     error = refusal([{"name": "price", "type": "double"}], [{"price": 1.0}, {"prize": 2.0, "price": 1}])
     assert (error.pointer, error.rule, error.value) == ("/1/prize", "extra", "2.0")

@@ -25,7 +25,7 @@ MAX_SHOWN_BYTES = 10_000
 
 def rows_json(rows: Sequence[Any]) -> bytes:
     """Rows as the bytes that recordings keep and replays are compared with."""
-    return encode(rows)
+    return encode(rows, may_have_nan=False)
 
 
 def log_sha256(records: Sequence[LogRecord]) -> str:

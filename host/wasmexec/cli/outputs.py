@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import ConfigError
 from ..rows.json_text import encode
+from ..rows.writers import FORMATS as STREAMED
 from .streams import emit
 from .terminal import clean
 
 if TYPE_CHECKING:
+    from ..rows.block import Row
     from ..rows.destination import Destination
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
-Row: TypeAlias = "dict[str, Any]"
-FORMATS = ("json", "jsonl", "csv", "table")
+FORMATS = (*STREAMED, "table")
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 # What a name ends with that promises another format.
 _NOT_WRITTEN = frozenset(
@@ -68,11 +68,19 @@ def write_rows(
     Raises:
         DeliveryError: that failed.
     """
-    if target is None or target.is_standard_output:
-        emit(_text(rows, form, column_names, on_terminal=sys.stdout.isatty()))
+    from ..rows.block import blocks_of
+    from ..rows.writers import write_blocks
+
+    target = destination(None) if target is None else target
+    if form == "table" and target.is_standard_output:
+        emit(_table(rows, _names(rows, column_names), on_terminal=sys.stdout.isatty()))
         return
     with target.open() as out:
-        out.write(_text(rows, form, column_names, on_terminal=False).encode("utf-8", "backslashreplace"))
+        if form == "table":
+            table = _table(rows, _names(rows, column_names), on_terminal=False)
+            out.write(table.encode("utf-8", "backslashreplace"))
+        else:
+            write_blocks(form, blocks_of(rows), _names(rows, column_names) if form == "csv" else (), out)
 
 
 def form_by_name(path: str | None) -> str:
@@ -90,33 +98,8 @@ def form_by_name(path: str | None) -> str:
     return _BY_SUFFIX.get(suffix, "json")
 
 
-def _text(rows: Sequence[Row], form: str, column_names: Sequence[str] | None, *, on_terminal: bool) -> str:
-    names = list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
-    if form == "table":
-        return _table(rows, names, on_terminal=on_terminal)
-    if form == "json":
-        text = "[\n" + ",\n".join(to_json(row) for row in rows) + "\n]" if rows else "[]"
-    elif form == "jsonl":
-        text = "\n".join(map(to_json, rows))
-    else:
-        text = _csv(rows, names)
-    return text + "\n" if text else ""
-
-
-def _csv(rows: Iterable[Row], names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_csv_field(row.get(name)) for name in names] for row in rows)
-    return text.getvalue().removesuffix("\n")
-
-
-def _csv_field(value: object) -> object:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else to_json(value)
+def _names(rows: Sequence[Row], column_names: Sequence[str] | None) -> list[str]:
+    return list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
 
 
 def _table(rows: Sequence[Row], names: Sequence[str], *, on_terminal: bool) -> str:

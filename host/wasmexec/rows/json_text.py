@@ -15,7 +15,7 @@ import dataclasses
 import enum
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -35,6 +35,7 @@ _FIRST_TOO_LONG = 10**MAX_DIGITS
 _BEYOND_ORJSON = ("64-bit", "Recursion limit")
 _HALF_A_PAIR = "str is not valid UTF-8: surrogates not allowed"
 _LEAVES = {str, int, float, bool, type(None)}
+_NEWLINE = orjson.Fragment(b"\n")
 
 Default: TypeAlias = "Callable[[Any], Any]"
 # A place inside a value: the place of its container, and the key or index.
@@ -95,13 +96,22 @@ def _shortened(run: re.Match[bytes]) -> bytes:
     return run[0] if len(run[0]) < _LONG_RUN else run[0][:_KEPT_DIGITS]
 
 
-def encode(value: Any, default: Default | None = None, *, indent: bool = False, half_pairs: bool = False) -> bytes:
+def encode(
+    value: Any,
+    default: Default | None = None,
+    *,
+    indent: bool = False,
+    half_pairs: bool = False,
+    may_have_nan: bool = True,
+) -> bytes:
     """JSON text that reads back equal; dates, times, UUIDs, enumerations and dataclasses are written as orjson does.
 
     Args:
         default: makes something of what JSON does not have.
         indent: on many lines, by two columns.
         half_pairs: write half a surrogate pair as its escape, as only the run store does.
+        may_have_nan: look for numbers that are not finite, which may take most of the time; False for what was read as
+            JSON, which has none.
 
     Raises:
         ValueError: there is something in it that JSON does not have (NaN, an infinite number, half a surrogate pair, a
@@ -115,9 +125,32 @@ def encode(value: Any, default: Default | None = None, *, indent: bool = False, 
             raise ValueError(str(error.__cause__ if isinstance(error.__cause__, ValueError) else error)) from None
     else:
         # orjson writes null for what is no finite number.
-        if b"null" not in data or _is_finite(value):
+        if not may_have_nan or b"null" not in data or _is_finite(value):
             return data
     return _written(value, default, indent=indent, half_pairs=half_pairs)
+
+
+def encode_lines(rows: Sequence[Any], *, may_have_nan: bool = True) -> bytes:
+    """JSON Lines: each row as `encode` writes it, a newline behind it and none inside.
+
+    All in one go, which takes a fifth of the time that it takes row by row.
+
+    Raises:
+        ValueError: as `encode` does.
+    """
+    if not rows:
+        return b""
+    between = [_NEWLINE] * (2 * len(rows))
+    between[::2] = rows
+    try:
+        data = orjson.dumps(between)
+        is_whole = not may_have_nan or b"null" not in data or _is_finite(rows)
+    except orjson.JSONEncodeError:
+        is_whole = False
+    if not is_whole:
+        return b"".join([encode(row, may_have_nan=may_have_nan) + b"\n" for row in rows])
+    # SECURITY: a row has no newline, whatever is in it: within texts it is escaped, and orjson sets none between.
+    return data[1:-3].replace(b",\n,", b"\n") + b"\n"
 
 
 def _written(value: Any, default: Default | None, *, indent: bool, half_pairs: bool) -> bytes:

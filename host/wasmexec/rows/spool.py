@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConfigError, DeliveryError
+from .block import RowBlock
 from .destination import Destination
-from .json_text import decode, encode
+from .json_text import encode_lines
+from .writers import FORMATS, write_blocks
 
-FORMATS = ("json", "jsonl", "csv")
 _IN_MEMORY_BYTES = 8 * 1024 * 1024
-_COPY_BYTES = 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 class Spool:
@@ -50,13 +49,25 @@ class Spool:
 
     def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
         """Keep rows."""
+        rows = self._with_column(rows, source_row)
+        self._keep(rows, encode_lines(rows))
+
+    def write_block(self, block: RowBlock, source_row: int | None) -> None:
+        """Keep rows whose text need not be made again."""
         if self._row_column is not None:
-            rows = [{self._row_column: source_row, **row} for row in rows]
+            block = RowBlock(self._with_column(block.rows, source_row))
+        self._keep(block.rows, block.lines)
+
+    def _with_column(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> Sequence[dict[str, Any]]:
+        name = self._row_column
+        return rows if name is None else [{name: source_row, **row} for row in rows]
+
+    def _keep(self, rows: Sequence[dict[str, Any]], lines: bytes) -> None:
         if self._form == "csv":
             for row in rows:
                 self._names.update(dict.fromkeys(row))
         try:
-            self._rows.write(b"".join([encode(row) + b"\n" for row in rows]))
+            self._rows.write(lines)
         except OSError as error:
             # Memory is not enough for them, and the folder for temporary files takes no more.
             raise DeliveryError("the temporary file of the rows", error.strerror or str(error)) from error
@@ -71,9 +82,9 @@ class Spool:
         self._rows.seek(0)
         if isinstance(self._target, Destination):
             with self._target.open() as out:
-                self._copy(out)
+                write_blocks(self._form, self._blocks(), list(self._names), out)
         else:
-            self._copy(self._target)
+            write_blocks(self._form, self._blocks(), list(self._names), self._target)
             self._target.flush()
         self.discard()
 
@@ -81,40 +92,6 @@ class Spool:
         """Forget everything."""
         self._rows.close()
 
-    def _copy(self, out: IO[bytes]) -> None:
-        if self._form == "csv":
-            self._write_csv(out)
-        elif self._form == "jsonl":
-            while piece := self._rows.read(_COPY_BYTES):
-                out.write(piece)
-        else:
-            separator = b"[\n"
-            for line in self._rows:
-                out.write(separator + line[:-1])
-                separator = b",\n"
-            out.write(b"[]\n" if separator == b"[\n" else b"\n]\n")
-
-    def _write_csv(self, out: IO[bytes]) -> None:
-        names = list(self._names)
-        if not names:
-            return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names)
-        for row in self._decoded():
-            writer.writerow([_csv_field(row.get(name)) for name in names])
-            if text.tell() > _COPY_BYTES:
-                out.write(text.getvalue().encode("utf-8", "surrogatepass"))
-                text.seek(0)
-                text.truncate()
-        out.write(text.getvalue().encode("utf-8", "surrogatepass"))
-
-    def _decoded(self) -> Iterator[dict[str, Any]]:
-        for line in self._rows:
-            yield decode(line)
-
-
-def _csv_field(value: object) -> object:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else encode(value).decode()
+    def _blocks(self) -> Iterator[RowBlock]:
+        while lines := self._rows.readlines(_READ_BYTES):
+            yield RowBlock(lines=b"".join(lines))

@@ -6,7 +6,7 @@ column fails are its values looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -110,7 +110,8 @@ class _Check:
             except KeyError:
                 complete = False
         if not complete:
-            failures.extend(self._keys(table, rows, path))
+            failure = self._keys(table, rows, path)
+            failures += [] if failure is None else [failure]
             columns = [[row.get(name) for row in rows] for name in names]
         changed = not complete
         for index, column in enumerate(table.columns):
@@ -125,35 +126,39 @@ class _Check:
             return rows, None
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)], None
 
-    def _keys(self, table: Table, rows: list[Row], path: str) -> Iterator[Failure]:
+    def _keys(self, table: Table, rows: list[Row], path: str) -> Failure | None:
+        """The first row whose keys are refused; what lenient mode drops is counted."""
         known = frozenset(table.names)
         required = [column.name for column in table.columns if not column.allow_null]
-        counts: dict[tuple[str, ...], int] = {}
-        for keys in map(tuple, rows):
-            counts[keys] = counts.get(keys, 0) + 1
-        for keys, count in counts.items():
+        seen: dict[tuple[str, ...], list[int]] = {}
+        for index, keys in enumerate(map(tuple, rows)):
+            seen.setdefault(keys, [index, 0])[1] += 1
+        # In the order of their first rows, so the first that fails is the one.
+        for keys, (index, count) in seen.items():
             present = frozenset(keys)
             missing = next((name for name in required if name not in present), None)
             extra = [key for key in keys if key not in known]
-            if missing is None and (self._lenient or not extra):
-                for key in extra:
-                    self._drop(path + key, count)
-                continue
-            index = next(index for index, row in enumerate(rows) if tuple(row) == keys)
             if missing is not None:
-                message = f"column {missing!r} is missing and does not allow null"
-                kind = next(column.kind for column in table.columns if column.name == missing)
-                found = advice.near(missing, extra)
-                fix = advice.of_missing(missing, kind, rows[index], known)
-                message += f"; the row has {short_repr(found)}" if found is not None else ""
-                yield Failure(index, pointer_token(missing), "missing", None, message, fix)
-            else:
-                key = extra[0]
-                meant = advice.near(key, list(table.names))
-                message = f"{short_repr(key)} is not in the {self._role} schema"
-                message += f", did you mean {meant!r}?" if meant is not None else ""
-                fix = advice.of_extra(key, rows[index], table.names)
-                yield Failure(index, pointer_token(key), "extra", rows[index][key], message, fix)
+                return self._missing(table, missing, extra, rows[index], index)
+            if extra and not self._lenient:
+                return self._extra(table, extra[0], rows[index], index)
+            for key in extra:
+                self._drop(path + key, count)
+        return None
+
+    def _missing(self, table: Table, missing: str, extra: list[str], row: Row, index: int) -> Failure:
+        message = f"column {missing!r} is missing and does not allow null"
+        kind = next(column.kind for column in table.columns if column.name == missing)
+        found = advice.near(missing, extra)
+        message += f"; the row has {short_repr(found)}" if found is not None else ""
+        fix = advice.of_missing(missing, kind, row, frozenset(table.names))
+        return Failure(index, pointer_token(missing), "missing", None, message, fix)
+
+    def _extra(self, table: Table, key: str, row: Row, index: int) -> Failure:
+        meant = advice.near(key, list(table.names))
+        message = f"{short_repr(key)} is not in the {self._role} schema"
+        message += f", did you mean {meant!r}?" if meant is not None else ""
+        return Failure(index, pointer_token(key), "extra", row[key], message, advice.of_extra(key, row, table.names))
 
     def _column(self, column: Column, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
         kind = column.kind
@@ -189,21 +194,21 @@ class _Check:
         return values, None
 
     def _tables(self, column: Column, table: Table, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
-        places = [(index, place) for index, value in enumerate(values) if value for place in range(len(value))]
-        objects = [values[index][place] for index, place in places]
+        positions = [(index, inner) for index, value in enumerate(values) if value for inner in range(len(value))]
+        objects = [values[index][inner] for index, inner in positions]
         if not set(map(type, objects)) <= {dict}:
             at = next(at for at, value in enumerate(objects) if type(value) is not dict)
-            index, place = places[at]
+            index, inner = positions[at]
             message = f"every row of table column {column.name!r} must be an object, got {type_name(objects[at])}"
-            return values, Failure(index, f"{pointer_token(column.name)}/{place}", "object", objects[at], message)
+            return values, Failure(index, f"{pointer_token(column.name)}/{inner}", "object", objects[at], message)
         checked, failure = self.table(table, objects, f"{path}{column.name}.")
         if failure is not None:
-            index, place = places[failure.index]
-            return values, _nested(column, failure, index, f"/{place}")
+            index, inner = positions[failure.index]
+            return values, _nested(column, failure, index, f"/{inner}")
         if checked is not objects:
             values = [value if value is None else value.copy() for value in values]
-            for (index, place), value in zip(places, checked, strict=True):
-                values[index][place] = value
+            for (index, inner), value in zip(positions, checked, strict=True):
+                values[index][inner] = value
         return values, None
 
 
@@ -254,8 +259,8 @@ def _input_fix(kind: str, value: object) -> str:
     return ""
 
 
-def _nested(column: Column, failure: Failure, index: int, place: str) -> Failure:
-    pointer = pointer_token(column.name) + place + failure.pointer
+def _nested(column: Column, failure: Failure, index: int, between: str) -> Failure:
+    pointer = pointer_token(column.name) + between + failure.pointer
     fix = failure.fix.of_nested if isinstance(failure.fix, Fix) else failure.fix
     return Failure(index, pointer, failure.rule, failure.value, failure.message, fix)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
+from ..rows.block import RowBlock
 from ..rows.json_text import encode as encode_json
 from .bounds import StoreBounds
 from .codec import pack, read_json, unpack
@@ -31,7 +32,10 @@ class Chunk(NamedTuple):
 
 
 def encode(
-    rows: Sequence[Mapping[str, Any]] | bytes, count: int | None, source_rows: Sequence[int] | None, bounds: StoreBounds
+    rows: Sequence[Mapping[str, Any]] | RowBlock | bytes,
+    count: int | None,
+    source_rows: Sequence[int] | None,
+    bounds: StoreBounds,
 ) -> list[Chunk]:
     """Compress rows outside of any transaction.
 
@@ -55,6 +59,8 @@ def encode(
         raise StoreLimitError("the output of one call", limit=bounds.output_chunk_bytes, used=len(data))
     if isinstance(rows, bytes) or len(data) <= _CHUNK_BYTES:
         return [_chunk(data, count, source_rows)]
+    if isinstance(rows, RowBlock):
+        rows = rows.rows
     each = max(1, count * _CHUNK_BYTES // len(data))
     return [
         _chunk(
@@ -117,7 +123,9 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     return found.seq, [OutputRow(row=row, source_row=source) for row, source in zip(rows, sources, strict=True)]
 
 
-def _dump(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _dump(rows: Sequence[Mapping[str, Any]] | RowBlock) -> bytes:
+    if isinstance(rows, RowBlock):
+        return b"[" + rows.lines[:-1].replace(b"\n", b",") + b"]"
     try:
         return encode_json(rows if isinstance(rows, list) else list(rows), half_pairs=True)
     except ValueError as error:

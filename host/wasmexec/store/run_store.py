@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ..errors import ConfigError, WasmexecError
 from ..result import LogRecord, Usage
+from ..rows.block import RowBlock
 from ..status import Status
 from . import checkpoints, codec, migrate, output, recordings, runs
 from . import logs as log_table
@@ -170,7 +171,7 @@ class RunStore(StoreUpkeep):
     def append_output(
         self,
         run: RunHandle,
-        rows: Sequence[Mapping[str, Any]] | bytes,
+        rows: Sequence[Mapping[str, Any]] | RowBlock | bytes,
         *,
         count: int | None = None,
         source_rows: Sequence[int] | None = None,

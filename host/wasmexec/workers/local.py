@@ -1,4 +1,4 @@
-"""Executions of a run in this process, as many at once as keep the processor busy and not more."""
+"""Executions of one order in this process, as many at once as keep the processor busy and not more."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from ..errors import WasmexecError
+from ..errors import ExecutionCancelled, WasmexecError
 from ..executor import Executor
 from ..recording import ForExecution, Recorder
 from ..result import Result
+from ..status import Status
 from .order import Order
 
 Done: TypeAlias = "Callable[[int, Result | BaseException], None]"
@@ -22,6 +23,7 @@ _FIRST_ALLOWED = 4
 _TUNE_SECONDS = 0.05
 _IDLE_BELOW = 0.6
 _BUSY_ABOVE = 0.9
+_CLOSE_SECONDS = 5.0
 
 
 class LocalBackend:
@@ -48,7 +50,7 @@ class LocalBackend:
         self._cancelled = False
         self._closed = threading.Event()
         self._clock = (time.monotonic(), time.process_time())
-        self._tuner = threading.Thread(target=self._tune_often, name="wasmexec-step-tuner", daemon=True)
+        self._tuner = threading.Thread(target=self._tune_often, name="wasmexec-tuner", daemon=True)
         self._tuner.start()
 
     def start(self, index: int, data: bytes | None) -> None:
@@ -71,7 +73,7 @@ class LocalBackend:
     def close(self) -> None:
         """End the thread of its own."""
         self._closed.set()
-        self._tuner.join()
+        self._tuner.join(_CLOSE_SECONDS)
 
     def _pump(self) -> None:
         """Start what there is room for."""
@@ -125,9 +127,6 @@ class LocalBackend:
                 self._allowed = min(self._limit, self._allowed * 2)
 
 
-def cancelled() -> Any:
+def cancelled() -> Result:
     """The result of an execution that never started."""
-    from ..errors import ExecutionCancelled
-    from ..status import Status
-
     return Result(status=Status.CANCELLED, error=ExecutionCancelled())

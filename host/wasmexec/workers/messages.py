@@ -1,52 +1,119 @@
-"""Results as bytes, from a worker process to the one that started it. Both are ours; the guest writes none of this."""
+"""Frames between a worker process and its parent, in both directions: their layout, and reading them within bounds.
+
+A frame is a head of fixed size and two parts. The head is little-endian: kind (1 byte), number of the execution (8),
+lengths of the parts (4 each).
+
+    parent to worker    ORDER   first: what every execution has in common    JSON {"limit"}      the packed order
+                        RUN     run the statement on an input                b"" or JSON null    the input's JSON text
+                        CANCEL  end everything with status 303
+    worker to parent    READY   once: the image is loaded
+                        RESULT  how an execution ended                       JSON, see `results` the rows, a JSON array
+
+SECURITY: the worker ran hostile guests, so what comes from it is hostile. A head is believed only within the bounds
+that the reader was given, before anything is kept; what a number or a part says is for others to check (`process`,
+`results`).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import enum
+import struct
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from .. import errors
-from ..errors import WasmexecError
-from ..result import LogRecord, Result, Usage
-from ..rows.json_text import decode, encode
-from ..status import Status
-
-_USAGE = Usage.__slots__
-
-
-def pack_result(result: Result) -> bytes:
-    """The whole result; numbers stay exact."""
-    error = result.error
-    content = (
-        int(result.status),
-        result.rows,
-        [(record.time, record.level, record.message) for record in result.logs],
-        result.log_dropped,
-        None if error is None else (type(error).__name__, error.message, error.__dict__),
-        [getattr(result.usage, name) for name in _USAGE],
-        result.warnings,
-    )
-    return encode(content)
+HEAD = struct.Struct("<BQII")
+MAX_PART_BYTES = 2**32 - 1
+PIECE_BYTES = 64 * 1024
+"""Read at a time, which is what a pipe holds; memory of that size is not mapped anew for each."""
+NO_INPUT = b"null"
+"""The first part of RUN where the statement gets no input; a frame's second part could be empty by mistake."""
 
 
-def unpack_result(data: bytes) -> Result:
-    """The result that `pack_result` packed."""
-    status, rows, logs, dropped, error, usage, warnings = decode(data)
-    return Result(
-        status=Status(status),
-        rows=rows,
-        logs=[LogRecord(*record) for record in logs],
-        log_dropped=dropped,
-        error=None if error is None else _error(*error),
-        usage=Usage(**dict(zip(_USAGE, usage, strict=True))),
-        warnings=warnings,
-    )
+class Kind(enum.IntEnum):
+    """What a frame says."""
+
+    ORDER = 1
+    RUN = 2
+    CANCEL = 3
+    READY = 4
+    RESULT = 5
 
 
-def _error(name: str, message: str, fields: dict[str, Any]) -> WasmexecError:
-    kind = getattr(errors, name, None) if name in errors.__all__ else None
-    if kind is None:
-        kind = WasmexecError
-    error: WasmexecError = kind.__new__(kind, message)
-    Exception.__init__(error, message)
-    error.__dict__.update(fields)
-    return error
+class Frame(NamedTuple):
+    """One frame as it came."""
+
+    kind: Kind
+    execution: int
+    fields: bytes
+    body: bytes
+
+
+class BadMessage(Exception):
+    """The other side breaks the rules; the text says which one."""
+
+
+class Room(NamedTuple):
+    """How long the parts of a frame may be."""
+
+    fields: int
+    body: int
+
+
+TO_WORKER = {
+    Kind.ORDER: Room(1024, MAX_PART_BYTES),
+    Kind.RUN: Room(len(NO_INPUT), MAX_PART_BYTES),
+    Kind.CANCEL: Room(0, 0),
+}
+
+
+def pack(kind: Kind, execution: int = 0, fields: bytes = b"", body: bytes = b"") -> list[bytes]:
+    """A frame in pieces to be written one after the other; a long body is not copied.
+
+    Raises:
+        ValueError: a part is longer than a frame can hold.
+    """
+    if max(len(fields), len(body)) > MAX_PART_BYTES:
+        raise ValueError(f"a frame holds at most {MAX_PART_BYTES:,} bytes")
+    head = HEAD.pack(kind, execution, len(fields), len(body)) + fields
+    return [head + body] if len(body) < PIECE_BYTES else [head, body]
+
+
+class FrameReader:
+    """Makes frames of the pieces that a pipe gives.
+
+    SECURITY: it holds no more than one frame within its room and one piece, whatever a head announces.
+    """
+
+    def __init__(self, rooms: Mapping[Kind, Room]) -> None:
+        self._kept = bytearray()
+        self.expect(rooms)
+
+    def expect(self, rooms: Mapping[Kind, Room]) -> None:
+        """Take these frames from now on."""
+        self._rooms: dict[int, tuple[Kind, Room]] = {int(kind): (kind, room) for kind, room in rooms.items()}
+
+    def feed(self, piece: bytes) -> Iterator[Frame]:
+        """The frames that are complete with this piece.
+
+        Raises:
+            BadMessage: a head announces what may not come.
+        """
+        kept = self._kept
+        kept += piece
+        at = 0
+        try:
+            while len(kept) - at >= HEAD.size:
+                number, execution, fields, body = HEAD.unpack_from(kept, at)
+                kind, room = self._rooms.get(number, (None, None))
+                if kind is None or room is None:
+                    raise BadMessage(f"a frame of kind {number}")
+                if fields > room.fields or body > room.body:
+                    raise BadMessage(f"a frame of {fields:,} and {body:,} bytes")
+                start = at + HEAD.size
+                end = start + fields + body
+                if len(kept) < end:
+                    return
+                at = end
+                yield Frame(kind, execution, bytes(kept[start : start + fields]), bytes(kept[start + fields : end]))
+        finally:
+            del kept[:at]

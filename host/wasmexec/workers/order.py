@@ -1,4 +1,4 @@
-"""`Order`: what every execution of one run has in common, in a form that another process can be given."""
+"""`Order`: what many executions have in common, in a form that another process can be given."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Order:
         }
 
     def inputs(self) -> dict[str, Any]:
-        """Those of `Prepared.submit` that are the same for every row."""
+        """Those of `Prepared.submit` that are the same for every input."""
         return {"extra_inputs": self.extra_inputs, "checkpoint": self.checkpoint}
 
     def pack(self) -> bytes:

@@ -181,15 +181,12 @@ class HttpCapability:
                 self._ended += 1
                 self._slots.release()
         except HostCallError as error:
-            stream.fail(self._hidden(error))
+            stream.fail(error)
         except Exception as error:  # whatever it is, the guest must get an answer
             known = host_call_error(error)
             if known is None:
                 _log.exception("http request failed unexpectedly")
-            stream.fail(self._hidden(known or HostCallError("protocol", f"the request failed: {type(error).__name__}")))
-
-    def _hidden(self, error: HostCallError) -> HostCallError:
-        return error if self._secrets is None else self._secrets.hide_in_error(error)
+            stream.fail(known or HostCallError("protocol", f"the request failed: {type(error).__name__}"))
 
     async def _take_slot(self, seconds: float | None) -> None:
         """Wait for a slot among the requests in flight, as long as others end within `seconds` of each other.

@@ -1,9 +1,9 @@
 """Secrets that are bound to hosts: put into requests that go there, taken out of everything that comes back.
 
 SECURITY: the statement never holds the value. Requests are filled after they have been checked, each hop of a redirect
-anew, in headers, and in URL and body only where the secret says so. Responses of every host are searched, for the value
-may come back by another way than it went, in every spelling that `_spellings` knows. A server that is trusted with the
-value and hands it out in any other form (encrypted, in slices) gives it away. Those servers are told not to compress.
+anew, in headers, and in URL and body only where the secret says so. Responses of the secret's own hosts are searched
+for it, in every spelling that `_masking` knows. A server that is trusted with the value and hands it out in any other
+form (encrypted, in slices), or to other servers, gives it away. Those servers are told not to compress.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class BoundSecrets:
     def __init__(self, placeholders: Sequence[Placeholder], warnings: dict[str, None] | None = None) -> None:
         # The longest first: one secret may be a part of another.
         self._placeholders = sorted(placeholders, key=lambda item: len(item.secret.value), reverse=True)
-        self._masker = Masker(item.secret.value for item in placeholders)
         self._warnings = {} if warnings is None else warnings
 
     def fill(self, request: OutgoingRequest, max_header_bytes: int) -> OutgoingRequest:
@@ -89,37 +88,10 @@ class BoundSecrets:
             items[token] = item
         return BodyFiller(values, lambda token: self._warn(items[token], request.target, "body"))
 
-    def check_response(self, target: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Refuse a response in which a secret of its host could not be found.
-
-        Raises:
-            HostCallError: "protocol", it is compressed.
-        """
-        codings = {value.strip().lower() for name, value in headers if name.lower() == b"content-encoding"}
-        if codings - {b"", b"identity"} and any(_may_go(item, target) for item in self._placeholders):
-            raise HostCallError(
-                "protocol",
-                f"{target.authority} answers in compressed form, which could hide a secret that is bound to it",
-            )
-
-    def hide(self, data: bytes) -> bytes:
-        """The bytes without the values, and as long as they were: nothing that the server announced becomes wrong."""
-        hidden = _replaced(data, {item.secret.value: item.token.encode() for item in self._placeholders})
-        spans = self._masker.spans(hidden)
-        if not spans:
-            return hidden
-        changed = bytearray(hidden)
-        for start, end in spans:
-            changed[start:end] = b"*" * (end - start)
-        return bytes(changed)
-
-    def hide_in_error(self, error: HostCallError) -> HostCallError:
-        """An error whose message may have words of the server in it."""
-        return HostCallError(error.code, self._masker.exactly(error.message))
-
-    def stream(self, target: Target) -> StreamMask:
-        """A mask for the body of a response."""
-        return StreamMask(self, self._masker, holds_back=any(_may_go(item, target) for item in self._placeholders))
+    def mask(self, target: Target) -> ResponseMask | None:
+        """What hides the secrets that may go to a target in what it answers; None if there are none."""
+        own = [item for item in self._placeholders if _may_go(item, target)]
+        return ResponseMask(own, target) if own else None
 
     def _warn(self, item: Placeholder, target: Target, part: str) -> None:
         if len(self._warnings) >= MAX_WARNINGS:
@@ -134,19 +106,60 @@ class BoundSecrets:
         ] = None
 
 
+class ResponseMask:
+    """Hides secrets in the answers of a server that they are bound to; `placeholders` are those, the longest first.
+
+    SECURITY: nobody else's answers are looked through. What a statement sees of a server that was never sent a secret
+    does not depend on it: neither what comes, nor how much of it, nor when. So no list of guesses is answered by it.
+    """
+
+    def __init__(self, placeholders: Sequence[Placeholder], target: Target) -> None:
+        self._tokens = {item.secret.value: item.token.encode() for item in placeholders}
+        self._masker = Masker(item.secret.value for item in placeholders)
+        self._target = target
+
+    def check(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Refuse a response in which a secret could not be found.
+
+        Raises:
+            HostCallError: "protocol", it is compressed.
+        """
+        codings = {value.strip().lower() for name, value in headers if name.lower() == b"content-encoding"}
+        if codings - {b"", b"identity"}:
+            raise HostCallError(
+                "protocol",
+                f"{self._target.authority} answers in compressed form, which could hide a secret that is bound to it",
+            )
+
+    def hide(self, data: bytes) -> bytes:
+        """The bytes without the values, and as long as they were: nothing that the server announced becomes wrong."""
+        hidden = _replaced(data, self._tokens)
+        spans = self._masker.spans(hidden)
+        if not spans:
+            return hidden
+        changed = bytearray(hidden)
+        for start, end in spans:
+            changed[start:end] = b"*" * (end - start)
+        return bytes(changed)
+
+    def hide_in_error(self, error: HostCallError) -> HostCallError:
+        """An error whose message may have words of the server in it."""
+        return HostCallError(error.code, self._masker.exactly(error.message))
+
+    def stream(self) -> StreamMask:
+        """A mask for the body of a response."""
+        return StreamMask(self, self._masker)
+
+
 class StreamMask:
     """Hides secrets in a stream of bytes, wherever it is cut into pieces; what comes out is as long as what went in.
 
-    With `holds_back` what may be the beginning of a secret waits for what follows.
-    SECURITY: without, how much comes out never depends on what is in it. A server that does not know a secret, and a
-    statement that talks to one, could else find it out letter by letter, by seeing which beginnings are held back. Of
-    a value that such a server sends in pieces only what comes after the first of them is hidden.
+    What may be the beginning of a secret waits for what follows.
     """
 
-    def __init__(self, secrets: BoundSecrets, masker: Masker, *, holds_back: bool) -> None:
-        self._secrets = secrets
+    def __init__(self, mask: ResponseMask, masker: Masker) -> None:
+        self._mask = mask
         self._masker = masker
-        self._holds_back = holds_back
         self._released = b""
         self._held = b""
 
@@ -161,10 +174,8 @@ class StreamMask:
     def _pass_on(self, data: bytes, *, ends: bool) -> bytes:
         before = len(self._released)
         whole = self._released + self._held + data
-        end = len(whole)
-        if self._holds_back and not ends:
-            end = max(before, self._masker.unfinished(whole))
-        shown = self._secrets.hide(whole)[before:end]
+        end = len(whole) if ends else max(before, self._masker.unfinished(whole))
+        shown = self._mask.hide(whole)[before:end]
         self._released, self._held = whole[max(0, end - self._masker.margin) : end], whole[end:]
         return shown
 

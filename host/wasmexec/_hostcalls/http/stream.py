@@ -29,8 +29,8 @@ class HttpStream:
     def __init__(self, request: OutgoingRequest, max_header_bytes: int, secrets: BoundSecrets | None = None) -> None:
         self.request = request
         self._max_header_bytes = max_header_bytes
-        self._secrets = secrets
-        self._mask = None if secrets is None else secrets.stream(request.target)
+        self._mask = None if secrets is None else secrets.mask(request.target)
+        self._body_mask = None if self._mask is None else self._mask.stream()
         self._filler = None if secrets is None or request.body is not None else secrets.body_filler(request)
         self._read_seconds = request.timeouts["read"]
         # The one that httpcore looks at.
@@ -72,7 +72,7 @@ class HttpStream:
     def fail(self, error: HostCallError) -> None:
         """Let the operation under way, or the next one, fail; what has arrived can still be read."""
         if self._error is None and not self._complete:
-            self._error = error
+            self._error = error if self._mask is None else self._mask.hide_in_error(error)
         self._wake()
 
     async def opened(self) -> Reply:
@@ -131,10 +131,10 @@ class HttpStream:
     def _receive_head(self, response: httpcore.Response) -> None:
         check_size("response", response.headers, self._max_header_bytes, "protocol")
         headers, reason = response.headers, response.extensions.get("reason_phrase", b"")
-        if self._secrets is not None:
+        if self._mask is not None:
             if body_length(self.request.method, response) != 0:
-                self._secrets.check_response(self.request.target, headers)
-            hide = self._secrets.hide
+                self._mask.check(headers)
+            hide = self._mask.hide
             headers, reason = [(hide(name), hide(value)) for name, value in headers], hide(reason)
         self._head = {
             "status": response.status,
@@ -144,10 +144,10 @@ class HttpStream:
         }
 
     def _receive(self, data: bytes, *, complete: bool) -> None:
-        if self._mask is not None:
-            data = self._mask.feed(data)
+        if self._body_mask is not None:
+            data = self._body_mask.feed(data)
             if complete:
-                data += self._mask.finish()
+                data += self._body_mask.finish()
         self._buffer += data
         self._complete = complete
         self._wake()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...errors import WasmexecError
 from ...limits import RESERVE_RECORDS
 from ...result import LogRecord, Result, Usage
+from ...rows.block import RowBlock, blocks_of
+from ...rows.spool import Spool
 from ...status import Status
 from ..result import MAX_KEPT_FAILURES, RowFailure, StepLog
 
@@ -37,7 +39,7 @@ class Output(Protocol):
         """The run has failed: forget everything."""
 
 
-class Tally:
+class Totals:
     """Takes the results of executions in input order."""
 
     def __init__(
@@ -54,6 +56,8 @@ class Tally:
         self._warnings: dict[str, int] = {}
         self._usage = dict.fromkeys(Usage.__slots__, 0.0)
         self._output = output
+        # Whoever has a `write` of their own wants to see the rows.
+        self._spool = output if isinstance(output, Spool) and type(output).write is Spool.write else None
         self._on_log = on_log
         self._store = None if store is None else _StoreFeed(*store)
 
@@ -66,14 +70,18 @@ class Tally:
             return
         self.rows_out += len(rows)
         self.last_row = rows[-1]
-        if self._output is not None:
-            self._output.write(rows, row)
-        else:
+        if self._output is None:
             self.rows += rows
             if row is not None:
                 self.source_rows.extend([row] * len(rows))
-        if self._store is not None:
-            self._store.add_rows(rows, row, result.usage.output_bytes)
+        elif self._spool is None:
+            self._output.write(rows, row)
+        if self._spool is not None or self._store is not None:
+            for block in blocks_of(rows):
+                if self._spool is not None:
+                    self._spool.write_block(block, row)
+                if self._store is not None:
+                    self._store.add_block(block, row)
 
     def fail(self, row: int, status: Status, error: WasmexecError, result: Result | None) -> None:
         """Take the failure of an input row, with the log and usage of its execution if there was one."""
@@ -141,22 +149,21 @@ class _StoreFeed:
     def __init__(self, store: RunStore, handle: RunHandle) -> None:
         self._store = store
         self._handle = handle
-        self._rows: list[dict[str, Any]] = []
+        self._lines: list[bytes] = []
         self._sources: list[int] = []
-        self._bytes = 0
+        self._count = self._bytes = 0
         self._logs: list[LogRecord | tuple[int, LogRecord]] = []
         self._failures: list[RowFailure] = []
 
-    def add_rows(self, rows: Sequence[dict[str, Any]], row: int | None, size: int) -> None:
-        """Take accepted rows; `size` is their length as JSON, about."""
-        for start in range(0, len(rows), _STORE_ROWS):
-            piece = rows[start : start + _STORE_ROWS]
-            self._rows += piece
-            if row is not None:
-                self._sources.extend([row] * len(piece))
-            self._bytes += size * len(piece) // len(rows)
-            if len(self._rows) >= _STORE_ROWS or self._bytes >= _STORE_BYTES:
-                self._flush_rows()
+    def add_block(self, block: RowBlock, row: int | None) -> None:
+        """Take accepted rows."""
+        self._lines.append(block.lines)
+        self._count += len(block)
+        self._bytes += len(block.lines)
+        if row is not None:
+            self._sources.extend([row] * len(block))
+        if self._count >= _STORE_ROWS or self._bytes >= _STORE_BYTES:
+            self._flush_rows()
 
     def add_logs(self, records: list[LogRecord], row: int | None) -> None:
         """Take log records."""
@@ -177,9 +184,10 @@ class _StoreFeed:
         self._flush_failures()
 
     def _flush_rows(self) -> None:
-        if self._rows:
-            self._store.append_output(self._handle, self._rows, source_rows=self._sources or None)
-            self._rows, self._sources, self._bytes = [], [], 0
+        if self._lines:
+            block = RowBlock(lines=b"".join(self._lines))
+            self._store.append_output(self._handle, block, source_rows=self._sources or None)
+            self._lines, self._sources, self._count, self._bytes = [], [], 0, 0
 
     def _flush_logs(self) -> None:
         if self._logs:

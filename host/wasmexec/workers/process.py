@@ -1,0 +1,176 @@
+"""One worker process as its parent sees it: frames in and out without waiting, what it has under way, its memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .messages import NO_INPUT, PIECE_BYTES, BadMessage, Frame, FrameReader, Kind, Room, pack
+from .results import ResultCodec
+
+# SECURITY: isolated, and without the working directory in its path: a file that lies there is not imported. The package
+# is the one that runs here, wherever it lies.
+_START = """\
+import importlib.util, json, os, sys
+here, own = os.path.realpath(os.getcwd()), set(sys.path)
+def is_safe(entry):
+    return entry in own or (os.path.isabs(entry) and os.path.realpath(entry) != here)
+sys.path[:] = filter(is_safe, json.loads(sys.argv[1]))
+folder = sys.argv[2]
+spec = importlib.util.spec_from_file_location(
+    "wasmexec", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
+package = sys.modules["wasmexec"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(package)
+from wasmexec.workers.child import main
+main(int(sys.argv[3]))
+"""
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_EXIT_SECONDS = 0.2
+_FROM_WORKER = {Kind.READY: Room(0, 0)}
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+def worker_command() -> list[str]:
+    """What starts a worker process of ours."""
+    return [sys.executable, "-I", "-c", _START, json.dumps(sys.path), _PACKAGE, str(os.getpid())]
+
+
+class WorkerProcess:
+    """A child process and both pipes; nothing here waits, and nothing here is safe for two threads at once.
+
+    `under_way` are the executions that it was given and has not answered, oldest first. `oldest_since` is when the
+    first of them became the oldest: a worker starts in the order that it is given, so it has been running since then.
+
+    Raises:
+        OSError: the system starts no more processes.
+    """
+
+    def __init__(self, command: Sequence[str], order: list[bytes], codec: ResultCodec) -> None:
+        self.under_way: dict[int, float] = {}
+        self.oldest_since = self.started = self.small_at = time.monotonic()
+        self.given = 0
+        self.is_ready = self.is_watched = False
+        self.is_worn = False
+        self.is_retiring = False
+        self._codec = codec
+        self._reader = FrameReader({**_FROM_WORKER, Kind.RESULT: codec.room})
+        self._unsent: deque[memoryview] = deque()
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            # A terminal's interrupt is for the parent alone, which may come while the child still loads.
+            process_group=0,
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self.input, self.output = self._stdin.fileno(), self._stdout.fileno()
+        os.set_blocking(self.input, False)
+        os.set_blocking(self.output, False)
+        self.send(order)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether there are frames that the pipe has not taken yet."""
+        return bool(self._unsent)
+
+    def run(self, index: int, data: bytes | None) -> None:
+        """Hand over an execution."""
+        now = time.monotonic()
+        if not self.under_way:
+            self.oldest_since = now
+        self.under_way[index] = now
+        self.given += 1
+        self.send(pack(Kind.RUN, index, NO_INPUT if data is None else b"", data or b""))
+
+    def send(self, pieces: list[bytes]) -> None:
+        """Write a frame as far as the pipe takes it; `flush` writes the rest."""
+        if self._stdin.closed:
+            return
+        self._unsent.extend(map(memoryview, pieces))
+        if len(self._unsent) == len(pieces):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the pipe takes. A process that reads no more is found out when its output ends."""
+        unsent = self._unsent
+        try:
+            while unsent:
+                written = os.write(self.input, unsent[0])
+                if written == len(unsent[0]):
+                    unsent.popleft()
+                else:
+                    unsent[0] = unsent[0][written:]
+        except BlockingIOError:
+            pass
+        except OSError:
+            unsent.clear()
+
+    def receive(self) -> Iterator[Frame] | None:
+        """The frames that have come, None at the end; `BadMessage` is raised where one breaks the rules."""
+        try:
+            piece = os.read(self.output, PIECE_BYTES)
+        except BlockingIOError:
+            return iter(())
+        return self._reader.feed(piece) if piece else None
+
+    def check(self, index: int) -> None:
+        """Raises: BadMessage: the execution is not under way: never given, or answered before."""
+        if index not in self.under_way:
+            raise BadMessage(f"a result of execution {index}, which is not under way")
+
+    def settle(self, index: int) -> None:
+        """Note that an execution was answered."""
+        was_oldest = next(iter(self.under_way)) == index
+        del self.under_way[index]
+        if was_oldest:
+            self.oldest_since = time.monotonic()
+
+    def private_bytes(self) -> int:
+        """The memory that is its own, as the system counts it; 0 where the system does not say."""
+        with suppress(OSError, ValueError, IndexError):
+            pages = Path(f"/proc/{self.pid}/statm").read_bytes().split()
+            return (int(pages[1]) - int(pages[2])) * _PAGE_BYTES
+        return 0
+
+    def end_of_input(self) -> None:
+        """Tell it to end."""
+        self._unsent.clear()
+        with suppress(OSError):
+            self._stdin.close()
+
+    def kill(self) -> None:
+        """End it and what it started, whatever they do; also when they are stopped."""
+        # Its number is not given to another before it is reaped.
+        if self._process.poll() is None:
+            with suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def reap(self, seconds: float = 0.0) -> int | None:
+        """Close both pipes and wait so long for the process to be gone; its exit code, None if it is still there."""
+        self.end_of_input()
+        with suppress(OSError):
+            self._stdout.close()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def exit_code(self) -> int | None:
+        """The exit code if the process ends now by itself."""
+        try:
+            return self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
