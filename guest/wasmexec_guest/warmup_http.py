@@ -15,7 +15,7 @@ from typing import Any
 import _wasmexec
 
 from . import hostcall
-from .transports import exchange
+from .transports import slots
 
 ROUNDS = 12
 
@@ -146,8 +146,8 @@ def run(make_runner: Any, modules: Collection[str]) -> None:
 
 
 def _forget() -> None:
-    """Drop what the libraries keep: sessions with their connections and cookies, keys, the places for requests."""
-    exchange.forget_places()
+    """Drop what the libraries keep: sessions with their connections and cookies, keys, the slots for requests."""
+    slots.forget_slots()
     openai: Any = sys.modules.get("openai")
     if openai is not None:
         openai.api_key, openai.api_base = None, "https://api.openai.com/v1"

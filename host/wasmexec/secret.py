@@ -74,6 +74,7 @@ class Secret:
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
             raise ConfigError(f"a secret must be a str, not {type(self.value).__name__}")
+        hosts = checked_hosts(self.hosts)
         if not SHORTEST <= len(self.value) <= LONGEST:
             raise ConfigError(
                 f"a secret with hosts must have {SHORTEST} to {LONGEST:,} characters, not {len(self.value):,}; "
@@ -86,11 +87,6 @@ class Secret:
                 "a secret with hosts must be hard to guess, for a server that it is sent to can be made to compare "
                 "guesses: more characters, or more kinds of them"
             )
-        if isinstance(self.hosts, str) or not isinstance(self.hosts, Iterable):
-            raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
-        hosts = tuple(str(_parse_origin(host)) for host in self.hosts)
-        if not hosts:
-            raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
         object.__setattr__(self, "hosts", hosts)
         object.__setattr__(self, "also_in", checked_parts(self.also_in))
 
@@ -98,6 +94,20 @@ class Secret:
     def origins(self) -> tuple[SecretOrigin, ...]:
         """`hosts`, parsed."""
         return tuple(map(_parse_origin, self.hosts))
+
+
+def checked_hosts(hosts: object) -> tuple[str, ...]:
+    """The hosts that a secret may be sent to, each in one spelling.
+
+    Raises:
+        ConfigError: there are none, or one is not a host.
+    """
+    if isinstance(hosts, str) or not isinstance(hosts, Iterable):
+        raise ConfigError('a secret needs a list of hosts, such as hosts=["api.example.com"]')
+    found = tuple(str(_parse_origin(host)) for host in hosts)
+    if not found:
+        raise ConfigError('a secret needs at least one host, such as hosts=["api.example.com"]')
+    return found
 
 
 def _bits(value: str) -> float:

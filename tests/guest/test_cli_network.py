@@ -345,7 +345,7 @@ def test_a_limit_of_a_step_is_named_by_its_key(cli: Cli, server: WebServer) -> N
         ("{ca_file: none.pem}", "none.pem cannot be loaded: No such file or directory"),
         ("{http: [{host: a.b, client_cert: none.pem}]}", "none.pem cannot be loaded: No such file or directory"),
         ("{http: [{host: a.b, client_key: key.pem}]}", "client_key needs a client_cert"),
-        ("{http: [{host: a.b, schemes: [ftp]}]}", "schemes must be http, https or both"),
+        ("{http: [{host: a.b, schemes: [ftp]}]}", 'schemes: expected http or https, got a text, "ftp"'),
         ("{http: ['GET,TRACE a.b']}", "method TRACE cannot be granted"),
         ("{http: ['https://a.b/c']}", "must be HOST or HOST:PORT, not a URL with a path"),
         ("{htp: []}", "unknown key 'htp'"),

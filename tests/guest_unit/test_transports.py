@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.guest_unit import stand_in
 
-from wasmexec_guest import hostcall
-from wasmexec_guest.transports import exchange
 from wasmexec_guest.transports.http_client import HostSocket
+from wasmexec_guest.transports.request import WHOLE_BODY_BYTES, WRITE_BYTES
 
 HEAD = {"status": 200, "reason": "OK", "http_version": "HTTP/1.1", "eof": True}
 
@@ -69,7 +67,7 @@ def test_a_response_comes_through_however_the_host_hands_it_over(
     assert ["X-Own", "1"] in opened["headers"]
 
 
-@pytest.mark.parametrize("size", [exchange.WHOLE_BODY_BYTES, exchange.WHOLE_BODY_BYTES + 1, 300_000])
+@pytest.mark.parametrize("size", [WHOLE_BODY_BYTES, WHOLE_BODY_BYTES + 1, 300_000])
 def test_a_body_that_is_not_small_goes_to_the_host_in_pieces_that_it_takes(size: int) -> None:
     server = Server([b"ok"], chunked=False)
     stand_in.host.answer = server.answer
@@ -79,8 +77,8 @@ def test_a_body_that_is_not_small_goes_to_the_host_in_pieces_that_it_takes(size:
     assert client.getresponse().read() == b"ok"
     assert server.body == body
     writes = [call for call in server.calls if call["op"] == "http.write"]
-    assert bool(writes) is (size > exchange.WHOLE_BODY_BYTES)
-    assert all(call["blob"][1] <= exchange.WRITE_BYTES for call in writes if "blob" in call)
+    assert bool(writes) is (size > WHOLE_BODY_BYTES)
+    assert all(call["blob"][1] <= WRITE_BYTES for call in writes if "blob" in call)
 
 
 def test_an_iterator_is_sent_in_chunks_and_arrives_without_them() -> None:
@@ -118,30 +116,3 @@ def test_a_call_that_fails_is_the_error_that_a_socket_would_raise(code: str, err
 def test_what_is_no_request_is_an_error_of_the_socket(data: bytes) -> None:
     with pytest.raises(OSError, match="the request cannot be sent"):
         HostSocket("http://h", None).sendall(data)
-
-
-@pytest.mark.parametrize(
-    ("timeout", "sent"), [(None, None), (5, 5.0), (0.25, 0.25), (math.inf, None), (1e308, 1e308), (0, 0.0), (True, 1.0)]
-)
-def test_a_timeout_goes_out_as_json_can_say_it(timeout: Any, sent: float | None) -> None:
-    arguments = exchange.open_arguments(1, "GET", "http://h/", [], timeout={"read": timeout, "pool": None}, body="none")
-    assert json.loads(hostcall.to_frame(arguments))["timeout"] == {"read": sent, "pool": None}
-
-
-def test_a_timeout_that_is_not_a_number_is_an_error_of_the_statement() -> None:
-    with pytest.raises(ValueError, match="a timeout must be a number of seconds, not nan"):
-        exchange.open_arguments(1, "GET", "http://h/", [], timeout={"connect": math.nan}, body="none")
-
-
-@given(st.binary(max_size=5), st.integers(0, 5))
-def test_the_pieces_of_a_body_are_the_body(data: bytes, factor: int) -> None:
-    whole = data * (factor * exchange.WRITE_BYTES // 4)
-    parts = list(exchange.pieces(whole))
-    assert b"".join(parts) == whole
-    assert all(0 < len(part) <= exchange.WRITE_BYTES for part in parts)
-
-
-def test_every_request_has_a_number_of_its_own() -> None:
-    numbers = [exchange.next_stream() for _ in range(100)]
-    assert numbers == sorted(set(numbers))
-    assert min(numbers) > 0

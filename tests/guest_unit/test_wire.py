@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wasmexec_guest.transports.exchange import WHOLE_BODY_BYTES
+from wasmexec_guest.transports.request import WHOLE_BODY_BYTES
 from wasmexec_guest.transports.wire import RequestReader, ResponseWriter, WireError, base_url
 
 TOKEN = st.text(

@@ -179,7 +179,7 @@ BAD_CHANNELS: dict[str, tuple[dict[str, Any], str]] = {
         "counts of dropped log messages are not numbers",
     ),
     "state that does not exist": ({"state": 99}, "wx_step returned 99, the header says 99"),
-    "state fatal": ({"state": FATAL}, "wx_step returned 5, the header says 5"),
+    "state fatal": ({"state": FATAL}, "its own part failed; an image of an older version must be built again"),
     "state differs from the header": (
         {"step": f"{set_word(2, 2)} (return (i32.const {DONE}))"},
         "wx_step returned 3, the header says 2",

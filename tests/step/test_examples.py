@@ -80,11 +80,12 @@ def test_an_example_is_free_of_mistakes(executor: wasmexec.Executor, folder: Pat
 def test_the_page_names_every_key_command_and_column_type() -> None:
     from wasmexec.cli.step_command import command as step
     from wasmexec.schema.columns import COLUMN_TYPES
-    from wasmexec.step.file.cases import CASE_KEYS, EXPECT_KEYS
-    from wasmexec.step.file.reading import KEYS
+    from wasmexec.step.file.cases_schema import cases_schema
+    from wasmexec.step.file.schema import step_schema
 
     text = PAGE.read_text("utf-8")
-    for word in (*KEYS, *CASE_KEYS, *EXPECT_KEYS):
+    case = cases_schema()["properties"]["cases"]["items"]["properties"]
+    for word in (*step_schema()["properties"], *case, *case["expect"]["properties"]):
         assert f"`{word}`" in text or f"`{word}:" in text
     for command in step.list_commands(click.Context(step)):
         assert f"step {command}" in text

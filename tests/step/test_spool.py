@@ -16,7 +16,7 @@ import pytest
 from wasmexec import ConfigError, Result, Status
 from wasmexec.cli.outputs import write_rows
 from wasmexec.step import Spool
-from wasmexec.step.running.totals import Tally
+from wasmexec.step.running.totals import Totals
 
 ROWS: list[dict[str, Any]] = [{"a": 1, "b": 'x"\n,'}, {"a": 2**70, "c": [None, 1.5]}]
 
@@ -66,8 +66,8 @@ def test_a_spool_with_a_write_of_its_own_is_given_the_rows() -> None:
     for kind in (Spool, Doubled):
         stream = io.BytesIO()
         spool = kind(stream, "jsonl")
-        tally = Tally(spool, None, None)
-        tally.accept(Result(status=Status.FINISHED, rows=[{"a": 1}, {"a": 2}]), 0)
+        totals = Totals(spool, None, None)
+        totals.accept(Result(status=Status.FINISHED, rows=[{"a": 1}, {"a": 2}]), 0)
         spool.commit()
         found.append(stream.getvalue())
     assert found == [b'{"a":1}\n{"a":2}\n', b'{"a":2}\n{"a":4}\n']

@@ -107,6 +107,13 @@ def test_arrows_run_one_way() -> None:
     assert floor("wasmexec.rows.json_text") < floor("wasmexec.rows.source") < floor("wasmexec.cli.run_command")
 
 
+def test_reading_a_step_file_knows_nothing_of_running_it() -> None:
+    taken = {t for name, targets in graph(MODULES).items() if name.startswith("wasmexec.step.file") for t in targets}
+    inside = {target.removeprefix("wasmexec.") for target in taken if target.startswith("wasmexec.step")}
+    assert {target for target in inside if not target.startswith("step.file")} == set()
+    assert "step.file.schema" in inside
+
+
 def test_nothing_imports_the_door() -> None:
     assert [name for name, targets in graph(MODULES).items() if "wasmexec" in targets] == []
 

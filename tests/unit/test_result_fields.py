@@ -10,6 +10,7 @@ from tests.reading import read
 
 CLASSES = {
     "host/wasmexec/result.py": ("LogRecord", "Usage", "Result", "Problem"),
+    "host/wasmexec/step/result.py": ("StepLog", "RowFailure", "StepResult", "Progress"),
     "host/wasmexec/limits.py": ("Limits",),
 }
 
@@ -29,7 +30,7 @@ def fields(tree: ast.Module, name: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, names in CLASSES.items() for name in names])
 def test_every_field_has_a_docstring(path: str, name: str) -> None:
     found = dict(fields(ast.parse(read(path)), name))
-    assert len(found) >= 3
+    assert len(found) >= 2
     assert [field for field, text in found.items() if len(text) < 5] == []
 
 

@@ -10,38 +10,72 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 import aiohttp.connector
 
 from ..errors import HostCallError
-from ..hostcall import call_sync
 from ..loop import HostCall, host_call
-from .exchange import READ_BYTES, WHOLE_BODY_BYTES, WRITE_BYTES, next_stream, open_arguments, places
+from .drivers import give_up
 from .http_client import refuse
+from .request import WRITE_BYTES, HostRequest, Operation, Steps
+from .slots import slots
 from .wire import RequestReader, ResponseWriter, WireError, base_url
 
 MOST_WAITING_BYTES = 256 * 1024
 """A request body is taken from its writer up to here, then the writer waits."""
 
 
+_Made = Callable[[Any, str], Exception]
+
+
+def _with_key(kind: Callable[..., Exception], cause: Callable[[str], Exception]) -> _Made:
+    return lambda request, message: kind(request.connection_key, cause(message))
+
+
+def _with_message(kind: Callable[[str], Exception]) -> _Made:
+    return lambda request, message: kind(message)
+
+
+_EXCEPTIONS: dict[str, _Made] = {
+    "denied": _with_key(aiohttp.ClientConnectorError, partial(OSError, errno.EACCES)),
+    "connect": _with_key(aiohttp.ClientConnectorError, partial(OSError, errno.ECONNREFUSED)),
+    "certificate": _with_key(aiohttp.ClientConnectorCertificateError, partial(ssl.SSLCertVerificationError, 1)),
+    "connect_timeout": lambda request, _: aiohttp.ServerTimeoutError(f"Connection timeout to host {request.url}"),
+    "read_timeout": _with_message(aiohttp.ClientConnectionError),
+    "write_timeout": _with_message(aiohttp.ClientConnectionError),
+    "pool_timeout": _with_message(aiohttp.ClientConnectionError),
+    "read": _with_message(aiohttp.ServerDisconnectedError),
+    "write": _with_message(aiohttp.ServerDisconnectedError),
+    "protocol": _with_message(aiohttp.ServerDisconnectedError),
+    "bad_request": _with_message(aiohttp.ClientConnectionError),
+}
+"""By the code of a host call that failed before there was a response: what makes an exception of request and message.
+
+Any other code is a ClientConnectionError.
+"""
+
+
 class HostTransport(asyncio.Transport):
     """One request and its response, as a protocol of aiohttp sees a connection.
 
-    Driven by the answers of host calls, at most one of which is under way; it holds one of the `places` to its end.
+    Driven by the answers of host calls, at most one of which is under way; it holds one of the `slots` to its end.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, request: Any, connect_seconds: float | None) -> None:
         super().__init__()
         self._loop = loop
-        self._asked = request
+        self._request = request
         self._connect_seconds = connect_seconds
         self._protocol: Any = None
-        self._request = RequestReader()
+        self._written = RequestReader()
+        self._host_request = HostRequest()
         self._response: ResponseWriter | None = None
+        self._steps: Steps[object] | None = None
         self._call: HostCall | None = None
-        self._stream = 0
         self._end_sent = False
         self._writing_paused = False
         self._reading_paused = False
@@ -56,71 +90,84 @@ class HostTransport(asyncio.Transport):
         """Take a part of the request."""
         if self._is_closing:
             return
-        request = self._request
-        had_head = request.has_head
+        written = self._written
+        had_head = written.has_head
         try:
-            request.feed(bytes(data))
+            written.feed(bytes(data))
         except WireError as error:
             self._fail(aiohttp.ClientConnectionError(f"the request cannot be sent: {error}"))
             return
-        if request.has_head and not had_head and (request.header("expect") or "").lower() == "100-continue":
-            request.headers = [pair for pair in request.headers if pair[0].lower() != "expect"]
+        if written.has_head and not had_head and (written.header("expect") or "").lower() == "100-continue":
+            written.headers = [pair for pair in written.headers if pair[0].lower() != "expect"]
             self._loop.call_soon(self._deliver, b"HTTP/1.1 100 Continue\r\n\r\n")
         self._go_on()
 
     def _go_on(self) -> None:
         """Start the next host call, if one is due."""
-        request = self._request
-        if self._call is not None or self._is_closing or not request.has_head:
+        written = self._written
+        if self._call is not None or self._is_closing or not written.has_head:
             return
-        if not self._stream:
-            if request.is_small and not request.is_complete:
-                return
-            body = request.take(WHOLE_BODY_BYTES) if request.is_small else b""
-            kind = ("whole" if body else "none") if request.is_small else "streamed"
-            self._end_sent = request.is_small
-            self._stream = next_stream()
-            self._start("http.open", self._open_arguments(kind), body)
-        elif self._response is not None:
-            if not self._reading_paused:
-                self._start("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
-        elif not self._end_sent and (request.waiting_bytes or request.is_complete):
-            data = request.take(WRITE_BYTES)
-            self._end_sent = request.is_complete and not request.waiting_bytes
-            self._start("http.write", {"stream": self._stream, "end": self._end_sent}, data)
-        self._set_writing(paused=self._response is None and request.waiting_bytes > MOST_WAITING_BYTES)
+        steps = self._due()
+        if steps is not None:
+            self._steps = steps
+            self._start(next(steps))
+        self._set_writing(paused=self._response is None and written.waiting_bytes > MOST_WAITING_BYTES)
 
-    def _open_arguments(self, kind: str) -> dict[str, object]:
-        request, url = self._request, self._asked.url
-        full_url = base_url(url.scheme, url.raw_host, url.port) + request.target
-        # Everything but the time for connecting is measured here, by aiohttp itself.
-        timeout = {"connect": self._connect_seconds}
-        return open_arguments(self._stream, request.method, full_url, request.headers, timeout=timeout, body=kind)
+    def _due(self) -> Steps[object] | None:
+        written, host_request = self._written, self._host_request
+        if not host_request.stream:
+            if written.is_small and not written.is_complete:
+                return None
+            url = self._request.url
+            self._end_sent = written.is_small
+            # Everything but the time for connecting is measured here, by aiohttp itself.
+            timeout = {"connect": self._connect_seconds}
+            return written.opening(host_request, base_url(url.scheme, url.raw_host, url.port), timeout)
+        if self._response is not None:
+            return None if self._reading_paused else host_request.read()
+        if self._end_sent or not (written.waiting_bytes or written.is_complete):
+            return None
+        data = written.take(WRITE_BYTES)
+        self._end_sent = written.is_complete and not written.waiting_bytes
+        return host_request.write(data, is_last=self._end_sent)
 
-    def _start(self, op: str, arguments: dict[str, object], body: bytes = b"") -> None:
-        self._call = call = host_call(op, arguments, body)
+    def _start(self, operation: Operation) -> None:
+        self._call = call = host_call(*operation)
         call.add_done_callback(self._answered)
 
     def _answered(self, call: asyncio.Future[Any]) -> None:
         self._call = None
         if self._is_closing or call.cancelled():
             return
-        error = call.exception()
-        if isinstance(error, HostCallError):
-            # A host call that failed has ended the request.
-            self._stream = 0
-            self._fail(self._exception(error))
+        assert self._steps is not None
+        error, data, failure = call.exception(), None, None
+        try:
+            self._start(self._steps.send(call.result()) if error is None else self._steps.throw(error))
             return
-        reply, data = call.result()
+        except StopIteration as end:
+            data = end.value
+        except HostCallError as raised:
+            failure = self._exception(raised)
+        finally:
+            # The traceback of the error has this frame.
+            del call, error
+        if failure is None:
+            self._done(data)
+        else:
+            self._fail(failure)
+
+    def _done(self, data: Any) -> None:
+        """A step has come to its end; `data` is what it read, if it did."""
+        host_request = self._host_request
         if self._response is None:
-            if not reply:
+            if host_request.head is None:
                 self._go_on()
                 return
-            self._response = ResponseWriter(self._request.method, reply)
+            self._response = ResponseWriter(self._written.method, host_request.head)
             self._deliver(self._response.head)
-        self._deliver(self._response.body(data, eof=reply["eof"]))
-        if reply["eof"]:
-            self._stream = 0
+            data = host_request.take()
+        self._deliver(self._response.body(data, eof=host_request.has_ended))
+        if host_request.has_ended:
             self.close()
         else:
             self._go_on()
@@ -132,17 +179,8 @@ class HostTransport(asyncio.Transport):
     def _exception(self, error: HostCallError) -> Any:
         if self._response is not None:
             return aiohttp.ClientPayloadError(f"Response payload is not completed: {error.message}")
-        if error.code in ("denied", "connect"):
-            number = errno.EACCES if error.code == "denied" else errno.ECONNREFUSED
-            return aiohttp.ClientConnectorError(self._asked.connection_key, OSError(number, error.message))
-        if error.code == "certificate":
-            refused = ssl.SSLCertVerificationError(1, error.message)
-            return aiohttp.ClientConnectorCertificateError(self._asked.connection_key, refused)
-        if error.code == "connect_timeout":
-            return aiohttp.ServerTimeoutError(f"Connection timeout to host {self._asked.url}")
-        if error.code in ("read", "write", "protocol"):
-            return aiohttp.ServerDisconnectedError(error.message)
-        return aiohttp.ClientConnectionError(error.message)
+        make = _EXCEPTIONS.get(error.code, _EXCEPTIONS["bad_request"])
+        return make(self._request, error.message)
 
     def _fail(self, error: Exception) -> None:
         protocol = self._protocol
@@ -179,7 +217,7 @@ class HostTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes of the body that the host has not taken."""
-        return self._request.waiting_bytes
+        return self._written.waiting_bytes
 
     def close(self) -> None:
         """End the request, wherever it is."""
@@ -189,12 +227,9 @@ class HostTransport(asyncio.Transport):
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        if self._stream:
-            # Not an async call: that would go out with the next frame, perhaps after a synchronous request that waits
-            # for the place of this one.
-            call_sync("http.close", {"stream": self._stream})
-        places().release()
-        protocol, self._protocol, self._asked = self._protocol, None, None
+        give_up(self._host_request)
+        slots().release()
+        protocol, self._protocol, self._request = self._protocol, None, None
         if protocol is not None and not self._loop.is_closed():
             self._loop.call_soon(protocol.connection_lost, None)
 
@@ -218,7 +253,7 @@ def install() -> None:
             refuse("aiohttp", "a proxy")
         if self._local_addr:
             refuse("aiohttp", "local_addr")
-        await places().acquire()
+        await slots().acquire()
         protocol = self._factory()
         HostTransport(self._loop, req, _connect_seconds(timeout)).connect(protocol)
         return protocol

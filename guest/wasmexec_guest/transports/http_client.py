@@ -12,34 +12,32 @@ import io
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn
 
 from ..errors import HostCallError
-from ..hostcall import call_sync
-from .exchange import READ_BYTES, WHOLE_BODY_BYTES, WRITE_BYTES, next_stream, open_arguments, timeout_seconds
+from .drivers import drive_sync, give_up
+from .request import READ_BYTES, WRITE_BYTES, HostRequest, Steps, T
 from .wire import RequestReader, ResponseWriter, WireError, base_url
 
-_TIMEOUTS = ("connect_timeout", "read_timeout", "write_timeout", "pool_timeout")
 _AFTER_CONNECTING = ("read_timeout", "read", "write", "protocol")
-Raised = Callable[[HostCallError], Exception]
-"""Makes the exception of a library out of a failed host call."""
+Exceptions = Mapping[str, Callable[[str], Exception]]
+"""By the code of a failed host call: what makes an exception of its message."""
 
-
-def os_error(error: HostCallError) -> Exception:
-    """The exception that a socket would have raised."""
-    if error.code == "denied":
-        return PermissionError(error.message)
-    if error.code == "connect":
-        return ConnectionRefusedError(error.message)
-    if error.code == "certificate":
-        return ssl.SSLCertVerificationError(1, error.message)
-    if error.code in _TIMEOUTS:
-        return TimeoutError(error.message)
-    if error.code == "protocol":
-        return http.client.RemoteDisconnected(error.message)
-    if error.code in ("read", "write"):
-        return ConnectionResetError(error.message)
-    return OSError(error.message)
+SOCKET_EXCEPTIONS: Exceptions = {
+    "denied": PermissionError,
+    "connect": ConnectionRefusedError,
+    "certificate": partial(ssl.SSLCertVerificationError, 1),
+    "connect_timeout": TimeoutError,
+    "read_timeout": TimeoutError,
+    "write_timeout": TimeoutError,
+    "pool_timeout": TimeoutError,
+    "read": ConnectionResetError,
+    "write": ConnectionResetError,
+    "protocol": http.client.RemoteDisconnected,
+    "bad_request": OSError,
+}
+"""What a socket would have raised."""
 
 
 class HostSocket:
@@ -49,12 +47,14 @@ class HostSocket:
     `sends_at_once` there is one timeout for both, and `sendall` raises what went wrong before the server had a request.
     """
 
-    def __init__(self, base: str, timeout: object, raised: Raised = os_error, *, sends_at_once: bool = True) -> None:
+    def __init__(
+        self, base: str, timeout: object, exceptions: Exceptions = SOCKET_EXCEPTIONS, *, sends_at_once: bool = True
+    ) -> None:
         self._base = base
-        self._raised = raised
+        self._exceptions = exceptions
         self._sends_at_once = sends_at_once
         self._timeout: float | None = None
-        self._exchange: _Exchange | None = None
+        self._request: _Request | None = None
         self.settimeout(timeout)
 
     def settimeout(self, seconds: object) -> None:
@@ -73,70 +73,68 @@ class HostSocket:
 
         Raises: Exception: the host refuses it or cannot send it, or it is no HTTP request.
         """
-        if self._exchange is None or self._exchange.has_response:
-            self._exchange = _Exchange(self._base, self._timeout, self._raised)
-        self._exchange.send(bytes(data))
+        if self._request is None or self._request.has_response:
+            self._request = _Request(self._base, self._timeout, self._exceptions)
+        self._request.send(bytes(data))
         if self._sends_at_once:
-            self._exchange.send_if_complete(self._timeout)
+            self._request.send_if_complete(self._timeout)
 
     def makefile(self, mode: str = "rb", *arguments: object, **options: object) -> io.BufferedReader:
         """The response to the request that was sent, as the bytes of HTTP/1.1."""
-        if self._exchange is None or mode != "rb":
+        if self._request is None or mode != "rb":
             raise OSError("only the response to a request can be read")
-        return io.BufferedReader(_ResponseFile(self._exchange, self), READ_BYTES)
+        return io.BufferedReader(_ResponseFile(self._request, self), READ_BYTES)
 
     def close(self) -> None:
         """Give up a request whose response nobody has begun to read; the others end with their response."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None and not exchange.has_reader:
-            exchange.close()
+        request, self._request = self._request, None
+        if request is not None and not request.has_reader:
+            request.close()
 
     def shutdown(self, how: int) -> None:
         """The same as `close`."""
         self.close()
 
 
-class _Exchange:
-    """One request and its response."""
+class _Request:
+    """One request and its response, in the bytes of HTTP/1.1 that `http.client` writes and reads."""
 
-    def __init__(self, base: str, connect_seconds: float | None, raised: Raised) -> None:
+    def __init__(self, base: str, connect_seconds: float | None, exceptions: Exceptions) -> None:
         self.has_reader = False
         self.has_response = False
         self._base = base
         self._connect_seconds = connect_seconds
-        self._raised = raised
-        self._request = RequestReader()
+        self._exceptions = exceptions
+        self._written = RequestReader()
+        self._host_request = HostRequest()
         self._response: ResponseWriter | None = None
-        self._early = b""
         self._failure: HostCallError | None = None
-        self._stream = 0
-        self._is_over = False
 
     def send(self, data: bytes) -> None:
         """Take a part of the request; a body that is not small goes on to the host as it comes."""
-        request = self._request
+        written, host_request = self._written, self._host_request
         try:
-            request.feed(data)
+            written.feed(data)
         except WireError as error:
             raise OSError(errno.EPROTO, f"the request cannot be sent: {error}") from None
-        if not request.has_head or request.is_small or self._response is not None:
+        if not written.has_head or written.is_small or host_request.head is not None:
             return
         try:
-            if not self._stream:
-                self._open("streamed", None, b"")
-            while request.waiting_bytes and self._response is None:
-                self._call("http.write", {"stream": self._stream}, request.take(WRITE_BYTES))
+            if not host_request.stream:
+                self._drive(self._opening(None))
+            while written.waiting_bytes and host_request.head is None:
+                self._drive(host_request.write(written.take(WRITE_BYTES)))
         except HostCallError as error:
-            raise self._raised(error) from None
+            raise self._exception(error) from None
 
     def send_if_complete(self, read_seconds: float | None) -> None:
         """Send a request whose body is small once it is complete; what fails after that is raised by `receive`."""
-        if self._request.is_small and self._request.is_complete and not self._stream:
+        if self._written.is_small and self._written.is_complete and not self._host_request.stream:
             try:
-                self._send_whole(read_seconds)
+                self._drive(self._opening(read_seconds))
             except HostCallError as error:
                 if error.code not in _AFTER_CONNECTING:
-                    raise self._raised(error) from None
+                    raise self._exception(error) from None
                 self._failure = error
 
     def receive(self, read_seconds: float | None) -> bytes:
@@ -145,80 +143,65 @@ class _Exchange:
         try:
             return self._receive(read_seconds)
         except HostCallError as error:
-            if error.code == "protocol" and self._response is not None:
+            if error.code == "protocol" and self._host_request.head is not None:
                 # The connection ended too early: http.client sees what is missing, and says it in its own way.
                 return b""
-            raise self._raised(error) from None
+            raise self._exception(error) from None
 
     def _receive(self, read_seconds: float | None) -> bytes:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+        host_request = self._host_request
         if self._response is None:
-            if self._is_over:
+            self._wait_for_head(read_seconds)
+            if host_request.head is None:
                 return b""
-            if self._stream:
-                end = {"stream": self._stream, "end": True, "read_timeout": timeout_seconds(read_seconds)}
-                return self._call("http.write", end)
-            if not self._request.is_complete:
+            self._response = ResponseWriter(self._written.method, host_request.head)
+            return self._response.head + self._response.body(host_request.take(), eof=host_request.has_ended)
+        if not host_request.is_open:
+            return b""
+        return self._response.body(self._drive(host_request.read()), eof=host_request.has_ended)
+
+    def _wait_for_head(self, read_seconds: float | None) -> None:
+        host_request = self._host_request
+        if host_request.head is not None:
+            return
+        if host_request.is_open:
+            self._drive(host_request.write(b"", is_last=True, read_seconds=read_seconds))
+        elif not host_request.stream:
+            if not self._written.is_complete:
                 raise OSError(errno.EPROTO, "the response is read before the request was complete")
-            return self._send_whole(read_seconds)
-        data, self._early = self._early, b""
-        while not data and not self._is_over:
-            data = self._call("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
-        return data
+            self._drive(self._opening(read_seconds))
 
-    def _send_whole(self, read_seconds: float | None) -> bytes:
-        body = self._request.take(WHOLE_BODY_BYTES)
-        return self._open("whole" if body else "none", read_seconds, body)
-
-    def _open(self, kind: str, read_seconds: float | None, body: bytes) -> bytes:
-        request = self._request
-        self._stream = next_stream()
+    def _opening(self, read_seconds: float | None) -> Steps[None]:
         timeout = {"connect": self._connect_seconds, "read": read_seconds}
-        url = f"{self._base}{request.target}"
-        arguments = open_arguments(self._stream, request.method, url, request.headers, timeout=timeout, body=kind)
-        return self._call("http.open", arguments, body)
+        return self._written.opening(self._host_request, self._base, timeout)
 
-    def _call(self, op: str, arguments: Mapping[str, object], body: bytes = b"") -> bytes:
-        """One host call about this request; what it brings of the response, as bytes of HTTP."""
+    def _drive(self, steps: Steps[T]) -> T:
         try:
-            reply, data = call_sync(op, arguments, body)
+            return drive_sync(steps)
         except HostCallError:
-            self._is_over = True
             raise
         except BaseException:
             self.close()
             raise
-        if op != "http.read":
-            if not reply:
-                return b""
-            self._response = ResponseWriter(self._request.method, reply)
-        assert self._response is not None
-        self._is_over = reply["eof"]
-        framed = self._response.body(data, eof=self._is_over)
-        if op == "http.read":
-            return framed
-        framed = self._response.head + framed
-        if not self.has_response:
-            # The server answers before it has the whole request.
-            self._early = framed
-        return framed
+
+    def _exception(self, error: HostCallError) -> Exception:
+        return self._exceptions.get(error.code, OSError)(error.message)
 
     def close(self) -> None:
         """End the request on the host, wherever it is."""
-        if self._stream and not self._is_over:
-            self._is_over = True
-            call_sync("http.close", {"stream": self._stream})
+        give_up(self._host_request)
 
 
 class _ResponseFile(io.RawIOBase):
     """The bytes of one response; reading waits for the first of them only."""
 
-    def __init__(self, exchange: _Exchange, connection: HostSocket) -> None:
+    def __init__(self, request: _Request, connection: HostSocket) -> None:
         super().__init__()
-        exchange.has_reader = True
-        self._exchange = exchange
+        request.has_reader = True
+        self._request = request
         self._socket = connection
         self._data = memoryview(b"")
 
@@ -227,7 +210,7 @@ class _ResponseFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         if not self._data:
-            self._data = memoryview(self._exchange.receive(self._socket.gettimeout()))
+            self._data = memoryview(self._request.receive(self._socket.gettimeout()))
         size = min(len(buffer), len(self._data))
         buffer[:size] = self._data[:size]
         self._data = self._data[size:]
@@ -236,7 +219,7 @@ class _ResponseFile(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self._exchange.close()
+            self._request.close()
 
 
 def refuse(library: str, name: str) -> NoReturn:

@@ -12,16 +12,15 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from types import TracebackType
 from typing import Any
 
 import httpx
 
 from ..errors import HostCallError
-from ..hostcall import call_sync
-from ..loop import host_call
-from .exchange import READ_BYTES, WHOLE_BODY_BYTES, next_stream, open_arguments, pieces, places
-from .httpx_extensions import NO_NETWORK_STREAM, Trace, exception, head_as_httpcore_has_it
+from .drivers import drive_async, drive_sync, give_up
+from .httpx_extensions import NO_NETWORK_STREAM, Head, Trace, exception, head_as_httpcore_has_it
+from .request import WHOLE_BODY_BYTES, HostRequest, Steps
+from .slots import slots
 
 _WORTH_RETRYING = ("connect", "connect_timeout")
 
@@ -58,14 +57,14 @@ class _Options:
                 raise NotImplementedError(f"httpx: {name} is not available here, the host makes the connections itself")
         self._retries = retries
         self._max_connections = limits.max_connections
-        self._open: set[int] = set()
+        self._open: set[HostRequest] = set()
 
     def _delays(self) -> Iterator[float]:
         """Seconds to wait before each repetition of a failed connection; httpcore's."""
         return itertools.islice(itertools.chain([0.0], (0.5 * 2**power for power in itertools.count())), self._retries)
 
-    def _arguments(self, request: httpx.Request, stream: int, body: str) -> dict[str, object]:
-        """The arguments of http.open.
+    def _opening(self, request: httpx.Request, host_request: HostRequest, body: bytes | None) -> Steps[None]:
+        """The beginning of a request; its body is streamed if it is None.
 
         Raises:
             UnsupportedProtocol: neither http nor https.
@@ -81,7 +80,7 @@ class _Options:
         full_url = f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
         timeout = request.extensions.get("timeout", {})
-        return open_arguments(stream, request.method, full_url, headers, timeout=timeout, body=body)
+        return host_request.open(request.method, full_url, headers, timeout=timeout, body=body)
 
 
 def _whole_body(request: httpx.Request) -> bytes | None:
@@ -92,17 +91,23 @@ def _whole_body(request: httpx.Request) -> bytes | None:
     return body if len(body) <= WHOLE_BODY_BYTES else None
 
 
-def _response(head: dict[str, Any], body: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
-    return httpx.Response(
-        head["status"],
-        headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]],
-        stream=body,
-        extensions={
-            "http_version": head["http_version"].encode("ascii"),
-            "reason_phrase": head["reason"].encode("latin-1"),
-            "network_stream": NO_NETWORK_STREAM,
-        },
-    )
+def _response(head: Head, body: httpx.SyncByteStream | httpx.AsyncByteStream) -> httpx.Response:
+    version, status, reason, headers = head
+    extensions = {"http_version": version, "reason_phrase": reason, "network_stream": NO_NETWORK_STREAM}
+    return httpx.Response(status, headers=headers, stream=body, extensions=extensions)
+
+
+class _Body:
+    """A response body; the host has no more of it in memory than it read ahead."""
+
+    def __init__(
+        self, transport: HTTPTransport | AsyncHTTPTransport, request: httpx.Request, host_request: HostRequest
+    ) -> None:
+        self._transport = transport
+        self._request = request
+        self._host_request = host_request
+        if host_request.has_ended:
+            transport._end(host_request)
 
 
 class HTTPTransport(_Options, httpx.BaseTransport):
@@ -114,253 +119,187 @@ class HTTPTransport(_Options, httpx.BaseTransport):
             raise httpx.PoolTimeout(f"{len(self._open)} responses are open, and the client has no more connections")
         delays = self._delays()
         while True:
-            stream = next_stream()
-            self._open.add(stream)
+            host_request = HostRequest()
+            self._open.add(host_request)
             try:
-                head, data = self._send(request, stream)
-                return _response(head, _SyncBody(self, request, stream, data, eof=head["eof"]))
+                head = self._send(request, host_request)
+                return _response(head, _SyncBody(self, request, host_request))
             except HostCallError as error:
-                self._end(stream)
+                self._end(host_request)
                 delay = next(delays, None) if error.code in _WORTH_RETRYING else None
                 if delay is None:
                     raise exception(error) from None
             except BaseException:
-                self._end(stream, on_host=True)
+                self._end(host_request)
                 raise
             time.sleep(delay)
 
-    def _send(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes]:
-        body, answer = _whole_body(request), None
+    def _send(self, request: httpx.Request, host_request: HostRequest) -> Head:
+        body = _whole_body(request)
         with Trace("send_request_headers", request):
             if body is None:
-                call_sync("http.open", self._arguments(request, stream, "streamed"))
+                drive_sync(self._opening(request, host_request, None))
         with Trace("send_request_body", request):
             if body is None:
-                answer = self._send_body(request, stream)
+                assert isinstance(request.stream, httpx.SyncByteStream)
+                for data in request.stream:
+                    drive_sync(host_request.write(data))
+                    if host_request.head is not None:
+                        break
         with Trace("receive_response_headers", request) as trace:
-            if body is not None:
-                arguments = self._arguments(request, stream, "whole" if body else "none")
-                answer = call_sync("http.open", arguments, body)
-            elif answer is None:
-                answer = call_sync("http.write", {"stream": stream, "end": True})
-            assert answer is not None
-            trace.return_value = head_as_httpcore_has_it(answer[0])
-        return answer
+            if body is None:
+                drive_sync(host_request.write(b"", is_last=True))
+            else:
+                drive_sync(self._opening(request, host_request, body))
+            assert host_request.head is not None
+            trace.return_value = head = head_as_httpcore_has_it(host_request.head)
+        return head
 
-    def _send_body(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes] | None:
-        """Send a body piece by piece; the answer if the server gives it before the end."""
-        assert isinstance(request.stream, httpx.SyncByteStream)
-        for data in request.stream:
-            for piece in pieces(data):
-                head, start = call_sync("http.write", {"stream": stream}, piece)
-                if head:
-                    return head, start
-        return None
+    def _read(self, host_request: HostRequest) -> bytes:
+        try:
+            return drive_sync(host_request.read())
+        except HostCallError as error:
+            raise exception(error) from None
+        finally:
+            if not host_request.is_open:
+                self._end(host_request)
 
-    def _end(self, stream: int, *, on_host: bool = False) -> None:
-        if stream in self._open:
-            self._open.discard(stream)
-            if on_host:
-                call_sync("http.close", {"stream": stream})
+    def _end(self, host_request: HostRequest) -> None:
+        self._open.discard(host_request)
+        give_up(host_request)
 
     def close(self) -> None:
         """End every response that is still open."""
-        for stream in tuple(self._open):
-            self._end(stream, on_host=True)
-
-    def __enter__(self) -> HTTPTransport:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        self.close()
+        for host_request in tuple(self._open):
+            self._end(host_request)
 
 
-class _SyncBody(httpx.SyncByteStream):
-    """A response body; the host has no more of it in memory than it read ahead."""
-
-    def __init__(
-        self, transport: HTTPTransport, request: httpx.Request, stream: int, data: bytes, *, eof: bool
-    ) -> None:
-        self._transport = transport
-        self._request = request
-        self._stream = stream
-        self._data = data
-        self._eof = eof
-        if eof:
-            transport._end(stream)
+class _SyncBody(_Body, httpx.SyncByteStream):
+    _transport: HTTPTransport
 
     def __iter__(self) -> Iterator[bytes]:
         with Trace("receive_response_body", self._request):
-            yield from self._pieces()
-
-    def _pieces(self) -> Iterator[bytes]:
-        data, self._data = self._data, b""
-        if data:
-            yield data
-        while not self._eof:
-            try:
-                reply, data = call_sync("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
-            except HostCallError as error:
-                self._transport._end(self._stream)
-                raise exception(error) from None
-            self._eof = reply["eof"]
-            if self._eof:
-                self._transport._end(self._stream)
-            if data:
+            if data := self._host_request.take():
                 yield data
+            while not self._host_request.has_ended:
+                if data := self._transport._read(self._host_request):
+                    yield data
 
     def close(self) -> None:
         """End the request, read or not."""
         with Trace("response_closed", self._request):
-            self._transport._end(self._stream, on_host=True)
+            self._transport._end(self._host_request)
 
 
 class AsyncHTTPTransport(_Options, httpx.AsyncBaseTransport):
     """Sends the requests of `httpx.AsyncClient` through the host; other tasks run meanwhile."""
 
-    _places: asyncio.Semaphore | None = None
+    _connections: asyncio.Semaphore | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the response when its head is there."""
-        await self._take_place(request.extensions.get("timeout", {}).get("pool"))
+        await self._take_slot(request.extensions.get("timeout", {}).get("pool"))
         delays = self._delays()
         while True:
-            stream = next_stream()
-            self._open.add(stream)
+            host_request = HostRequest()
+            self._open.add(host_request)
             try:
-                head, data = await self._send(request, stream)
-                return _response(head, _AsyncBody(self, request, stream, data, eof=head["eof"]))
+                head = await self._send(request, host_request)
+                return _response(head, _AsyncBody(self, request, host_request))
             except HostCallError as error:
-                self._open.discard(stream)
+                self._open.discard(host_request)
                 delay = next(delays, None) if error.code in _WORTH_RETRYING else None
                 if delay is None:
-                    self._give_place_back()
+                    self._give_slot_back()
                     raise exception(error) from None
             except BaseException:
-                self._end(stream, on_host=True)
+                self._end(host_request)
                 raise
             try:
                 await asyncio.sleep(delay)
             except BaseException:
-                self._give_place_back()
+                self._give_slot_back()
                 raise
 
-    async def _take_place(self, seconds: float | None) -> None:
-        """Wait for a connection of this client, as httpx does, then for one of those the guest has."""
+    async def _take_slot(self, seconds: float | None) -> None:
+        """Wait for a connection of this client, as httpx does, then for a slot of those the guest has."""
         if self._max_connections is not None:
-            if self._places is None:
-                self._places = asyncio.Semaphore(self._max_connections)
+            if self._connections is None:
+                self._connections = asyncio.Semaphore(self._max_connections)
             try:
                 async with asyncio.timeout(seconds):
-                    await self._places.acquire()
+                    await self._connections.acquire()
             except TimeoutError:
                 raise httpx.PoolTimeout(f"all connections of the client in use for {seconds:g} s") from None
         try:
-            await places().acquire()
+            await slots().acquire()
         except BaseException:
-            if self._places is not None:
-                self._places.release()
+            if self._connections is not None:
+                self._connections.release()
             raise
 
-    def _give_place_back(self) -> None:
-        places().release()
-        if self._places is not None:
-            self._places.release()
+    def _give_slot_back(self) -> None:
+        slots().release()
+        if self._connections is not None:
+            self._connections.release()
 
-    async def _send(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes]:
-        body, answer = _whole_body(request), None
+    async def _send(self, request: httpx.Request, host_request: HostRequest) -> Head:
+        body = _whole_body(request)
         async with Trace("send_request_headers", request):
             if body is None:
-                await host_call("http.open", self._arguments(request, stream, "streamed"))
+                await drive_async(self._opening(request, host_request, None))
         async with Trace("send_request_body", request):
             if body is None:
-                answer = await self._send_body(request, stream)
+                assert isinstance(request.stream, httpx.AsyncByteStream)
+                async for data in request.stream:
+                    await drive_async(host_request.write(data))
+                    if host_request.head is not None:
+                        break
         async with Trace("receive_response_headers", request) as trace:
-            if body is not None:
-                arguments = self._arguments(request, stream, "whole" if body else "none")
-                answer = await host_call("http.open", arguments, body)
-            elif answer is None:
-                answer = await host_call("http.write", {"stream": stream, "end": True})
-            assert answer is not None
-            trace.return_value = head_as_httpcore_has_it(answer[0])
-        return answer
+            if body is None:
+                await drive_async(host_request.write(b"", is_last=True))
+            else:
+                await drive_async(self._opening(request, host_request, body))
+            assert host_request.head is not None
+            trace.return_value = head = head_as_httpcore_has_it(host_request.head)
+        return head
 
-    async def _send_body(self, request: httpx.Request, stream: int) -> tuple[dict[str, Any], bytes] | None:
-        """Send a body piece by piece; the answer if the server gives it before the end."""
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        async for data in request.stream:
-            for piece in pieces(data):
-                head, start = await host_call("http.write", {"stream": stream}, piece)
-                if head:
-                    return head, start
-        return None
+    async def _read(self, host_request: HostRequest) -> bytes:
+        try:
+            return await drive_async(host_request.read())
+        except HostCallError as error:
+            raise exception(error) from None
+        finally:
+            if not host_request.is_open:
+                self._end(host_request)
 
-    def _end(self, stream: int, *, on_host: bool = False) -> None:
-        if stream in self._open:
-            self._open.discard(stream)
-            self._give_place_back()
-            if on_host:
-                # Not an async call: that would go out with the next frame, perhaps after a synchronous request that
-                # waits for the place of this one.
-                call_sync("http.close", {"stream": stream})
+    def _end(self, host_request: HostRequest) -> None:
+        if host_request in self._open:
+            self._open.discard(host_request)
+            self._give_slot_back()
+            give_up(host_request)
 
     async def aclose(self) -> None:
         """End every response that is still open."""
-        for stream in tuple(self._open):
-            self._end(stream, on_host=True)
-
-    async def __aenter__(self) -> AsyncHTTPTransport:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.aclose()
+        for host_request in tuple(self._open):
+            self._end(host_request)
 
 
-class _AsyncBody(httpx.AsyncByteStream):
-    """A response body; the host has no more of it in memory than it read ahead."""
-
-    def __init__(
-        self, transport: AsyncHTTPTransport, request: httpx.Request, stream: int, data: bytes, *, eof: bool
-    ) -> None:
-        self._transport = transport
-        self._request = request
-        self._stream = stream
-        self._data = data
-        self._eof = eof
-        if eof:
-            transport._end(stream)
+class _AsyncBody(_Body, httpx.AsyncByteStream):
+    _transport: AsyncHTTPTransport
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async with Trace("receive_response_body", self._request):
-            data, self._data = self._data, b""
-            if data:
+            if data := self._host_request.take():
                 yield data
-            while not self._eof:
-                try:
-                    reply, data = await host_call("http.read", {"stream": self._stream, "max_bytes": READ_BYTES})
-                except HostCallError as error:
-                    self._transport._end(self._stream)
-                    raise exception(error) from None
-                self._eof = reply["eof"]
-                if self._eof:
-                    self._transport._end(self._stream)
-                if data:
+            while not self._host_request.has_ended:
+                if data := await self._transport._read(self._host_request):
                     yield data
 
     async def aclose(self) -> None:
         """End the request, read or not."""
         async with Trace("response_closed", self._request):
-            self._transport._end(self._stream, on_host=True)
+            self._transport._end(self._host_request)
 
 
 def install() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import httpcore._trace
@@ -23,6 +24,9 @@ _EXCEPTIONS: dict[str, type[httpx.TransportError]] = {
     "protocol": httpx.RemoteProtocolError,
     "bad_request": httpx.LocalProtocolError,
 }
+Head = tuple[bytes, int, bytes, list[tuple[bytes, bytes]]]
+"""Version, status, reason, headers."""
+
 _log = logging.getLogger("httpcore.http11")
 """Its last word is the prefix of the names that `trace` gets."""
 
@@ -49,8 +53,8 @@ class Trace(httpcore._trace.Trace):
         await super().__aexit__(kind, exception(error) if isinstance(error, HostCallError) else error, trace)
 
 
-def head_as_httpcore_has_it(head: dict[str, Any]) -> tuple[bytes, int, bytes, list[tuple[bytes, bytes]]]:
-    """What `trace` hears of the head of a response: version, status, reason, headers."""
+def head_as_httpcore_has_it(head: Mapping[str, Any]) -> Head:
+    """The head of a response, as `trace` hears it, too."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
     return head["http_version"].encode("ascii"), head["status"], head["reason"].encode("latin-1"), headers
 

@@ -6,13 +6,13 @@ certificates, so `verify` changes nothing; what would need a connection of the g
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import urllib3.connection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ..errors import HostCallError
-from .http_client import HostSocket, os_error, refuse
+from .http_client import SOCKET_EXCEPTIONS, Exceptions, HostSocket, refuse
 from .wire import base_url
 
 
@@ -24,17 +24,13 @@ def _new_socket(connection: Any, scheme: str) -> HostSocket:
     if connection.source_address:
         refuse("requests", "source_address")
 
-    def raised(error: HostCallError) -> Any:
-        """What urllib3 counts and reports as a failed connection, else what a socket raises."""
-        if error.code in ("denied", "connect"):
-            return NewConnectionError(connection, error.message)
-        if error.code == "connect_timeout":
-            return ConnectTimeoutError(connection, error.message)
-        return os_error(error)
-
-    return HostSocket(
-        base_url(scheme, connection.host, connection.port), connection.timeout, raised, sends_at_once=False
+    # What urllib3 counts and reports as a failed connection; else it sees what a socket raises.
+    failed = partial(NewConnectionError, connection)
+    exceptions: Exceptions = dict(
+        SOCKET_EXCEPTIONS, denied=failed, connect=failed, connect_timeout=partial(ConnectTimeoutError, connection)
     )
+    base = base_url(scheme, connection.host, connection.port)
+    return HostSocket(base, connection.timeout, exceptions, sends_at_once=False)
 
 
 def install() -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .exchange import WHOLE_BODY_BYTES
+from .request import WHOLE_BODY_BYTES, HostRequest, Steps
 
 _MAX_HEAD_BYTES = 256 * 1024
 _MAX_CHUNK_LINE_BYTES = 1024
@@ -85,6 +85,11 @@ class RequestReader:
         data = bytes(self._body[:most])
         del self._body[:most]
         return data
+
+    def opening(self, request: HostRequest, base: str, timeout: Mapping[str, float | None]) -> Steps[None]:
+        """The beginning of a request to `base`: with its body if that is small, which must be complete then."""
+        body = self.take(WHOLE_BODY_BYTES) if self.is_small else None
+        return request.open(self.method, base + self.target, self.headers, timeout=timeout, body=body)
 
     @property
     def waiting_bytes(self) -> int:

@@ -198,6 +198,8 @@ class GuestRun:
             ticker.leave()
         header = instance.channel.header()
         kind = _FRAME_KINDS.get(state)
+        if state == header.state == State.FATAL:
+            raise BadFrame("its own part failed; an image of an older version must be built again")
         if state != header.state or kind is None:
             raise BadFrame(f"wx_step returned {state}, the header says {header.state}")
         frame = instance.channel.receive(header, self._order.limits.output_bytes + MAX_FRAME_OVERHEAD_BYTES)

@@ -21,7 +21,8 @@ Editors with a YAML language server complete and check step files that start wit
 @click.option("--cases", is_flag=True, help="The schema of test cases instead.")
 def command(cases: bool) -> int:
     """Print the JSON Schema (draft 2020-12) of step files, or of their test cases."""
-    from ..step.file.schema import cases_schema, step_schema
+    from ..step.file.cases_schema import cases_schema
+    from ..step.file.schema import step_schema
 
     emit(outputs.to_json(cases_schema() if cases else step_schema(), indent=True) + "\n")
     return 0

@@ -4,7 +4,8 @@ from ..rows.spool import Spool
 from .file.definition import StepDefinition
 from .file.mistakes import Mistake, StepFileError
 from .result import Progress, RowFailure, StepLog, StepResult
-from .running.run import UNSET, Cancellation
+from .running.cancellation import Cancellation
+from .running.request import UNSET
 from .running.totals import Output
 from .step import Step
 

@@ -15,7 +15,7 @@ from ..rows.intake import row_error
 from ..secret import Secret
 from .file.definition import StepDefinition
 from .result import error_as_dict
-from .running.run import REFUSED
+from .running.row_by_row import REFUSED
 
 if TYPE_CHECKING:
     from ..prepared import Prepared

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from ..executor import Executor
 from ..rows.source import Input
@@ -16,37 +17,44 @@ from .file.definition import StepDefinition
 from .file.mistakes import Mistake
 from .file.reading import read_definition
 from .result import Progress, StepLog, StepResult
-from .running.run import Cancellation, RunRequest, StepRun
+from .running.cancellation import Cancellation
+from .running.request import UNSET, RunRequest
+from .running.run import run_step
 from .running.totals import Output
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from ..canned import CannedHttp
     from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
 
 
-class StepRunOptions(TypedDict, total=False):
-    """The keyword arguments of `Step.run` and `Step.run_async`."""
+_P = ParamSpec("_P")
 
-    extra_inputs: Sequence[Input]
-    input_format: str | None
-    input_encoding: str | None
-    input_delimiter: str | None
-    checkpoint: object
-    local_variables: Mapping[str, object] | None
-    secrets: Mapping[str, str | Secret] | None
-    store: RunStore | None
-    output: Output | None
-    on_log: Callable[[StepLog], None] | None
-    on_progress: Callable[[Progress], None] | None
-    cancellation: Cancellation | None
-    processes: int | None
-    trigger: str
-    record: bool
-    canned_http: CannedHttp | None
+
+def _in_a_thread(
+    run: Callable[Concatenate[Step, _P], StepResult],
+) -> Callable[Concatenate[Step, _P], Coroutine[object, object, StepResult]]:
+    """The coroutine function with the signature of `run`."""
+
+    @functools.wraps(run, assigned=("__module__",))
+    async def run_async(step: Step, /, *args: _P.args, **options: _P.kwargs) -> StepResult:
+        """Like `run`, in a thread of its own; cancelling the task cancels the run, and waits for its end."""
+        import asyncio
+
+        given = options.get("cancellation")
+        cancellation = given if isinstance(given, Cancellation) else Cancellation()
+        options["cancellation"] = cancellation
+        work = asyncio.ensure_future(asyncio.to_thread(run, step, *args, **options))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancellation.cancel()
+            await asyncio.wait([work])
+            raise
+
+    run_async.__qualname__ = "Step.run_async"
+    return run_async
 
 
 class Step:
@@ -80,7 +88,26 @@ class Step:
         return Step(replace(self.definition, grants=changed))
 
     def run(
-        self, input_data: Input = None, *, executor: Executor | None = None, **options: Unpack[StepRunOptions]
+        self,
+        input_data: Input = None,
+        *,
+        executor: Executor | None = None,
+        extra_inputs: Sequence[Input] = (),
+        input_format: str | None = None,
+        input_encoding: str | None = None,
+        input_delimiter: str | None = None,
+        checkpoint: object = UNSET,
+        local_variables: Mapping[str, object] | None = None,
+        secrets: Mapping[str, str | Secret] | None = None,
+        store: RunStore | None = None,
+        output: Output | None = None,
+        on_log: Callable[[StepLog], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancellation: Cancellation | None = None,
+        processes: int | None = None,
+        trigger: str = "api",
+        record: bool = False,
+        canned_http: CannedHttp | None = None,
     ) -> StepResult:
         """Run the step once and wait for its result.
 
@@ -100,33 +127,23 @@ class Step:
             on_log: called with each log record, in order.
             on_progress: called about twice a second while rows are processed one by one.
             cancellation: ends the run from another thread.
-            record: keep in the store all that decides the run, so that `replay` can repeat it; runs in one process.
             processes: how many worker processes a long row-by-row input may use; one per processor by default.
+            trigger: what the run store says the run was started by.
+            record: keep in the store all that decides the run, so that `replay` can repeat it; runs in one process.
+            canned_http: given in place of any connection, for tests; runs in one process.
 
         Raises:
             TypeError: an argument is not of the type that it must have.
+            ConfigError: a recording is wanted without a store.
             StoreError: the store failed.
             DeliveryError: the rows were accepted, and are on record if there is a store, but could not be written.
             ImageError: there is no image.
         """
-        request = RunRequest(input_data=input_data, **options)
-        return StepRun(self.definition, request, executor or _executor(self.definition.image)).run()
+        # Before there are other names: a field of the request for each argument that is for it.
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "executor")}
+        return run_step(self.definition, RunRequest(**arguments), executor or _executor(self.definition.image))
 
-    async def run_async(
-        self, input_data: Input = None, *, executor: Executor | None = None, **options: Unpack[StepRunOptions]
-    ) -> StepResult:
-        """Like `run`, in a thread of its own; cancelling the task cancels the run, and waits for its end."""
-        import asyncio
-
-        cancellation = options.get("cancellation") or Cancellation()
-        options["cancellation"] = cancellation
-        work = asyncio.ensure_future(asyncio.to_thread(self.run, input_data, executor=executor, **options))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            cancellation.cancel()
-            await asyncio.wait([work])
-            raise
+    run_async = _in_a_thread(run)
 
     def replay(
         self,

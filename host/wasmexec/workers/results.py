@@ -137,7 +137,7 @@ def pack_rows(rows: list[dict[str, Any]]) -> bytes:
     Raises:
         ValueError: there is something in them that JSON does not have.
     """
-    return encode(rows, may_have_nan=False) if rows else b""
+    return encode(rows) if rows else b""
 
 
 def unpack_rows(data: bytes) -> list[dict[str, Any]]:

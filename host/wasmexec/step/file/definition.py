@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from ...errors import ConfigError
 from ...grants import Grants
@@ -20,7 +20,7 @@ Processing: TypeAlias = Literal["row_by_row", "bulk"]
 OnRowError: TypeAlias = Literal["fail", "skip"]
 VariableType: TypeAlias = Literal["text", "integer", "double", "boolean", "datetime"]
 
-VARIABLE_TYPES: tuple[VariableType, ...] = ("text", "integer", "double", "boolean", "datetime")
+VARIABLE_TYPES: tuple[VariableType, ...] = get_args(VariableType)
 DEFAULT_CONCURRENCY = 32
 MAX_CONCURRENCY = 1000
 MAX_SECRET_BYTES = 64 * 1024

@@ -33,13 +33,33 @@ class Node:
     """A value of the file: a scalar, a list of nodes or a dict of nodes.
 
     `keys` are the places of a dict's keys. `block_indent` is, for the text of a YAML block (`|`), the column before its
-    first one: its line n is line `place.line + n` of the file.
+    first one: its line n is line `place.line + n` of the file. What a schema refuses (see `checking`) `is_refused`;
+    `is_right` says that nothing is wrong with the value or below it.
     """
 
     place: Place
     value: Scalar | list[Node] | dict[str, Node]
     keys: dict[str, Place] = field(default_factory=dict)
     block_indent: int | None = None
+    is_refused: bool = False
+    is_right: bool = True
+
+    @property
+    def fields(self) -> dict[str, Node]:
+        """What a mapping has that is not refused; nothing if it is none."""
+        fields = self.value if isinstance(self.value, dict) else {}
+        return {key: node for key, node in fields.items() if not node.is_refused}
+
+    @property
+    def items(self) -> list[Node]:
+        """The items of a list that are not refused; nothing if it is none."""
+        items = self.value if isinstance(self.value, list) else []
+        return [node for node in items if not node.is_refused]
+
+    def get(self, key: str) -> Any:
+        """The plain value of a mapping's key, None if it is absent or refused."""
+        node = self.fields.get(key)
+        return None if node is None else node.plain()
 
     def plain(self) -> Any:
         """The value without places."""
@@ -67,7 +87,7 @@ class Node:
             return "nothing"
         kind = _TYPE_NAMES.get(type(self.value), "a number")
         if isinstance(self.value, (dict, list)):
-            return kind
+            return kind if self.value else kind.replace("a ", "an empty ")
         text = json.dumps(self.value, ensure_ascii=False)
         return f"{kind}, {text if len(text) <= 40 else text[:37] + '...'}"
 

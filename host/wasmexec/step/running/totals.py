@@ -39,7 +39,7 @@ class Output(Protocol):
         """The run has failed: forget everything."""
 
 
-class Tally:
+class Totals:
     """Takes the results of executions in input order."""
 
     def __init__(

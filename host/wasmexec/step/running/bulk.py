@@ -1,0 +1,54 @@
+"""Bulk: one execution with all rows of the input."""
+
+from __future__ import annotations
+
+import threading
+
+from ..._execution.interruptible import wait
+from ...result import Result
+from ...rows.intake import checked_whole
+from ...workers.order import Order
+from ..result import StepLog
+from .run_state import Ending, RunState
+
+
+def run_bulk(run: RunState, order: Order) -> Ending:
+    """Run the statement once and take what it returns.
+
+    Raises:
+        InputError: the input cannot be read or does not match its schema.
+    """
+    source, totals = run.sources[0], run.totals
+    schema = run.definition.input_schema(0)
+    data, totals.rows_in = checked_whole(source, schema, order.limits.input_bytes, run.masker)
+    options = order.inputs()
+    on_log = run.request.on_log
+    if on_log is not None:
+        options["on_log"] = lambda record: on_log(StepLog(None, record))
+    if run.recorder is not None:
+        options["recorder"] = run.recorder
+    ended = threading.Event()
+    outcomes: list[Result | BaseException] = []
+
+    def on_done(outcome: Result | BaseException) -> None:
+        outcomes.append(outcome)
+        ended.set()
+
+    prepared = run.executor.prepare(order.statement, **order.conditions())
+    cancel = prepared.submit(on_done, input_data=data, **options)
+    del data
+    run.cancellation.listen(cancel)
+    try:
+        wait(ended)
+    except BaseException:
+        cancel()
+        wait(ended)
+        raise
+    outcome = outcomes[0]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    if outcome.error is not None:
+        totals.note(outcome, None, logs_shown=on_log is not None)
+    else:
+        totals.accept(outcome, None, logs_shown=on_log is not None)
+    return outcome.status, outcome.error

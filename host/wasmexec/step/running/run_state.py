@@ -1,0 +1,48 @@
+"""`RunState`: what is known of one run while it goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..._masking.masker import Masker
+from ...errors import WasmexecError
+from ...executor import Executor
+from ...recording import Recorder
+from ...rows.source import Source
+from ...status import Status
+from ..file.definition import StepDefinition
+from .cancellation import Cancellation
+from .request import RunRequest
+from .totals import Totals
+
+if TYPE_CHECKING:
+    from ...store import RunHandle, RunStore
+
+Ending: TypeAlias = tuple[Status, WasmexecError | None]
+"""How a run ended: with an error if the status is that of a failure."""
+
+
+class RunState:
+    """Who asked for what, and what has become of it so far.
+
+    `masker` is None without secrets, `recorder` without a recording. `checkpoint` and `local_variables` are those at
+    the start until the run has ended well; `sources` are the inputs, INPUT_DATA first.
+    """
+
+    def __init__(
+        self,
+        definition: StepDefinition,
+        request: RunRequest,
+        executor: Executor,
+        store: tuple[RunStore, RunHandle] | None,
+    ) -> None:
+        self.definition = definition
+        self.request = request
+        self.executor = executor
+        self.totals = Totals(request.output, store, request.on_log)
+        self.cancellation = request.cancellation or Cancellation()
+        self.recorder: Recorder | None = None
+        self.masker: Masker | None = None
+        self.checkpoint: object = None
+        self.local_variables: dict[str, object] = {}
+        self.sources: list[Source] = []
