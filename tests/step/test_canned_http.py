@@ -1,4 +1,4 @@
-"""Recorded answers: given instead of the network, under the step's grants, each compared with what was asked."""
+"""Canned answers: given instead of the network, under the step's grants, each compared with what was asked."""
 
 from __future__ import annotations
 

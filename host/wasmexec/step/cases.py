@@ -57,15 +57,15 @@ def load_cases(step_path: Path, definition: StepDefinition, path: Path | None = 
 
 def run_case(step: Step, case: Case, executor: Executor | None = None) -> CaseOutcome:
     """Run a case: its checkpoint is the stored one, its answers are the network, nothing is stored."""
-    recorded = CannedHttp(case.http)
+    canned = CannedHttp(case.http)
     result = step.run(
         case.input_data, extra_inputs=case.extra_inputs, checkpoint=case.checkpoint, trigger="test", executor=executor,
-        local_variables=case.local_variables, secrets=case.secrets, canned_http=recorded,
+        local_variables=case.local_variables, secrets=case.secrets, canned_http=canned,
     )  # fmt: skip
-    return CaseOutcome(case, result, _compare(case, result, recorded))
+    return CaseOutcome(case, result, _compare(case, result, canned))
 
 
-def _compare(case: Case, result: StepResult, recorded: CannedHttp) -> list[Difference]:
+def _compare(case: Case, result: StepResult, canned: CannedHttp) -> list[Difference]:
     expect, found = case.expect, []
     fails_as_expected = expect.error is not None or (expect.status is not None and not expect.status.succeeded)
     if expect.status is not None and result.status is not expect.status:
@@ -88,9 +88,9 @@ def _compare(case: Case, result: StepResult, recorded: CannedHttp) -> list[Diffe
             found.append(Difference("log", _diff(wanted, logged)))
     if expect.rows_failed is not None and expect.rows_failed != result.rows_failed:
         found.append(_values("rows_failed", expect.rows_failed, result.rows_failed))
-    for request in recorded.unanswered:
-        found.append(Difference("http", f"no recorded answer for {request.method} {request.url}"))
-    for answer in recorded.unused:
+    for request in canned.unanswered:
+        found.append(Difference("http", f"no canned answer for {request.method} {request.url}"))
+    for answer in canned.unused:
         found.append(Difference("http", f"never requested: {answer.method} {answer.url}"))
     return found
 

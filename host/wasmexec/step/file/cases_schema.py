@@ -36,7 +36,7 @@ def noted_cases_schema() -> Schema:
         "secrets": entries("secret", text(), _TEXTS, named=False),
         "http": about(
             items("a list of exchanges, each with request and response", _exchange()),
-            "Recorded answers, given instead of any connection.",
+            "Canned answers, given instead of any connection.",
         ),
         "expect": _expect(),
         "unordered": about({"type": "boolean", "default": False}, "Rows may come in any order."),
