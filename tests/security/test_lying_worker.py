@@ -258,4 +258,4 @@ def test_an_input_that_is_too_long_never_leaves_the_parent() -> None:
         assert pool.run(1, 100, 10) == [200, 307, 200]
         error = pool.results(3)[100].error
         assert isinstance(error, InputError)
-        assert error.message == "the input has 12 bytes of JSON, allowed are 11 (limit input_bytes)"
+        assert error.message == "the input has 12 bytes of JSON; at most 11 are allowed (limit input_bytes)"

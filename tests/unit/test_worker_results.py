@@ -248,8 +248,8 @@ def test_rows_that_grew_beyond_their_room_are_refused_by_the_worker() -> None:
     assert isinstance(result.error, OutputLimitError)
     assert (result.error.limit, result.error.used) == (room, room + 1)
     assert result.error.message == (
-        "the rows have 16,787,217 bytes of JSON once their schema has filled in what was missing, "
-        "allowed are 16,787,216"
+        "the rows have 16,787,217 bytes of JSON once their schema has filled in what was missing; "
+        "at most 16,787,216 are allowed"
     )
 
 

@@ -126,7 +126,7 @@ class _Child:
         """
         for row in self.message(payload, list):
             if type(row) is not dict:
-                raise self.broken("a row that is no object")
+                raise self.broken("a row that is not an object")
             try:
                 line = orjson.dumps(row)
             except TypeError:

@@ -103,7 +103,7 @@ class Processes:
         """
         size, most = len(data or b""), self._limits.input_bytes
         if size > most:
-            text = f"the input has {size:,} bytes of JSON, allowed are {most:,} (limit input_bytes)"
+            text = f"the input has {size:,} bytes of JSON; at most {most:,} are allowed (limit input_bytes)"
             self._done(index, Result(status=Status.INPUT_REFUSED, error=InputError(text)))
             return
         with self._lock:

@@ -114,8 +114,8 @@ class ResultCodec:
     def _too_long(self, result: Result, size: int) -> Result:
         limit = self.room.body
         error = OutputLimitError(
-            f"the rows have {size:,} bytes of JSON once their schema has filled in what was missing, allowed are "
-            f"{limit:,}", limit=limit, used=size,
+            f"the rows have {size:,} bytes of JSON once their schema has filled in what was missing; "
+            f"at most {limit:,} are allowed", limit=limit, used=size,
         )  # fmt: skip
         return Result(
             status=Status.OUTPUT_REFUSED, error=error, logs=result.logs, log_dropped=result.log_dropped,
