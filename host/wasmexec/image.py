@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def find_image(wanted: str | Path | None = None) -> Image:
 
 
 def read_manifest(manifest: Path) -> Image:
-    """Raises: ImageError: unreadable, incomplete, or at odds with the files it names."""
+    """Raises: ImageError: unreadable, incomplete, at odds with the files it names, or others could have written it."""
+    _check_owner(manifest.parent)
     try:
         fields = orjson.loads(manifest.read_bytes())
         image = Image(
@@ -121,6 +123,7 @@ def read_manifest(manifest: Path) -> Image:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {HOW_TO_BUILD}") from None
     for file in (image.code, image.memory):
+        _check_owner(file.path)
         try:
             size = file.path.stat().st_size
         except (OSError, ValueError):  # ValueError: a NUL in the name
@@ -128,6 +131,22 @@ def read_manifest(manifest: Path) -> Image:
         if size != file.size:
             raise ImageError(f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {HOW_TO_BUILD}")
     return image
+
+
+def _check_owner(path: Path) -> None:
+    """SECURITY: an image is native code that runs in this process: nobody else may have written it.
+
+    Raises: ImageError: the file or folder is another user's, or everybody may write to it.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return  # Whoever opens it says so.
+    if not hasattr(os, "geteuid"):
+        return
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        who = "everybody may write to it" if status.st_mode & stat.S_IWOTH else "it belongs to another user"
+        raise ImageError(f"the image at {path} is not loaded: {who}, and an image is native code")
 
 
 def _file(manifest: Path, fields: dict[str, object]) -> ImageFile:

@@ -57,3 +57,16 @@ def test_the_marks_are_left_by_a_program_that_imports_them(folder: Path) -> None
     run = subprocess.run([sys.executable, "-c", "import orjson"], cwd=folder, check=False, timeout=60)
     assert run.returncode == 99
     assert (folder / "ran").read_text() == "orjson"
+
+
+def test_a_step_file_names_no_image_of_its_own(folder: Path) -> None:
+    """An image is native code: what a stranger's step file names is looked for where the operator has images."""
+    step = folder / "step.yaml"
+    for image in ("./evil.json", "evil.json", str(folder / "evil.json"), "../x/evil"):
+        step.write_text(step.read_text().split("image:")[0] + f"image: {image}\n")
+        run = subprocess.run(
+            [sys.executable, "-m", "wasmexec", "step", "check", "step.yaml"], cwd=folder, capture_output=True,
+            text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert run.returncode == 2
+        assert "image: expected the name of an image (full, core)" in run.stdout + run.stderr

@@ -71,7 +71,7 @@ def test_the_published_schema_takes_what_the_reader_takes(tmp_path: Path) -> Non
         "secrets: {X: {env: A, hosts: [a.example.com], also_in: [header]}}",
         "local_variables: {X: {initial: 1}}", "local_variables: {__x: text}",
         "statement_file: a.py",
-        "image: ''",
+        "image: ''", "image: ./evil.json", "image: evil.json", "image: /tmp/evil", "image: ../full", "image: 'a b'",
         "inputs: [{format: parquet, delimiter: ;}]", "processing: bulk\non_row_error: skip", "output_schem: x",
         "inputs: [{name: a, schema: [{name: x, type: string}]}]", "inputs: [{schema: [{name: x, type: table}]}]",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_a_manifest_cannot_name_a_file_elsewhere(images: Path, tmp_path: Path, p
     (tmp_path / f"evil.{suffix}").write_bytes((images / f"full.{suffix}").read_bytes())
     change(manifest, part, file=f"../evil.{suffix}")
     assert refusal() == f'the image "full" lacks its file {images}/evil.{suffix}; {BUILD}'
+
+
+@pytest.mark.parametrize("name", ["", "full.cwasm", "full.memory"])
+def test_what_others_could_have_written_is_not_loaded(images: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGuest().build(images, "full")
+    path, mode = images / name, (images / name).stat().st_mode
+    assert find_image().name == "full"
+    path.chmod(mode | 0o002)
+    assert refusal() == f"the image at {path} is not loaded: everybody may write to it, and an image is native code"
+    path.chmod(mode)
+    assert find_image().name == "full"
+    if os.geteuid() == 0:
+        os.chown(path, 65534, -1)
+    else:
+        user = os.geteuid()
+        monkeypatch.setattr("os.geteuid", lambda: user + 1)
+    assert refusal().endswith("is not loaded: it belongs to another user, and an image is native code")
 
 
 @pytest.mark.parametrize(("part", "suffix"), PARTS)

@@ -80,8 +80,9 @@ def noted_step_schema() -> Schema:
             "Row by row: how many executions may be under way at once.",
         ),
         "image": about(
-            text("the name of an image (full, core) or its manifest file"),
-            "Guest image: core, full or a manifest file.",
+            # SECURITY: an image is native code. A step file names one of the operator's, and no file of its own.
+            text("the name of an image (full, core)", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
+            "Guest image: core or full. A manifest file is an option of the command line.",
         ),
     }
     return {
