@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from typing import Any, Final
@@ -11,9 +10,8 @@ from typing import Any, Final
 import click
 
 from ..result import LogRecord
+from ..rows.visible import CONTROLS
 
-# SECURITY: what a statement logs or returns must not drive the user's terminal.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LEVEL_STYLES: Final[dict[str, dict[str, Any]]] = {
     "trace": {"dim": True}, "debug": {"dim": True}, "info": {"fg": "green"}, "warn": {"fg": "yellow"},
     "error": {"fg": "red", "bold": True},
@@ -22,7 +20,8 @@ _LEVEL_STYLES: Final[dict[str, dict[str, Any]]] = {
 
 def clean(text: str) -> str:
     """The text with control characters, but tab and newline, as escapes such as `\\x1b`."""
-    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    # SECURITY: what a statement logs or returns must not drive the user's terminal.
+    return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def style(text: str, **look: Any) -> str:

@@ -15,9 +15,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from ..errors import ConfigError, DeliveryError
+from .visible import VisibleWriter
 
 STANDARD_OUTPUT: Final = "-"
 _MOST_LINKS = 40
@@ -137,12 +138,17 @@ class Destination:
         with suppress(BrokenPipeError):
             if self._descriptor == 1:
                 sys.stdout.flush()
-                yield sys.stdout.buffer
+                yield _for_eyes(sys.stdout.buffer, is_terminal=sys.stdout.isatty())
                 sys.stdout.buffer.flush()
                 return
             opened = os.dup(self._descriptor) if self._descriptor is not None else os.open(self.name, _WRITE_ONLY)
             with os.fdopen(opened, "wb") as file:
-                yield file
+                yield _for_eyes(file, is_terminal=file.isatty())
+
+
+def _for_eyes(stream: IO[bytes], *, is_terminal: bool) -> IO[bytes]:
+    """SECURITY: what a statement returns drives no terminal."""
+    return cast("IO[bytes]", VisibleWriter(stream)) if is_terminal else stream
 
 
 def _descriptor(path: str) -> int | None:
