@@ -309,7 +309,10 @@ def test_threads_may_record_at_once(store: RunStore) -> None:
             "UPDATE wx_recorded_parts SET payload_bytes = 4",
             r"part 1 of the recording of run 1 is damaged: 5 of 4 bytes",
         ),
-        ("UPDATE wx_recorded_parts SET sha256 = 'x'", r"part 1 of the recording of run 1 is damaged: its content has"),
+        (
+            "UPDATE wx_recorded_parts SET sha256 = 'x'",
+            r"part 1 of the recording of run 1 is damaged: its content does not match its hash",
+        ),
         ("UPDATE wx_output SET row_count = 3", r"output chunk 1 of run 1 is damaged: it must have 3 rows"),
         ("DELETE FROM wx_output", r"2 output rows of run 1 are missing; was it deleted meanwhile\?"),
         ("DELETE FROM wx_recorded_parts", r"the recording of run 1 ends after part 0 of 1"),
