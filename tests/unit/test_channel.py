@@ -7,6 +7,7 @@ import ctypes
 import json
 import struct
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +112,15 @@ def test_rows_keep_integers_of_any_size(number: int) -> None:
     assert rows == [{"a": number, "b": "1" * 30, "c": 1.5}]
     assert type(rows[0]["a"]) is int
     assert size == len(blob)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "\x1b[31m", "\u2028", "a\u202eb"])
+def test_the_name_of_a_function_is_one_line_that_drives_nothing(name: str) -> None:
+    frames = [{"line": 3, "function": name, "name": name}]
+    for line, function in (
+        read_where(orjson.dumps(frames)),
+        read_sleeping(Frame({"kind": "waiting", "where": frames}, memoryview(b""))),
+    ):
+        assert line == 3
+        assert function == name.encode("unicode_escape").decode()
+    assert read_where(orjson.dumps([{"line": 3, "function": "größe"}])).function == "größe"

@@ -177,7 +177,11 @@ def _place(frames: object, index: int, name: str, masker: Masker | None) -> Plac
     function = _text(frames[index], name)
     if masker is not None:
         function = masker(function)
-    return Place(_number(frames[index], "line"), function[:MAX_NAME] or None)
+    function = function[:MAX_NAME]
+    if not function.isprintable():
+        # It stands in the one line of a message, and the statement may have called it anything.
+        function = function.encode("unicode_escape").decode()[:MAX_NAME]
+    return Place(_number(frames[index], "line"), function or None)
 
 
 def _object(value: object) -> Mapping[str, object]:
