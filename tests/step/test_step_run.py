@@ -225,6 +225,22 @@ def test_secrets_come_from_the_environment_or_a_file_and_are_masked(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("processing", ["bulk", "row_by_row"])
+@pytest.mark.parametrize(("hosts", "shown"), [("", "ValueError: *** (line 1)"), (", hosts: [a.example.com]", None)])
+def test_no_mask_answers_guesses_of_a_bound_secret(
+    tmp_path: Path, executor: wasmexec.Executor, monkeypatch: pytest.MonkeyPatch, processing: str, hosts: str,
+    shown: str | None,
+) -> None:  # fmt: skip
+    guess = "tok-0815-aBcD"
+    monkeypatch.setenv("STEP_TOKEN", guess)
+    step = make_step(
+        tmp_path, f"raise ValueError({guess!r})", secrets=f"{{Token: {{env: STEP_TOKEN{hosts}}}}}",
+        processing=processing,
+    )  # fmt: skip
+    result = step.run([{"id": 1}], executor=executor)
+    assert str(result.error) == (shown or f"ValueError: {guess} (line 1)")
+
+
 def test_an_input_row_that_breaks_its_schema_is_named_with_index_pointer_rule_and_value(
     tmp_path: Path, executor: wasmexec.Executor
 ) -> None:

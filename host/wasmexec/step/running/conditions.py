@@ -24,8 +24,9 @@ def make_order(run: RunState, stored_checkpoint: object) -> Order:
     """
     definition, request = run.definition, run.request
     secrets = _secrets(definition, request)
-    values = [item.value if isinstance(item, Secret) else item for item in secrets.values()]
-    run.masker = Masker(values) if values else None
+    # SECURITY: as in an execution, only those that the statement holds: any other mask would answer its guesses.
+    held = [item for item in secrets.values() if isinstance(item, str)]
+    run.masker = Masker(held) if held else None
     run.local_variables = _local_variables(definition, request)
     run.checkpoint = stored_checkpoint if request.checkpoint is UNSET else request.checkpoint
     run.sources = _sources(definition, request)
