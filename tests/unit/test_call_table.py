@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -174,3 +176,13 @@ def test_closing_cancels_what_is_under_way_and_then_releases(bench: Bench) -> No
     bench.table.close()
     bench.loop.close()
     assert bench.calls.log == ["http.wait", "http.wait", "cancelled", "cancelled", "closed"]
+
+
+def test_a_call_after_the_loop_was_closed_leaves_nothing_behind(bench: Bench) -> None:
+    bench.loop.close()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bench.submit({"id": 1, "op": "http.echo"})
+        gc.collect()
+    assert [str(item.message) for item in caught] == []
+    assert bench.calls.log == []

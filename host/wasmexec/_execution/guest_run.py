@@ -163,7 +163,7 @@ class GuestRun:
     def _compile(self, statement: str) -> Known | None:
         """Have the statement compiled in an instance in which nothing else happens."""
         self._instance = instance = self._make_instance(None)
-        known = response.read_code(self._exchange(compile_request(statement).head, ()))
+        known = response.read_code(self._step(compile_request(statement).head, ()))
         # With more memory it might compile: that is no property of the text.
         is_certain = not (isinstance(known, Refused) and instance.was_refused_memory)
         self.close()
@@ -175,7 +175,7 @@ class GuestRun:
 
     def _run(self, head: bytes, blobs: Sequence[bytes]) -> Waiting | Outcome:
         while True:
-            frame = self._exchange(head, blobs)
+            frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
                 return read_done(frame, self._order, self._log, self._facts())
             waiting = self._wait(frame)
@@ -184,7 +184,7 @@ class GuestRun:
             self._deadlines.check()
             head, blobs = self._answers()
 
-    def _exchange(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
+    def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""
         instance = self._instance
         assert instance is not None

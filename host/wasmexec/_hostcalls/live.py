@@ -54,7 +54,7 @@ class Live:
         """Start a task for it."""
         with self._lock:
             self._under_way += 1
-        self._loop.call(self._spawn, number, self._answer(call, partial(deliver, number)))
+        self._loop.call(self._begin, number, call, partial(deliver, number))
 
     def give_up(self, number: int) -> None:
         """Cancel its task."""
@@ -70,7 +70,7 @@ class Live:
             done.set()
 
         self._last_synchronous -= 1
-        self._loop.call(self._spawn, self._last_synchronous, self._answer(call, deliver))
+        self._loop.call(self._begin, self._last_synchronous, call, deliver)
         try:
             wait(done)
         except BaseException:
@@ -81,6 +81,10 @@ class Live:
     def close(self) -> None:
         """Cancel what is under way and release connections, on the loop thread."""
         self._loop.call(self._close)
+
+    def _begin(self, number: int, call: Call, deliver: Callable[[Answer], None]) -> None:
+        # Made here: a loop that is closed drops the call, and nothing may be left that was never awaited.
+        self._spawn(number, self._answer(call, deliver))
 
     def _spawn(self, number: int, work: Coroutine[Any, Any, None]) -> None:
         import asyncio
