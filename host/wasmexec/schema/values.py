@@ -95,6 +95,23 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(map(pointer_token, path))
 
 
+def size_of(value: object, most: int) -> int:
+    """How many values there are in some JSON, a long text counting as several; not more than `most`, at least 1."""
+    size = 0
+    nodes = [iter((value,))]
+    while nodes and size < most:
+        for node in nodes[-1]:
+            size += 1 + (len(node) // 64 if isinstance(node, str) else 0)
+            if isinstance(node, (dict, list)):
+                nodes.append(iter(node.values() if isinstance(node, dict) else node))
+                break
+            if size >= most:
+                break
+        else:
+            nodes.pop()
+    return min(size, most)
+
+
 def counted_from(first: int, path: Sequence[str | int]) -> Sequence[str | int]:
     """The path of something in a piece of a list, with the index of its row in the whole list."""
     return [path[0] + first, *path[1:]] if path and isinstance(path[0], int) else path
