@@ -28,8 +28,9 @@ from .interruption import look
 from .patterns import Budget, PatternTimeError, compile_pattern, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
 from .rust_explainer import Explainer, Explanation
-from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, unchecked
 
+_TOO_DEEP: Final = "Recursion limit reached"
 # SECURITY: no schema can name it.
 _BOUNDED: Final = f"wasmexec:{secrets.token_hex(16)}"
 
@@ -102,20 +103,24 @@ class RustEngine:
 
     def _validate(self, compiled: _Compiled, rows: list[Any], first: int) -> None:
         # Whether they fit costs nothing but time: an error has a copy of the value that it refuses.
-        try:
-            if compiled.validator.is_valid(rows):
+        if _fits(compiled.validator, rows):
+            return
+        at: list[int] = []
+        if not self._whole_list:
+            index = next((index for index, row in enumerate(rows) if not _fits(compiled.validator, [row])), None)
+            if index is None:
                 return
-            if not self._whole_list:
-                index = next((index for index, row in enumerate(rows) if not compiled.validator.is_valid([row])), 0)
-                rows, first = [rows[index]], first + index
-            look()
+            rows, first = [rows[index]], first + index
+            at = [first]
+        look()
+        try:
             explanation = compiled.explainer().explain(rows)
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
-            raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
+            rule = "depth" if str(error) == _TOO_DEEP else "json"
+            raise unchecked(pointer(at), rule, rows[0] if at else rows, str(error)) from None
         if explanation is None:
-            at = [] if self._whole_list else [first]
-            value = rows if self._whole_list else rows[0]
+            value = rows[0] if at else rows
             raise refusal(pointer(at), "schema", value, f"{VALUE} does not fit the schema, got {short_repr(value)}")
         raise _output_error(explanation, rows, first, self._names)
 
@@ -182,6 +187,13 @@ class _Compiler:
             offline=True, mask=VALUE, pattern_options=jsonschema_rs.RegexOptions(),
             keywords={_BOUNDED: _BoundedPattern} if self.has_bounded else {},
         )  # fmt: skip
+
+
+def _fits(validator: jsonschema_rs.Validator, rows: list[Any]) -> bool:
+    try:
+        return validator.is_valid(rows)
+    except ValueError:
+        return False
 
 
 class _BoundedPattern:
