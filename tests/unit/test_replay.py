@@ -18,6 +18,7 @@ from wasmexec._replay.script import DEFAULT_LATENCY, Planned, Script
 from wasmexec._replay.tape import MAX_OPERATIONS, Tape
 from wasmexec._replay.virtual import VirtualClock
 from wasmexec.recording.check import check_recording
+from wasmexec.rows.block import RowBlock
 
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:
@@ -240,7 +241,9 @@ def differences(over: Script) -> list[RequestDifference]:
 
 def edit(before: list[Any], after: list[Any]) -> Differences:
     """How lists of rows differ that have one value each."""
-    recorded, replayed = (compare.rows_json([{"value": item} for item in rows], unchecked) for rows in (before, after))
+    recorded, replayed = (
+        compare.rows_json(RowBlock([{"value": item} for item in rows]), unchecked) for rows in (before, after)
+    )
     return row_differences(recorded, replayed, unchecked)
 
 

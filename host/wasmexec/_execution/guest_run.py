@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._finishing.acceptance import Accepted, Bounds
 from .._guest.channel import BadFrame, Frame, InboxRefused, State
 from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
@@ -64,6 +65,7 @@ class GuestRun:
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
+        self._finisher = services.finisher
         self._order = order
         self._world = order.world
         self._wake = wake
@@ -125,12 +127,10 @@ class GuestRun:
         except StopGuest as stop:
             if outcome.error is None:
                 result = self._make_result(Outcome(*failures.stopped(stop.args[0], self._facts())))
-            result.warnings.append(
-                "there was no time left to record the execution, or to compare it with its recording"
-            )
+            result.warnings.append(NOT_RECORDED)
         seconds, cpu_seconds = self._deadlines.wall_seconds, self._deadlines.cpu_seconds
         usage = dataclasses.replace(result.usage, wall_seconds=seconds, cpu_seconds=cpu_seconds)
-        return dataclasses.replace(result, usage=usage)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
 
     def _make_result(self, outcome: Outcome) -> Result:
         return make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
@@ -195,12 +195,23 @@ class GuestRun:
         while True:
             frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
-                return read_done(frame, self._order, self._log, self._facts())
+                return read_done(frame, self._order, self._log, self._facts(), self._accept)
             waiting = self._wait(frame)
             if waiting is not None:
                 return waiting
             self._deadlines.check()
             head, blobs = self._answers()
+
+    def _accept(self, text: memoryview) -> Accepted:
+        """The rows of the guest as the schema accepts them."""
+        order = self._order
+        assert order.schema is not None
+        return self._finisher.accept(text, order.schema, order.masker, Bounds.of(order.limits), self._charge)
+
+    def _charge(self, seconds: float) -> None:
+        """Count processor time that was taken elsewhere, and stop if there is none left."""
+        self._deadlines.charge(seconds)
+        self._deadlines.check()
 
     def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""

@@ -18,6 +18,8 @@ LONGEST_SECRET = 64 * 1024
 MOST_SECRETS = 256
 LONGEST_SECRETS = 256 * 1024
 """Characters of all of them together."""
+_BOUNDED = (b"bytes", b"rows", b"keys", b"depth")
+"""What of the rows is bounded."""
 PRIMITIVES = (str, bool, int, float, type(None))
 
 
@@ -142,10 +144,12 @@ def run_start(
         ConfigError: a local variable or secret is not what it must be.
     """
     _statement(statement)
-    head = b'{"kind":"run","locals":%b,"max_output_bytes":%d%b' % (
-        _locals(local_variables, secrets), limits.output_bytes,
+    bounds = (limits.output_bytes, limits.output_rows, limits.output_keys, limits.output_depth)
+    head = b'{"kind":"run","locals":%b%b%b' % (
+        _locals(local_variables, secrets),
+        b"".join(b',"max_output_%b":%d' % item for item in zip(_BOUNDED, bounds, strict=True)),
         b',"secrets":%b' % encode(list(held)) if held else b"",
-    )  # fmt: skip
+    )
     return RunStart(statement, head, limits)
 
 

@@ -15,24 +15,19 @@ if TYPE_CHECKING:
     from ..recording import Recording
     from ..recording.exchange import HttpExchange
     from ..result import LogRecord, Result
+    from ..rows.block import RowBlock
     from .script import Script
 
 MAX_REQUEST_DIFFERENCES = 1000
-_PIECE_BYTES = 256 * 1024
-_PIECE_ROWS = 1024
 _CHECKED_RECORDS = 256
 
 
-def rows_json(rows: Sequence[Any], check: Callable[[], None]) -> bytes:
+def rows_json(rows: RowBlock, check: Callable[[], None]) -> bytes:
     """Rows as the bytes that recordings keep and replays are compared with; some at a time."""
     pieces: list[bytes] = []
-    position, count = 0, 1
-    while position < len(rows):
+    for piece in rows.pieces():
         check()
-        piece = encode(rows[position : position + count], may_have_nan=False)
-        position += count
-        pieces += (b",", piece[1:-1])
-        count = min(2 * count, _PIECE_ROWS) if len(piece) < _PIECE_BYTES else max(1, count // 2)
+        pieces += (b",", piece[:-1].replace(b"\n", b","))
     return b"".join((b"[", *pieces[1:], b"]"))
 
 

@@ -224,7 +224,7 @@ class SeededWorld:
             strays=tuple(self._tape.strays),
             ending=ending,
             ended=clock.elapsed,
-            rows=masked_json(mask, rows_json(result.rows, check)),
+            rows=masked_json(mask, rows_json(result.block, check)),
             status=int(result.status),
             error=None if error is None else {"type": type(error).__name__, "message": error.message},
             log_sha256=log_sha256(result.logs, check),
@@ -290,9 +290,9 @@ class ReplayedWorld:
         if mask is not None:
             self._script.mask = mask
             statement = mask(statement)
-        rows = masked_json(mask, rows_json(result.rows, check))
+        rows = masked_json(mask, rows_json(result.block, check))
         report = make_report(self._recording, result, rows, self._script, statement, self._image, self._taken, check)
-        return dataclasses.replace(result, replay=report)
+        return dataclasses.replace(result, rows=result.block, replay=report)
 
     def _check(self, moment: int) -> None:
         if self._cancelled_at is not None and moment - self._clock.start > self._cancelled_at:
