@@ -7,6 +7,7 @@ waits without a thread, is up to `Execution`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import threading
 import time
@@ -19,6 +20,7 @@ from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
 from .._guest.traps import GuestTrap
 from .._hostcalls.log import LogCapability
+from ..errors import CpuLimitError, ExecutionCancelled, TimeLimitError
 from ..result import LogRecord, Result
 from ..status import Status
 from . import failures, response
@@ -38,6 +40,9 @@ MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
 MAX_STDIO_TAIL_BYTES = 8192
 WHERE_CPU_SECONDS = 0.25
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
+AT_THE_END = (CpuLimitError, TimeLimitError, ExecutionCancelled)
+"""After these there is no time left, but a little to record it."""
+NOT_RECORDED = "there was no time left to record the execution, or to compare it with its recording"
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
 
 
@@ -115,9 +120,20 @@ class GuestRun:
             return Outcome(*failures.out_of_memory(text, self._facts()))
 
     def result(self, outcome: Outcome) -> Result:
-        """The result of the execution that ended so."""
-        result = make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
-        return self._world.ended(result)
+        """The result of the execution that ended so; what is done for that, such as recording it, is part of it."""
+        result = self._make_result(outcome)
+        try:
+            result = self._world.ended(result, self._deadlines.closing(has_ended=isinstance(outcome.error, AT_THE_END)))
+        except StopGuest as stop:
+            if outcome.error is None:
+                result = self._make_result(Outcome(*failures.stopped(stop.args[0], self._facts())))
+            result.warnings.append(NOT_RECORDED)
+        seconds, cpu_seconds = self._deadlines.wall_seconds, self._deadlines.cpu_seconds
+        usage = dataclasses.replace(result.usage, wall_seconds=seconds, cpu_seconds=cpu_seconds)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
+
+    def _make_result(self, outcome: Outcome) -> Result:
+        return make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
 
     def stop_calls(self) -> None:
         """End the host calls that are under way."""
@@ -132,7 +148,7 @@ class GuestRun:
 
     def _begin(self) -> Waiting | Outcome:
         self._deadlines.start()
-        self._world.begin()
+        self._world.begin(self._deadlines.check)
         request = self._order.request
         if request.kind != "check":
             code = self._order.code or self._known_code()
