@@ -36,6 +36,8 @@ MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
 """What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
 MAX_STDIO_TAIL_BYTES = 8192
 WHERE_CPU_SECONDS = 0.25
+HELD_SECONDS = 0.002
+"""How long a guest that blocks keeps its place among the workers."""
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
 
@@ -59,10 +61,11 @@ class GuestRun:
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
+        self._workers = services.workers
         self._order = order
         self._world = order.world
         self._wake = wake
-        self._deadlines = Deadlines(order.limits)
+        self._deadlines = Deadlines(order.limits, self._look, services.cleanup.add)
         self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
         self._instance: Instance | None = None
         self._calls: CallTable | None = None
@@ -76,12 +79,23 @@ class GuestRun:
         """Whether there is an answer that the guest has not been told of."""
         return self._calls is not None and self._calls.has_answers
 
+    @property
+    def wall(self) -> float:
+        """When it is out of time, on the monotonic clock; infinite before it began."""
+        return self._deadlines.wall
+
     def interrupt(self) -> None:
         """Stop it as soon as possible; from any thread."""
         self._deadlines.interrupt()
-        blocked = self._blocked
-        if blocked is not None:
-            blocked.set()
+        self._look()
+
+    def charge(self, seconds: float) -> None:
+        """Count processor time that another thread has used for it; from any thread."""
+        self._deadlines.charge(seconds)
+
+    def end(self) -> float:
+        """Its result is told now; the processor time of all of it."""
+        return self._deadlines.end()
 
     def enter(self) -> None:
         """This thread works for the guest from now on."""
@@ -280,18 +294,36 @@ class GuestRun:
         until = time.monotonic() + seconds
         # Before anybody looks whether it is interrupted: whoever interrupts sets the flag first, then the event.
         self._blocked = event
-        ticker = self._guest.ticker
-        ticker.leave()
+        self._guest.ticker.leave()
         try:
             self._deadlines.check()
-            while not event.wait(max(0.0, min(until, self._deadlines.wall) - time.monotonic())):
-                self._deadlines.check()
-                if time.monotonic() >= until:
-                    return
+            if not event.wait(max(0.0, min(seconds, HELD_SECONDS))):
+                self._wait_elsewhere(event, until)
             self._deadlines.check()
         finally:
-            ticker.enter()
+            self._guest.ticker.enter()
             self._blocked = None
+
+    def _wait_elsewhere(self, event: threading.Event, until: float) -> None:
+        """The same without a place among the workers."""
+        self._deadlines.leave()
+        self._workers.let_go()
+        check: Callable[[], None] | None = None
+        try:
+            while (left := min(until, self._deadlines.wall) - time.monotonic()) > 0 and not event.wait(left):
+                pass
+            self._deadlines.check()
+            check = self._deadlines.check
+        finally:
+            self._workers.take_back(check)
+
+    def _look(self) -> None:
+        """Have whoever waits for it look whether it has to end; from any thread."""
+        blocked = self._blocked
+        if blocked is None:
+            self._wake()
+        else:
+            blocked.set()
 
     def _call_table(self) -> CallTable:
         if self._calls is None:
@@ -301,7 +333,7 @@ class GuestRun:
     def _make_live(self) -> Live:
         from .._hostcalls.live import Live
 
-        return Live(self._make_http, self._loop, self._order.masker)
+        return Live(self._make_http, self._loop, self._order.masker, self._deadlines.charge)
 
     def _make_http(self) -> HttpCapability:
         from .._hostcalls.http.capability import HttpCapability
