@@ -225,7 +225,7 @@ class GuestRun:
         """Start what a waiting frame asks for; None if the guest can go on at once."""
         seconds = response.read_timer(frame)
         if frame.head.get("calls") or frame.head.get("cancels"):
-            self._call_table().submit(frame)
+            self._call_table().submit(frame, self._deadlines.check)
         calls = self._calls
         if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
             raise BadFrame("the guest waits for nothing")
@@ -333,7 +333,11 @@ class GuestRun:
     def _make_live(self) -> Live:
         from .._hostcalls.live import Live
 
-        return Live(self._make_http, self._loop, self._order.masker, self._deadlines.charge)
+        order = self._order
+        return Live(
+            self._make_http, self._loop, order.masker, self._deadlines.charge,
+            max_body_bytes=order.limits.http_bytes, is_granted=bool(order.grants.http_grants),
+        )  # fmt: skip
 
     def _make_http(self) -> HttpCapability:
         from .._hostcalls.http.capability import HttpCapability

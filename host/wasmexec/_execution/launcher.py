@@ -62,6 +62,7 @@ class Launcher:
         return Statistics(
             executions=len(live), waiting=sum(execution.is_waiting for execution in live),
             memories=guest.memories.kept, codes=codes, code_bytes=code_bytes,
+            overhead_cpu_seconds=self.services.cleanup.seconds + guest.ticker.cpu_seconds,
         )  # fmt: skip
 
     def run(self, order: Order) -> Execution:

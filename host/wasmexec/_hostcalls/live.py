@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .share import Share, Turns
 
 MAX_MESSAGE = 1000
-MAX_BODY_BYTES = 256 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 def _free(seconds: float) -> None:
@@ -50,18 +50,21 @@ class Live:
 
     `make_http` is called on the loop at the first call of an operation of HTTP: most executions ask for none. `masker`
     hides secrets in messages of errors before they are cut. `charge` gets the processor time that the loop uses.
-    `max_body_bytes`: of the bodies of all calls under way.
+    `max_body_bytes`: of the bodies of all calls under way, if that is more than MAX_BODY_BYTES. `is_granted`: whether
+    anything may be reached at all.
     """
 
     def __init__(
         self, make_http: Callable[[], HttpCapability], loop: Loop, masker: Masker | None = None,
         charge: Callable[[float], None] = _free, max_body_bytes: int = MAX_BODY_BYTES,
+        is_granted: bool = True,
     ) -> None:  # fmt: skip
         self._make_http = make_http
         self._loop = loop
         self._masker = masker
         self._charge = charge
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = max(max_body_bytes, MAX_BODY_BYTES)
+        self._is_granted = is_granted
         self._lock = threading.Lock()
         # What was started and has not begun on the loop; with the lock.
         self._queued: dict[int, _Queued] = {}
@@ -81,8 +84,8 @@ class Live:
         return self._under_way
 
     def takes_body(self, op: str) -> bool:
-        """Whether the body of such a call is of any use."""
-        return knows(op)
+        """Whether the body of such a call is looked at: not if it is refused anyway."""
+        return self._is_granted and knows(op)
 
     def start(self, number: int, call: Call, deliver: Callable[[int, Answer], None]) -> None:
         """Start a task for it."""

@@ -11,11 +11,12 @@ import asyncio
 import collections.abc
 import contextlib
 import selectors
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 FREE_SECONDS = 0.003
 """Processor time that an execution may use before it has to wait for turns; it comes back with time, see FREE_PART."""
@@ -181,6 +182,47 @@ async def take_turn() -> None:
     share = _current.get()
     if share is not None:
         await share.turn()
+
+
+_Answer = TypeVar("_Answer")
+
+
+async def in_thread(function: Callable[..., _Answer], *arguments: Any) -> _Answer:
+    """What a function returns that may block, called on a daemon thread of its own; its processor time is charged.
+
+    Whoever is cancelled meanwhile leaves it alone. Not asyncio's threads: these are few, and shared.
+
+    Raises:
+        OSError: there is no thread to be had.
+    """
+    loop, share = asyncio.get_running_loop(), _current.get()
+    answer: asyncio.Future[_Answer] = loop.create_future()
+
+    def tell(seconds: float, error: BaseException | None, value: Any) -> None:
+        if share is not None:
+            share.add(seconds)
+        if answer.done():
+            return
+        if error is None:
+            answer.set_result(value)
+        else:
+            answer.set_exception(error)
+
+    def run() -> None:
+        error, value = None, None
+        try:
+            value = function(*arguments)
+        except BaseException as raised:  # whoever waits has to know
+            error = raised
+        # The loop may be closed: then nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, time.thread_time(), error, value)
+
+    try:
+        threading.Thread(target=run, name="wasmexec-blocking", daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
+    return await answer
 
 
 class _Steps(collections.abc.Coroutine[Any, Any, Any]):
