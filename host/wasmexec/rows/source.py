@@ -49,7 +49,7 @@ class Source:
     ) -> None:
         if isinstance(value, str):
             raise TypeError(f"{name}: pass a file as pathlib.Path(...), JSON text as bytes")
-        self._opened = value.open if isinstance(value, NamedFile) else None
+        self._opener = value.open if isinstance(value, NamedFile) else None
         self._value = value = value.path if isinstance(value, NamedFile) else value
         self._options = options or ReadOptions()
         self._max_row_bytes = max_row_bytes
@@ -67,7 +67,7 @@ class Source:
         self.line: int | None = None
         self.form: str | None = None
         if isinstance(value, Path):
-            is_standard = str(value) == "-" and self._opened is None
+            is_standard = str(value) == "-" and self._opener is None
             self.name = "standard input" if is_standard else str(value)
             if is_standard and self._options.form is None:
                 self.doubt = "; it is taken for JSON, --input-format names another format"
@@ -204,10 +204,10 @@ class Source:
         return InputError(message, source=self.name)
 
     def _open(self, path: Path) -> IO[bytes]:
-        if str(path) == "-" and self._opened is None:
+        if str(path) == "-" and self._opener is None:
             self._file = sys.stdin.buffer
         else:
-            self._file = path.open("rb") if self._opened is None else self._opened()
+            self._file = path.open("rb") if self._opener is None else self._opener()
             self._size = os.fstat(self._file.fileno()).st_size
         return self._file
 
