@@ -375,7 +375,7 @@ def test_our_own_faults_are_raised_to_the_caller_and_the_worker_lives_on(
 ) -> None:
     executor = start(workers=1)
     with monkeypatch.context() as broken:
-        broken.setattr("wasmexec._execution.response.read_rows", lambda frame: 1 / 0)
+        broken.setattr("wasmexec._execution.outcome.blob_part", lambda frame, part: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             executor.run("")
         with pytest.raises(ZeroDivisionError):

@@ -38,6 +38,10 @@ class Deadlines:
         """This thread is about to let go of it."""
         self._cpu_used = self.cpu_seconds
 
+    def charge(self, seconds: float) -> None:
+        """Count processor time that others have taken for the execution."""
+        self._cpu_used += seconds
+
     def interrupt(self) -> None:
         """Have it stopped as soon as somebody looks; from any thread."""
         self._is_interrupted = True

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._finishing.acceptance import Accepted, Bounds
 from .._guest.channel import BadFrame, Frame, InboxRefused, State
 from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
@@ -59,6 +60,7 @@ class GuestRun:
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
+        self._finisher = services.finisher
         self._order = order
         self._world = order.world
         self._wake = wake
@@ -177,12 +179,23 @@ class GuestRun:
         while True:
             frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
-                return read_done(frame, self._order, self._log, self._facts())
+                return read_done(frame, self._order, self._log, self._facts(), self._accept)
             waiting = self._wait(frame)
             if waiting is not None:
                 return waiting
             self._deadlines.check()
             head, blobs = self._answers()
+
+    def _accept(self, text: memoryview) -> Accepted:
+        """The rows of the guest as the schema accepts them."""
+        order = self._order
+        assert order.schema is not None
+        return self._finisher.accept(text, order.schema, order.masker, Bounds.of(order.limits), self._charge)
+
+    def _charge(self, seconds: float) -> None:
+        """Count processor time that was taken elsewhere, and stop if there is none left."""
+        self._deadlines.charge(seconds)
+        self._deadlines.check()
 
     def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 
+from .._finishing.finisher import Finisher
 from .._guest.engine import acquire_guest, release_guest
 from ..errors import ExecutorClosedError
 from ..image import Image
@@ -35,6 +36,7 @@ class Launcher:
             guest=guest,
             workers=WorkerPool(workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES),
             loop=LoopThread(),
+            finisher=Finisher(lambda: len(self._live) > 1),
             courier=WorkerPool(1, "wasmexec-log"),
         )
 
@@ -126,6 +128,7 @@ class Launcher:
         self.services.workers.close()
         self.services.loop.close()
         self.services.courier.close()
+        self.services.finisher.close()
         release_guest(self.image)
 
     def _start(self, order: Order, on_done: Callable[[], None]) -> Execution:

@@ -13,6 +13,8 @@ from ..rows.json_text import encode
 
 SHORTEST_SECRET = 3
 """Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
+_BOUNDED = (b"bytes", b"rows", b"keys", b"depth")
+"""What of the rows is bounded."""
 PRIMITIVES = (str, bool, int, float, type(None))
 
 
@@ -123,10 +125,12 @@ def run_start(
         ConfigError: a local variable or secret is not what it must be.
     """
     _statement(statement)
-    head = b'{"kind":"run","locals":%b,"max_output_bytes":%d%b' % (
-        _locals(local_variables, secrets), limits.output_bytes,
+    bounds = (limits.output_bytes, limits.output_rows, limits.output_keys, limits.output_depth)
+    head = b'{"kind":"run","locals":%b%b%b' % (
+        _locals(local_variables, secrets),
+        b"".join(b',"max_output_%b":%d' % item for item in zip(_BOUNDED, bounds, strict=True)),
         b',"secrets":%b' % encode(list(held)) if held else b"",
-    )  # fmt: skip
+    )
     return RunStart(statement, head, limits)
 
 

@@ -46,6 +46,11 @@ class Masker:
     def __bool__(self) -> bool:
         return bool(self._secrets)
 
+    @property
+    def secrets(self) -> list[str]:
+        """What it hides: another process makes the same of them."""
+        return self._secrets
+
     def __call__(self, text: str) -> str:
         """`text` without the secrets, and without what others left of one before or after an ellipsis."""
         return self._without(text, pieces=True)

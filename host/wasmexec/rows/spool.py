@@ -50,24 +50,24 @@ class Spool:
     def write(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> None:
         """Keep rows."""
         rows = self._with_column(rows, source_row)
-        self._keep(rows, encode_lines(rows))
+        self._keep(RowBlock(rows, encode_lines(rows)))
 
     def write_block(self, block: RowBlock, source_row: int | None) -> None:
         """Keep rows whose text need not be made again."""
         if self._row_column is not None:
             block = RowBlock(self._with_column(block.rows, source_row))
-        self._keep(block.rows, block.lines)
+        self._keep(block)
 
-    def _with_column(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> Sequence[dict[str, Any]]:
+    def _with_column(self, rows: Sequence[dict[str, Any]], source_row: int | None) -> list[dict[str, Any]]:
         name = self._row_column
-        return rows if name is None else [{name: source_row, **row} for row in rows]
+        return list(rows) if name is None else [{name: source_row, **row} for row in rows]
 
-    def _keep(self, rows: Sequence[dict[str, Any]], lines: bytes) -> None:
+    def _keep(self, block: RowBlock) -> None:
         if self._form == "csv":
-            for row in rows:
+            for row in block.rows:
                 self._names.update(dict.fromkeys(row))
         try:
-            self._rows.write(lines)
+            self._rows.write(block.lines)
         except OSError as error:
             # Memory is not enough for them, and the folder for temporary files takes no more.
             raise DeliveryError("the temporary file of the rows", error.strerror or str(error)) from error

@@ -57,28 +57,29 @@ class Failure:
     fix: Fix | str | None = None
 
 
-def check_table(table: Table, rows: list[Row], *, lenient: bool, role: str = "output") -> tuple[list[Row], list[str]]:
-    """The rows, normalised, and the warnings of lenient mode; `role` is what the schema is for.
+class TableCheck:
+    """The rows of one list, piece by piece; `role` is what the schema is for."""
 
-    Raises:
-        OutputError: for the first row that is refused.
-    """
-    check = _Check(lenient, role)
-    checked, failure = check.table(table, rows, "")
-    if failure is not None:
-        where = f"/{failure.index}{failure.pointer}"
-        # Nobody returns an input: what to write in a statement does not help.
-        fix = "" if role == "input" else str(failure.fix or "")
-        raise refusal(where, failure.rule, failure.value, failure.message, fix)
-    return checked, check.warnings()
-
-
-class _Check:
-    def __init__(self, lenient: bool, role: str) -> None:
+    def __init__(self, table: Table, *, lenient: bool, role: str = "output") -> None:
+        self._table = table
         self._lenient = lenient
         self._role = role
         self._dropped: dict[str, int] = {}
         self._more_dropped = 0
+
+    def rows(self, rows: list[Row], first: int = 0) -> list[Row]:
+        """The rows, normalised; `first` is the index of the first.
+
+        Raises:
+            OutputError: for the first row that is refused.
+        """
+        checked, failure = self.table(self._table, rows, "")
+        if failure is not None:
+            where = f"/{first + failure.index}{failure.pointer}"
+            # Nobody returns an input: what to write in a statement does not help.
+            fix = "" if self._role == "input" else str(failure.fix or "")
+            raise refusal(where, failure.rule, failure.value, failure.message, fix)
+        return checked
 
     def warnings(self) -> list[str]:
         """One line per dropped key, for the first few of them."""

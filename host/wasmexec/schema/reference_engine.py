@@ -19,12 +19,11 @@ from jsonschema.exceptions import ValidationError
 from ..errors import OutputError
 from .dialects import Dialect, Path, root_uri
 from .explanations import VALUE
-from .patterns import PatternTimeError, budget_for, compile_pattern, current_budget, time_refusal
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+from .patterns import Budget, PatternTimeError, compile_pattern, current_budget, time_refusal
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten
 
 _Check = Callable[[Any, Any, Any, Any], "Iterator[ValidationError] | None"]
 _SECONDS: Final = 60.0
-_ROW_SECONDS: Final = 0.01
 _unique = jsonschema_rs.Draft202012Validator({"uniqueItems": True})
 _regex = jsonschema_rs.Draft202012Validator({"format": "regex"}, validate_formats=True)
 
@@ -39,17 +38,22 @@ class ReferenceEngine:
             definition, registry=_registry(definition, dialect), format_checker=_formats(cls.FORMAT_CHECKER)
         )
 
-    def check(self, rows: list[Any]) -> None:
-        """Raises: OutputError: for the first value that is refused."""
-        with budget_for(len(rows), _SECONDS + _ROW_SECONDS * len(rows)):
+    @staticmethod
+    def budget() -> Budget:
+        """What the rows of one list may take."""
+        return Budget(seconds=_SECONDS)
+
+    def check(self, rows: list[Any], first: int, budget: Budget) -> None:
+        """Raises: OutputError: for the first value that is refused; `first` is the index of the first row."""
+        with budget.for_rows(len(rows)):
             try:
                 instances = [((), rows)] if self._whole_list else (((i,), row) for i, row in enumerate(rows))
                 for where, instance in instances:
                     error = next(self._validator.iter_errors(instance), None)
                     if error is not None:
-                        raise _output_error(error, (*where, *error.absolute_path), rows)
+                        raise _output_error(error, (*where, *error.absolute_path), rows, first)
             except PatternTimeError as error:
-                raise time_refusal(error, rows) from None
+                raise time_refusal(error, rows, first) from None
             except RecursionError:
                 raise OutputError(
                     "", "depth", short_repr(rows), "the output cannot be checked: it, or the schema, is too deep"
@@ -140,7 +144,7 @@ def _unique_items(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> 
         yield ValidationError(f"{VALUE} has non-unique elements")
 
 
-def _output_error(error: ValidationError, path: Path, rows: list[Any]) -> OutputError:
+def _output_error(error: ValidationError, path: Path, rows: list[Any], first: int) -> OutputError:
     value: Any = rows
     for length, step in enumerate(path):
         if isinstance(value, dict) and step not in value:
@@ -149,7 +153,8 @@ def _output_error(error: ValidationError, path: Path, rows: list[Any]) -> Output
             break
         value = value[step]
     rule = str(error.validator or "false")
-    return refusal(pointer(path), rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
+    where = pointer(counted_from(first, path))
+    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
 
 
 def _explain(error: ValidationError) -> str:

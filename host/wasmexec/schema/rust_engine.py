@@ -20,9 +20,9 @@ from . import advice
 from .advice import Fix
 from .dialects import Dialect, patterns_of, root_uri, subschemas
 from .explanations import VALUE, explain
-from .patterns import PatternTimeError, budget_for, compile_pattern, time_refusal
+from .patterns import Budget, PatternTimeError, compile_pattern, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten
 
 _BOUNDED = "wasmexec:pattern"
 
@@ -52,41 +52,53 @@ class RustEngine:
         # Replaced as a whole, so that threads need no lock.
         self._compiled = hard_names, self._compile(hard_names)
 
-    def check(self, rows: list[Any]) -> None:
-        """Raises: OutputError: for the first value that is refused."""
+    @staticmethod
+    def budget() -> Budget:
+        """What the rows of one list may take."""
+        return Budget()
+
+    def check(self, rows: list[Any], first: int, budget: Budget) -> None:
+        """Raises: OutputError: for the first value that is refused; `first` is the index of the first row."""
         if self._is_plain:
-            self._validate(self._compiled[1], rows)
+            self._validate(self._compiled[1], rows, first)
             return
-        with budget_for(len(rows)) as budget:
+        with budget.for_rows(len(rows)):
             try:
-                validator = self._validator_for(rows)
-                self._validate(validator, rows)
+                validator = self._validator_for(rows, budget)
+                self._validate(validator, rows, first)
             except TooManyNamesError as error:
-                raise refusal("", "pattern", rows, str(error)) from None
+                if len(rows) == 1 or self._whole_list:
+                    raise refusal("", "pattern", rows, str(error)) from None
+                # A row before the one that has too many may be refused.
+                halves = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+                self.check(halves[0], first, budget)
+                self.check(halves[1], first + len(halves[0]), budget)
             except PatternTimeError as error:
-                raise time_refusal(error, rows) from None
+                raise time_refusal(error, rows, first) from None
             except OutputError:
-                if budget.overrun is None:
+                if budget.overrun is None and budget.stopped is None:
                     raise
+            if budget.stopped is not None:
+                raise budget.stopped
             # SECURITY: also where the rows seem to fit: below a "not", a pattern that was given up looks like a match.
             if budget.overrun is not None:
-                raise time_refusal(budget.overrun, rows)
+                raise time_refusal(budget.overrun, rows, first)
 
-    def _validator_for(self, rows: list[Any]) -> jsonschema_rs.Validator:
+    def _validator_for(self, rows: list[Any], budget: Budget) -> jsonschema_rs.Validator:
         known, validator = self._compiled
         if not known:
             return validator
-        found = matching_names(names_in(rows), known)
+        found = matching_names(names_in(rows), known, budget.names)
         if found is not known:
             validator = self._compile(found)
             self._compiled = found, validator
         return validator
 
-    def _validate(self, validator: jsonschema_rs.Validator, rows: list[Any]) -> None:
+    def _validate(self, validator: jsonschema_rs.Validator, rows: list[Any], first: int) -> None:
         try:
             validator.validate(rows)
         except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows, self._names) from None
+            raise _output_error(error, rows, first, self._names) from None
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
             raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
@@ -138,8 +150,10 @@ def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[
     return changed
 
 
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any], names: tuple[str, ...]) -> OutputError:
-    where = pointer(error.instance_path)
+def _output_error(
+    error: jsonschema_rs.ValidationError, rows: list[Any], first: int, names: tuple[str, ...]
+) -> OutputError:
+    where = pointer(counted_from(first, error.instance_path))
     rule = error.kind.name
     if rule == "falseSchema":
         rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"

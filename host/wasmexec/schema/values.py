@@ -95,6 +95,11 @@ def pointer(path: Iterable[str | int]) -> str:
     return "".join(map(pointer_token, path))
 
 
+def counted_from(first: int, path: Sequence[str | int]) -> Sequence[str | int]:
+    """The path of something in a piece of a list, with the index of its row in the whole list."""
+    return [path[0] + first, *path[1:]] if path and isinstance(path[0], int) else path
+
+
 def refusal(where: str, rule: str, value: object, message: str, fix: str = "") -> OutputError:
     """The error for a refused value at the JSON pointer `where`, everything in it masked and of bounded length."""
     where = shorten(where, 1000)
