@@ -88,6 +88,11 @@ class Table:
         """The column names in the order of the list."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def width(self) -> int:
+        """How many columns there are, those of nested tables included."""
+        return sum(1 + (column.table.width if column.table is not None else 0) for column in self.columns)
+
     @staticmethod
     def parse(definition: object, at: str = "") -> Table:
         """A table from its list of column dicts; `at` is the JSON pointer of the list within the schema.

@@ -35,10 +35,12 @@ class Schema:
     `kind` is "columns" (column list), "rows" (JSON Schema for one row), "list" (JSON Schema for the whole list) or
     "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list;
     `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing;
-    `interruptible` says that a check can be stopped after each few rows (`interruption`).
+    `interruptible` says that a check can be stopped after each few rows (`interruption`);
+    `source` is the JSON of the definition that it was made from; `width` is how many values a row, or an object in it,
+    may have once the schema has filled in what is missing, 1 if it fills in nothing.
     """
 
-    __slots__ = ("_start", "column_names", "interruptible", "kind", "mode", "note", "role")
+    __slots__ = ("_start", "column_names", "interruptible", "kind", "mode", "note", "role", "source", "width")
 
     def __init__(
         self,
@@ -49,6 +51,8 @@ class Schema:
         role: Role = "output",
         note: str = "",
         interruptible: bool = True,
+        source: bytes = b"null",
+        width: int = 1,
     ) -> None:
         self.kind = kind
         self.mode = mode
@@ -57,6 +61,8 @@ class Schema:
         self._start = start
         self.note = note
         self.interruptible = interruptible
+        self.source = source
+        self.width = width
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
@@ -157,7 +163,10 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
                 raise SchemaError.of(mistakes)
             table = Table.parse(definition)
         lenient = mode == "lenient"
-        return Schema("columns", mode, table.names, lambda: TableCheck(table, lenient=lenient, role=role), role)
+        return Schema(
+            "columns", mode, table.names, lambda: TableCheck(table, lenient=lenient, role=role), role,
+            source=content, width=table.width,
+        )  # fmt: skip
     if mode == "lenient":
         raise ConfigError(
             f"{role} schema: lenient mode is for column lists; a JSON Schema already says what it accepts"
@@ -167,7 +176,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     with _named(role):
         schema = JsonSchema.parse(cast("dict[str, Any]", definition))
     kind: Kind = "list" if schema.whole_list else "rows"
-    return Schema(kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible)
+    return Schema(kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, source=content)
 
 
 @contextmanager
