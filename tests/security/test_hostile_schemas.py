@@ -168,6 +168,14 @@ def test_options_that_are_compared_one_by_one_are_no_work_for_a_thread() -> None
     assert Schema.prepare({"properties": {"v": {"enum": list(range(20_000))}}}).interruptible
 
 
+def test_schemas_of_a_union_are_not_taken_for_the_same() -> None:
+    union = [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "array"}]
+    for keyword in ("type", "disallow"):
+        Schema.prepare({"$schema": DRAFT_03, "properties": {"v": {keyword: union}}})
+    error = mistakes({"$schema": DRAFT_03, "properties": {"v": {"type": [*union, "string", "string"]}}})
+    assert error.pointer == "/properties/v/type"
+
+
 def test_the_same_mistakes_are_found_where_schemas_are_looked_at_by_themselves() -> None:
     definition = {
         "$schema": DRAFT_07,

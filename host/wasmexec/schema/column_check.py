@@ -64,7 +64,7 @@ class TableCheck:
     It asks for every column, and every few rows of nested tables, whether to stop.
     """
 
-    piece_rows = 512
+    piece_rows = 128
 
     def __init__(self, table: Table, *, lenient: bool, role: str = "output") -> None:
         self._table = table

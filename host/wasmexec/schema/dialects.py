@@ -197,7 +197,8 @@ def shallow(node: dict[str, Any], children: Iterable[Subschema]) -> dict[str, An
             continue
         if found[key] is node[key]:
             found[key] = found[key].copy()
-        found[key][path[1]] = {}
+        # Draft-03 wants those of a union to differ.
+        found[key][path[1]] = {"title": str(path[1])}
     return found
 
 
