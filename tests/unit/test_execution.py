@@ -96,7 +96,7 @@ def test_hundreds_that_wait_need_only_the_workers_of_one_executor(start: Start) 
         tasks = [asyncio.create_task(executor.run_async("")) for _ in range(300)]
         await asyncio.sleep(0.2)
         assert set(new_threads(before)) <= {
-            "wasmexec-loop", "wasmexec-worker-1", "wasmexec-worker-2",
+            "wasmexec-timers", "wasmexec-worker-1", "wasmexec-worker-2",
         }  # fmt: skip
         return await asyncio.gather(*tasks)
 

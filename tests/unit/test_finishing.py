@@ -260,6 +260,9 @@ def test_a_process_that_dies_is_replaced(finisher: Finisher, number: int) -> Non
     assert there(finisher, text_of(LONG)).block.rows == LONG
 
 
+READY = b"\x03\0\0\0\0"
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"\x02", b"\x09\x02\x00\x00\x00{}", b"\x02\x02\x00\x00\x00{}", b"\x02\x02\x00\x00\x00[]",
@@ -267,7 +270,7 @@ def test_a_process_that_dies_is_replaced(finisher: Finisher, number: int) -> Non
      b"\x02\xff\xff\xff\xff", b"\x02\x34\x00\x00\x00" + b'{"rows":1,"lines":99999,"size":1,"warnings":["a","b"]}'[:52]],
 )  # fmt: skip
 def test_a_process_that_lies_is_ended(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    program = f"import os; os.read(0, 1); os.write(1, {answer!r})"
+    program = f"import os; os.read(0, 1); os.write(1, {READY + answer!r})"
     monkeypatch.setattr("wasmexec._finishing.process.child_command", lambda *_: [sys.executable, "-I", "-c", program])
     process = FinishingProcess()
     with pytest.raises(ChildLostError):

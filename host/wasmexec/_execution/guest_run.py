@@ -39,6 +39,8 @@ MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
 """What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
 MAX_STDIO_TAIL_BYTES = 8192
 WHERE_CPU_SECONDS = 0.25
+HELD_SECONDS = 0.002
+"""How long a guest that blocks keeps its place among the workers."""
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
 AT_THE_END = (CpuLimitError, TimeLimitError, ExecutionCancelled)
 """After these there is no time left, but a little to record it."""
@@ -66,10 +68,11 @@ class GuestRun:
         self._guest = services.guest
         self._loop = services.loop
         self._finisher = services.finisher
+        self._workers = services.workers
         self._order = order
         self._world = order.world
         self._wake = wake
-        self._deadlines = Deadlines(order.limits)
+        self._deadlines = Deadlines(order.limits, self._look, services.cleanup.add)
         self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
         self._instance: Instance | None = None
         self._calls: CallTable | None = None
@@ -83,12 +86,23 @@ class GuestRun:
         """Whether there is an answer that the guest has not been told of."""
         return self._calls is not None and self._calls.has_answers
 
+    @property
+    def wall(self) -> float:
+        """When it is out of time, on the monotonic clock; infinite before it began."""
+        return self._deadlines.wall
+
     def interrupt(self) -> None:
         """Stop it as soon as possible; from any thread."""
         self._deadlines.interrupt()
-        blocked = self._blocked
-        if blocked is not None:
-            blocked.set()
+        self._look()
+
+    def charge(self, seconds: float) -> None:
+        """Count processor time that another thread has used for it; from any thread."""
+        self._deadlines.charge(seconds)
+
+    def end(self) -> float:
+        """Its result is told now; the processor time of all of it."""
+        return self._deadlines.end()
 
     def enter(self) -> None:
         """This thread works for the guest from now on."""
@@ -240,7 +254,7 @@ class GuestRun:
         """Start what a waiting frame asks for; None if the guest can go on at once."""
         seconds = response.read_timer(frame)
         if frame.head.get("calls") or frame.head.get("cancels"):
-            self._call_table().submit(frame)
+            self._call_table().submit(frame, self._deadlines.check)
         calls = self._calls
         if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
             raise BadFrame("the guest waits for nothing")
@@ -309,18 +323,36 @@ class GuestRun:
         until = time.monotonic() + seconds
         # Before anybody looks whether it is interrupted: whoever interrupts sets the flag first, then the event.
         self._blocked = event
-        ticker = self._guest.ticker
-        ticker.leave()
+        self._guest.ticker.leave()
         try:
             self._deadlines.check()
-            while not event.wait(max(0.0, min(until, self._deadlines.wall) - time.monotonic())):
-                self._deadlines.check()
-                if time.monotonic() >= until:
-                    return
+            if not event.wait(max(0.0, min(seconds, HELD_SECONDS))):
+                self._wait_elsewhere(event, until)
             self._deadlines.check()
         finally:
-            ticker.enter()
+            self._guest.ticker.enter()
             self._blocked = None
+
+    def _wait_elsewhere(self, event: threading.Event, until: float) -> None:
+        """The same without a place among the workers."""
+        self._deadlines.leave()
+        self._workers.let_go()
+        check: Callable[[], None] | None = None
+        try:
+            while (left := min(until, self._deadlines.wall) - time.monotonic()) > 0 and not event.wait(left):
+                pass
+            self._deadlines.check()
+            check = self._deadlines.check
+        finally:
+            self._workers.take_back(check)
+
+    def _look(self) -> None:
+        """Have whoever waits for it look whether it has to end; from any thread."""
+        blocked = self._blocked
+        if blocked is None:
+            self._wake()
+        else:
+            blocked.set()
 
     def _call_table(self) -> CallTable:
         if self._calls is None:
@@ -330,7 +362,11 @@ class GuestRun:
     def _make_live(self) -> Live:
         from .._hostcalls.live import Live
 
-        return Live(self._make_http, self._loop, self._order.masker)
+        order = self._order
+        return Live(
+            self._make_http, self._loop, order.masker, self._deadlines.charge,
+            max_body_bytes=order.limits.http_bytes, is_granted=bool(order.grants.http_grants),
+        )  # fmt: skip
 
     def _make_http(self) -> HttpCapability:
         from .._hostcalls.http.capability import HttpCapability

@@ -39,11 +39,12 @@ def main(file: str) -> NoReturn:
 
 
 def _finish(job: Mapping[str, Any], file: int) -> None:
-    text = _read_text(file, job["size"])
+    definition, mode = job["schema"]
+    schema, bounds = Schema.prepare(definition, mode=mode), Bounds(*job["bounds"])
+    masker = Masker(job["secrets"]) if job["secrets"] else None
+    _send(HEAD.pack(Kind.READY, 0))
     try:
-        definition, mode = job["schema"]
-        schema, bounds = Schema.prepare(definition, mode=mode), Bounds(*job["bounds"])
-        masker = Masker(job["secrets"]) if job["secrets"] else None
+        text = _read_text(file, job["size"])
         with _Bounded(job["memory"] + _VIRTUAL * len(text)):
             accepted = accept(memoryview(text), schema, masker, bounds)
             del text

@@ -4,7 +4,8 @@ A frame is a head (kind, 1 byte; length, 4 bytes, little-endian) and so many byt
 
     to the process      JOB   {"size", "memory", "schema": [definition, mode], "secrets", "bounds"}: a text of that size
                               is at the beginning of the file that both have open
-    from the process    DONE  {"rows", "lines", "size", "warnings"}: so many rows, as JSON Lines of so many bytes at the
+    from the process    READY it has understood the job: the memory that it takes from here on is the text's
+                        DONE  {"rows", "lines", "size", "warnings"}: so many rows, as JSON Lines of so many bytes at the
                               beginning of the file; the text had `size` bytes
                               {"memory": true}, or what `refused` makes: it is not accepted
 
@@ -33,6 +34,7 @@ class Kind(enum.IntEnum):
 
     JOB = 1
     DONE = 2
+    READY = 3
 
 
 def refused(error: Exception) -> dict[str, Any]:

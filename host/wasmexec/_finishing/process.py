@@ -69,11 +69,9 @@ class FinishingProcess:
         self._in, self._out = self._stdin.fileno(), self._stdout.fileno()
         for descriptor in (self._in, self._out):
             os.set_blocking(descriptor, False)
-        # Its start is nobody's.
-        self._charged = 0.0
-        self._is_new = True
-        self._resident = 0
-        self._allowed = sys.maxsize
+        # None: its start, which is nobody's, still goes on.
+        self._charged: float | None = None
+        self._most_resident = sys.maxsize
 
     @property
     def is_alive(self) -> bool:
@@ -95,16 +93,18 @@ class FinishingProcess:
         """
         size = len(text)
         try:
-            self._resident, self._allowed = _resident_bytes(self._process.pid), most_memory
-            self._look(charge)
+            self._most_resident = sys.maxsize
             self._hand_over(job, text, charge)
+            self._frame(Kind.READY, 0, charge)
+            self._most_resident = _resident_bytes(self._process.pid) + most_memory
+            if self._charged is None:
+                self._charged = _cpu_seconds(self._process.pid)
             answer = self._answer(charge)
             raise_if_refused(answer)
             match answer:
                 case {"memory": True}:
                     raise _OutOfMemoryError
                 case {"rows": int(rows), "lines": int(length), "size": int(taken), "warnings": list(warnings)}:
-                    self._look(charge)
                     block = RowBlock(lines=self._lines(length, bounds))
                     if len(block) == rows and 0 <= taken <= size and all(type(item) is str for item in warnings):
                         return Accepted(block, warnings, taken)
@@ -136,17 +136,16 @@ class FinishingProcess:
     def _look(self, charge: Callable[[float], None]) -> None:
         """What is done every few milliseconds."""
         self._charge(charge)
-        if _resident_bytes(self._process.pid) - self._resident > self._allowed:
+        if _resident_bytes(self._process.pid) > self._most_resident:
             raise _OutOfMemoryError
 
     def _charge(self, charge: Callable[[float], None]) -> None:
-        used = _cpu_seconds(self._process.pid)
-        if self._is_new:
+        before = self._charged
+        if before is None:
             charge(0.0)
-            self._charged, self._is_new = used, False
             return
-        more, self._charged = max(0.0, used - self._charged), max(used, self._charged)
-        charge(more)
+        self._charged = max(before, _cpu_seconds(self._process.pid))
+        charge(self._charged - before)
 
     def _hand_over(self, job: bytes, text: memoryview, charge: Callable[[float], None]) -> None:
         at, file = 0, self._file.fileno()
@@ -172,13 +171,17 @@ class FinishingProcess:
         return lines
 
     def _answer(self, charge: Callable[[float], None]) -> dict[str, Any]:
-        kind, length = HEAD.unpack(self._read(HEAD.size, charge))
-        if kind != Kind.DONE or length > MAX_FRAME_BYTES:
-            raise ChildLostError(f"a frame of kind {kind} and {length:,} bytes")
-        answer = decode(self._read(length, charge))
+        answer = decode(self._frame(Kind.DONE, MAX_FRAME_BYTES, charge))
+        self._look(charge)
         if type(answer) is not dict:
             raise ChildLostError("an answer that is none")
         return answer
+
+    def _frame(self, kind: Kind, most: int, charge: Callable[[float], None]) -> bytes:
+        number, length = HEAD.unpack(self._read(HEAD.size, charge))
+        if number != kind or length > most:
+            raise ChildLostError(f"a frame of kind {number} and {length:,} bytes")
+        return self._read(length, charge)
 
     def _read(self, length: int, charge: Callable[[float], None]) -> bytes:
         pieces: list[bytes] = []
@@ -197,7 +200,7 @@ class FinishingProcess:
                 raise ChildLostError("it has ended")
             pieces.append(piece)
             length -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
 
 def _cpu_seconds(pid: int) -> float:
