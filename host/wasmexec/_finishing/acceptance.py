@@ -122,7 +122,7 @@ class _Acceptance:
         self._most_at_once = most_at_once
         self._width = schema.width
         self._checker = schema.checker(mask)
-        self._is_for_the_whole = schema.kind == "list"
+        self._is_for_the_whole = not schema.in_pieces
         self._kept = _Kept(bounds.bytes, as_objects=len(text) <= OBJECTS_BYTES)
         self._count = self._longest_piece = 0
 
