@@ -91,3 +91,74 @@ def test_a_schema_says_whether_its_check_can_be_stopped() -> None:
     assert not Schema.prepare(LOOK_AHEAD).interruptible
     assert not Schema.prepare({"type": "array", "items": ROW}).interruptible
     assert Schema.prepare({"type": "array", "items": ROW}).checker().whole_list
+
+
+def test_the_caller_hears_how_many_values_are_made_before_they_are() -> None:
+    columns: list[dict[str, Any]] = [
+        {"name": f"c{number}", "type": "text", "allow_null": True} for number in range(100)
+    ]
+    nested = [{"name": "t", "type": "table", "columns": columns}]
+    made = 0
+
+    def on_values(count: int) -> None:
+        nonlocal made
+        made += count
+        if made > 1_000_000:
+            raise Stopped
+
+    for definition, rows in ((columns, [{}] * 100_000), (nested, [{"t": [{}] * 100_000}])):
+        made = 0
+        with interrupted_by(lambda: None, on_values), pytest.raises(Stopped):
+            Schema.prepare(definition).validate(rows)
+        assert made < 1_100_000
+    made = 0
+    with interrupted_by(lambda: None, on_values):
+        Schema.prepare(columns).validate([dict.fromkeys(column["name"] for column in columns)] * 100_000)
+    assert made == 0
+
+
+def test_nested_tables_in_many_rows_are_checked_in_lots() -> None:
+    columns = [{"name": "t", "type": "table", "allow_null": True, "columns": COLUMNS}]
+    sizes = [0, 1, 700, 0, 3, 1500, 1]
+    rows: list[Any] = [{"t": [{"id": number} for number in range(size)]} for size in sizes]
+    rows.insert(2, {"t": None})
+    before = [None if row["t"] is None else row["t"].copy() for row in rows]
+    found = Schema.prepare(columns).validate(rows).rows
+    assert [row["t"] for row in rows] == before, "the argument is not changed"
+    assert found == [
+        {"t": None if table is None else [{"id": number, "note": None} for number in range(len(table))]}
+        for table in before
+    ]
+    for outer, inner in ((1, 0), (3, 699), (6, 0), (6, 511), (6, 1499), (7, 0)):
+        for bad, rule, rest in (({"id": "x"}, "type", "/id"), ([], "object", ""), ({"ID": 1}, "missing", "/id")):
+            table = rows[outer]["t"]
+            good, table[inner] = table[inner], bad
+            with pytest.raises(OutputError) as caught:
+                Schema.prepare(columns).validate(rows)
+            assert (caught.value.pointer, caught.value.rule) == (f"/{outer}/t/{inner}{rest}", rule)
+            table[inner] = good
+
+
+def test_the_text_of_a_large_value_is_bounded() -> None:
+    row = {f"k{number}": number for number in range(5000, 0, -1)}
+    with pytest.raises(OutputError) as caught:
+        Schema.prepare({"properties": {"v": {"type": "string"}}}).validate([{"v": row}])
+    assert caught.value.value == "{'k4997': 4997, 'k4998': 4998, 'k4999': 4999, ...}"
+
+
+@pytest.mark.parametrize("length", [4, 1 << 18, (1 << 18) + 4, (1 << 20)])
+def test_long_base64_is_checked_in_pieces(length: int) -> None:
+    schema = Schema.prepare([{"name": "v", "type": "base64"}])
+    schema.validate([{"v": "A" * (length - 2) + "=="}])
+    for bad in ("A" * (length - 1), "A" * (length - 2) + "=A", "A==A" + "A" * length, "A" * length + "\n"):
+        with pytest.raises(OutputError):
+            schema.validate([{"v": bad}])
+
+
+def test_no_long_text_is_a_date() -> None:
+    schema = Schema.prepare([{"name": "v", "type": "datetime"}])
+    longest = "2036-10-16T09:22:33." + "1" * 80
+    schema.validate([{"v": longest}])
+    with pytest.raises(OutputError) as caught:
+        schema.validate([{"v": longest + "1"}])
+    assert caught.value.rule == "datetime"

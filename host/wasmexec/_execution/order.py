@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..result import LogRecord
     from ..schema import Schema
+    from .deadlines import Cleanup
     from .request import Request
     from .threads import LoopThread, WorkerPool
+    from .timers import Timers
     from .world import World
 
 
@@ -27,8 +29,12 @@ class Services(NamedTuple):
     workers: WorkerPool
     loop: LoopThread
     finisher: Finisher
-    courier: WorkerPool
-    """One thread that calls `on_log` callbacks, so that a slow one never holds up a guest."""
+    timers: Timers
+    couriers: WorkerPool
+    """Threads that call `on_log` callbacks, so that a slow one never holds up a guest."""
+    enders: WorkerPool
+    """Threads for executions that end while every worker is at work."""
+    cleanup: Cleanup
 
 
 class Order(NamedTuple):

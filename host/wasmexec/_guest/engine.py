@@ -63,6 +63,8 @@ class Ticker:
     IDLE_TICKS = 40
 
     def __init__(self, engine: wasmtime.Engine) -> None:
+        self.cpu_seconds = 0.0
+        """What the thread itself has used."""
         self._engine = engine
         self._active = 0
         self._asleep = False
@@ -95,6 +97,7 @@ class Ticker:
         while True:
             time.sleep(TICK_SECONDS)
             self._engine.increment_epoch()
+            self.cpu_seconds = time.thread_time()
             idle = 0 if self._active else idle + 1
             if idle > self.IDLE_TICKS:
                 with self._changed:

@@ -49,6 +49,7 @@ Examples:
 @inputs.input_options
 @outputs.output_option
 @outputs.format_option
+@outputs.escape_option
 @click.option("--row-column", metavar="NAME", help="Add a column with the index of the input row each row came from.")
 @click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
 @click.option(
@@ -80,13 +81,16 @@ def command(file: Path, **values: Any) -> int:
         note(text)
     options = _options(values)
     form = values["form"] or outputs.form_by_name(values["output"])
+    outputs.refuse_escape(form, escape_formulas=values["escape_formulas"])
     target = outputs.destination(values["output"])
     names = step.definition.output.prepared.column_names
     if values["row_column"] is not None and values["row_column"] in (names or ()):
         raise click.UsageError(f"--row-column {values['row_column']}: the rows have a column of this name themselves")
     keeps_rows = values["whole_result"] or form == "table"
     if not keeps_rows:
-        options["output"] = _Rows(target, form, column_names=names, row_column=values["row_column"])
+        options["output"] = _Rows(
+            target, form, column_names=names, row_column=values["row_column"], escape_formulas=values["escape_formulas"]
+        )
     from ..executor import Executor
 
     before = None

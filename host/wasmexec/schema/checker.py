@@ -18,7 +18,12 @@ _PIECE_SECONDS: Final = 0.002
 
 
 class PieceCheck(Protocol):
-    """What a kind of schema does with the pieces of one list, in their order."""
+    """What a kind of schema does with the pieces of one list, in their order.
+
+    `piece_rows` is how many rows make a piece, 0 for as many as take some milliseconds.
+    """
+
+    piece_rows: int
 
     def rows(self, rows: list[Row], first: int) -> list[Row]:
         """The rows, normalised: the very same list if there is nothing to change. `first` is the index of the first.
@@ -58,7 +63,7 @@ class Checker:
                 self._objects(rows, first)
                 return self._check.rows(rows, first)
             checked: list[Row] | None = None
-            for start, piece in _pieces(rows):
+            for start, piece in _pieces(rows, self._check.piece_rows):
                 self._objects(piece, first + start)
                 found = self._check.rows(piece, first + start)
                 if checked is None and found is not piece:
@@ -85,15 +90,17 @@ class Checker:
         raise OutputError(where, "object", short_repr(refused), message)
 
 
-def _pieces(rows: list[Any]) -> Iterator[tuple[int, list[Any]]]:
+def _pieces(rows: list[Any], fixed: int) -> Iterator[tuple[int, list[Any]]]:
     """The rows in pieces that each take some milliseconds; between them the caller may stop it all."""
-    start, size = 0, _FIRST_PIECE
+    start, size = 0, fixed or _FIRST_PIECE
     while start < len(rows):
         look()
         began = time.perf_counter()
         yield start, rows[start : start + size] if start or len(rows) > size else rows
         start += size
         seconds = time.perf_counter() - began
+        if fixed:
+            continue
         if seconds < _PIECE_SECONDS / 2:
             size = min(2 * size, _LARGEST_PIECE)
         elif seconds > _PIECE_SECONDS:

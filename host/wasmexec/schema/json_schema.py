@@ -78,6 +78,8 @@ class JsonSchema:
 
 
 class _Check:
+    piece_rows = 0
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._budget = engine.budget()

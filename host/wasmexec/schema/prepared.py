@@ -133,6 +133,8 @@ class RowSchema:
 class _Anything:
     """Checks nothing."""
 
+    piece_rows = 0
+
     def rows(self, rows: list[Row], first: int) -> list[Row]:
         return rows
 
