@@ -1,0 +1,40 @@
+"""What the host holds for an execution is bounded by what goes in and out, whatever its shape."""
+
+from __future__ import annotations
+
+import pytest
+from tests.neighbour import peak_bytes
+from tests.shapes import SHAPES, Shape
+
+PROGRAM = """
+sys.path.insert(0, "..")
+from tests.shapes import BY_NAME, attack, conditions
+
+def work():
+    result = attack(executor, shape, options)
+    usage = getattr(result, "usage", None)
+    grown = 0 if usage is None else max(0, usage.peak_memory_bytes - executor.image.memory_bytes)
+    return int(result.status), grown
+
+shape = BY_NAME[sys.argv[1]]
+with conditions(shape) as options:
+    executor.run("import httpx\\nreturn [{'a': 1}] * 3", output_schema=[{"name": "a", "type": "integer"}])
+    measured(work)
+"""
+FACTOR = 12
+ROOM = 8 * 1024 * 1024
+ALONE = [shape for shape in SHAPES if shape.parallel == 1]
+
+
+@pytest.mark.parametrize("shape", ALONE, ids=lambda shape: shape.name)
+def test_the_host_holds_a_dozen_times_what_goes_in_and_out(shape: Shape) -> None:
+    """Without the guest's own memory, which has a limit of its own."""
+    found, (status, grown) = peak_bytes(PROGRAM, shape.name)
+    assert status in (200, 201, 302, 306, 307)
+    assert found - grown < FACTOR * shape.handed + ROOM, f"{found:,} - {grown:,} bytes for {shape.handed:,}"
+
+
+def test_what_a_process_holds_is_seen() -> None:
+    """The control: also what one step of the interpreter holds, and has dropped at its end."""
+    found, _ = peak_bytes("size = 50_000_000\nmeasured(lambda: len(b'x' * size + b'y'))")
+    assert 80_000_000 < found < 120_000_000
