@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.neighbour import worst_delay
 from tests.shapes import NEIGHBOURS, SHAPES, Shape, attack, conditions
@@ -24,7 +26,13 @@ def test_a_neighbour_hardly_waits(executor: Executor, shape: Shape, who: str) ->
 
 
 def test_a_thread_that_holds_the_interpreters_lock_is_noticed(executor: Executor) -> None:
-    """The control: sorting half a million numbers is one long step of the interpreter."""
-    numbers = [number * 7919 % 1_000_003 for number in range(1_500_000)]
-    delay = worst_delay(executor, lambda: sorted(numbers))
+    """The control: sorting a million numbers is one long step of the interpreter."""
+    numbers = [number * 7919 % 1_000_003 for number in range(1_000_000)]
+
+    def hold() -> None:
+        for _ in range(5):
+            sorted(numbers)
+            time.sleep(0.01)
+
+    delay = worst_delay(executor, hold)
     assert delay.added > MOST_SECONDS
