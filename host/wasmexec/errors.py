@@ -107,7 +107,7 @@ class SchemaError(ConfigError):
         self, pointer: str, reason: str, others: Sequence[SchemaMistake] = (), *, role: str = "output"
     ) -> None:
         self.mistakes = (SchemaMistake(pointer, reason), *others)
-        shown = [f"{role} schema, at {at or 'its top'}: {why}" for at, why in self.mistakes[: self._MOST_LINES]]
+        shown = [f"{role} schema, at {_cut(at) or 'its top'}: {why}" for at, why in self.mistakes[: self._MOST_LINES]]
         hidden = len(self.mistakes) - len(shown)
         super().__init__("\n".join([*shown, f"and {hidden} more"] if hidden else shown))
         self.role = role
@@ -344,3 +344,8 @@ class DeliveryError(WasmexecError):
         self.target = target
         self.reason = reason
         self.run_id = run_id
+
+
+def _cut(pointer: str) -> str:
+    """A pointer as messages have it: a schema's names may be megabytes long."""
+    return pointer if len(pointer) <= 1000 else pointer[:997] + "..."

@@ -13,6 +13,7 @@ import pytest
 from wasmexec.errors import OutputError
 from wasmexec.schema import Mode, Schema
 from wasmexec.schema.columns import COLUMN_TYPES, NESTED_TYPES
+from wasmexec.schema.interruption import interrupted_by
 
 DRAFT = "http://json-schema.org/{}/schema#"
 
@@ -97,6 +98,7 @@ import json, resource, sys, time
 from wasmexec.errors import OutputError
 from wasmexec.schema import Mode, Schema
 from wasmexec.schema.columns import COLUMN_TYPES, NESTED_TYPES
+from wasmexec.schema.interruption import interrupted_by
 definition, rows = eval(sys.argv[1])
 text = len(json.dumps(rows))
 Schema.prepare(definition)
@@ -264,3 +266,55 @@ def test_many_columns_with_rows_of_different_keys_take_time_in_proportion() -> N
     started = time.process_time()
     Schema.prepare(columns).validate(rows)
     assert time.process_time() - started < 3
+
+
+KIB_64 = 1 << 16
+ANY_OF: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string", "maxLength": 3},
+    ]
+}
+NULLABLE: list[dict[str, Any]] = [{"name": f"c{number}", "type": "text", "allow_null": True} for number in range(100)]
+ASKED: dict[str, tuple[Any, list[Any]]] = {
+    "no branch fits": ({"properties": {"v": ANY_OF}}, [{"v": [[] for _ in range(KIB_64 // 3)]}]),
+    "no branch of a hundred": (
+        {"properties": {"v": {"anyOf": [ANY_OF] * 100}}}, [{"v": dict.fromkeys(map(str, range(KIB_64 // 10)), "x")}],
+    ),
+    "unevaluated": ({"properties": {"v": {"unevaluatedItems": False}}}, [{"v": [0] * (KIB_64 // 2)}]),
+    "the reference": (
+        {"$schema": DRAFT.format("draft-03"), "properties": {"v": {"items": {"type": [{"enum": [2]}, "integer"]}}}},
+        [{"v": [0] * (KIB_64 // 2)}],
+    ),
+    "rows to fill in": (NULLABLE, [{} for _ in range(KIB_64 // 3)]),
+    "a table to fill in": (
+        [{"name": "t", "type": "table", "columns": NULLABLE}], [{"t": [{} for _ in range(KIB_64 // 3)]}],
+    ),
+    "long Base64": ([{"name": "v", "type": "base64"}], [{"v": "A" * (1 << 24)}]),
+}  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", ASKED)
+def test_the_caller_is_asked_every_few_milliseconds(name: str) -> None:
+    definition, rows = ASKED[name]
+    schema = Schema.prepare(definition)
+    assert schema.interruptible
+    # What explains refusals is compiled once, with the first.
+    refused(schema, rows)
+    gaps: list[float] = []
+    last = time.thread_time()
+
+    def ask() -> None:
+        nonlocal last
+        now = time.thread_time()
+        gaps.append(now - last)
+        last = now
+
+    with interrupted_by(ask):
+        last = time.thread_time()
+        refused(schema, rows)
+        ask()
+    assert len(gaps) > 1
+    assert max(gaps) < 0.05

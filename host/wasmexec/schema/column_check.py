@@ -44,6 +44,9 @@ _WANTED: Final = {
 }
 _EXACT_FLOAT: Final = 2.0**53
 _MOST_WARNINGS: Final = 20
+_PIECE_VALUES: Final = 12_800
+_FEWEST_ROWS: Final = 32
+_MOST_ROWS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,8 @@ class TableCheck:
     It asks for every column, and every few rows of nested tables, whether to stop.
     """
 
-    piece_rows = 512
-
     def __init__(self, table: Table, *, lenient: bool, role: str = "output") -> None:
+        self.piece_rows = _piece_rows(table)
         self._table = table
         self._lenient = lenient
         self._role = role
@@ -205,7 +207,7 @@ class TableCheck:
     def _tables(self, column: Column, table: Table, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
         nested = f"{path}{column.name}."
         changed = values
-        for batch in _batches(values, self.piece_rows):
+        for batch in _batches(values, _piece_rows(table)):
             look()
             objects = [row for part in batch for row in values[part.outer][part.start : part.stop]]
             at = None
@@ -230,6 +232,11 @@ class TableCheck:
                 changed[part.outer][part.start : part.stop] = checked[taken : taken + count]
                 taken += count
         return changed, None
+
+
+def _piece_rows(table: Table) -> int:
+    """How many rows of a table take some milliseconds."""
+    return max(_FEWEST_ROWS, min(_PIECE_VALUES // len(table.columns), _MOST_ROWS))
 
 
 class _Part(NamedTuple):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from ..errors import SchemaError, SchemaMistake
 from .similar import most_alike
-from .values import pointer_token, type_name
+from .values import pointer_token, short_repr, type_name
 
 COLUMN_TYPES: Final = (
     "text", "integer", "double", "boolean", "datetime", "base64", "json", "object", "table",
@@ -38,11 +38,24 @@ class Column:
         Raises:
             SchemaError: a key is unknown, missing or has a wrong value.
         """
+        column = Column.alone(definition, at)
+        if column.kind not in NESTED_TYPES:
+            return column
+        assert isinstance(definition, dict)
+        return replace(column, table=Table.parse(definition["columns"], f"{at}/columns"))
+
+    @staticmethod
+    def alone(definition: object, at: str) -> Column:
+        """The same without its nested columns.
+
+        Raises:
+            SchemaError: a key of its own is unknown, missing or has a wrong value.
+        """
         if not isinstance(definition, dict):
             _refuse(at, f"a column must be an object, got {type_name(definition)}")
         for key in definition:
             if key not in _KEYS:
-                _refuse(at + pointer_token(key), f"unknown key {key!r}" + did_you_mean(key, _KEYS))
+                _refuse(at + pointer_token(key), f"unknown key {short_repr(key)}" + did_you_mean(key, _KEYS))
         for key in ("name", "type"):
             if not isinstance(definition.get(key), str) or not definition[key]:
                 _refuse(at, f'a column needs "{key}", a text')
@@ -50,18 +63,18 @@ class Column:
         if kind not in COLUMN_TYPES:
             meant = _OTHER_NAMES.get(kind.lower())
             hint = f", did you mean {meant!r}?" if meant else did_you_mean(kind, COLUMN_TYPES)
-            _refuse(f"{at}/type", f"unknown column type {kind!r}{hint or '.'} Types are {', '.join(COLUMN_TYPES)}.")
+            _refuse(
+                f"{at}/type",
+                f"unknown column type {short_repr(kind)}{hint or '.'} Types are {', '.join(COLUMN_TYPES)}.",
+            )
         allow_null = definition.get("allow_null", False)
         if not isinstance(allow_null, bool):
             _refuse(f"{at}/allow_null", f"must be true or false, got {type_name(allow_null)}")
-        table = None
-        if kind in NESTED_TYPES:
-            if "columns" not in definition:
-                _refuse(at, f'a column of type {kind!r} needs "columns"; for any content use the type "json"')
-            table = Table.parse(definition["columns"], f"{at}/columns")
-        elif "columns" in definition:
+        if kind in NESTED_TYPES and "columns" not in definition:
+            _refuse(at, f'a column of type {kind!r} needs "columns"; for any content use the type "json"')
+        if kind not in NESTED_TYPES and "columns" in definition:
             _refuse(f"{at}/columns", f'only "object" and "table" columns have "columns", not {kind!r}')
-        return Column(definition["name"], kind, allow_null, table)
+        return Column(definition["name"], kind, allow_null, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,7 @@ class Table:
         seen: set[str] = set()
         for index, column in enumerate(columns):
             if column.name in seen:
-                _refuse(f"{at}/{index}/name", f"the column {column.name!r} is there twice")
+                _refuse(f"{at}/{index}/name", f"the column {short_repr(column.name)} is there twice")
             seen.add(column.name)
         return Table(columns)
 
@@ -112,16 +125,15 @@ def find_mistakes(definition: object, at: str = "") -> Iterator[SchemaMistake]:
     for index, column in enumerate(definition):
         here = f"{at}/{index}"
         try:
-            Column.parse(column, here)
+            parsed = Column.alone(column, here)
         except SchemaError as error:
-            nested = f"{here}/columns"
-            if error.pointer.startswith(f"{nested}/"):
-                yield from find_mistakes(column["columns"], nested)
-            else:
-                yield from error.mistakes
+            yield from error.mistakes
+        else:
+            if parsed.kind in NESTED_TYPES:
+                yield from find_mistakes(column["columns"], f"{here}/columns")
         name = column.get("name") if isinstance(column, dict) else None
         if isinstance(name, str) and name in seen:
-            yield SchemaMistake(f"{here}/name", f"the column {name!r} is there twice")
+            yield SchemaMistake(f"{here}/name", f"the column {short_repr(name)} is there twice")
         if isinstance(name, str):
             seen.add(name)
 

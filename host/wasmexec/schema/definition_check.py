@@ -2,57 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
 
 from ..errors import SchemaError, SchemaMistake
 from .columns import did_you_mean
-from .dialects import REFERENCES, Dialect, Path, find_dialect, is_metaschema, patterns_of, root_uri, subschemas
+from .dialects import (
+    REFERENCES,
+    Dialect,
+    Path,
+    Subschema,
+    expected_schemas,
+    find_dialect,
+    is_metaschema,
+    patterns_of,
+    root_uri,
+    shallow,
+    subschemas,
+)  # fmt: skip
 from .ecma import NotAPatternError
 from .explanations import VALUE, explain, innermost
 from .patterns import compile_pattern
-from .values import pointer, short_repr
+from .values import pointer, short_repr, shorten
 
+_MOST: Final = 300
+_PATTERN_SECONDS: Final = 2.0
 _TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
-# Relative references of a schema that has no name of its own are resolved against this.
 
 
 def find_mistakes(definition: dict[str, Any], dialect: Dialect) -> list[SchemaMistake]:
-    """Every violation of the draft, pattern that is none and reference that leads nowhere, in the schema's order."""
-    found = {*_violations(definition, dialect), *_bad_patterns(definition), *_bad_references(definition, dialect)}
-    ordered = sorted(found, key=lambda item: (_position(definition, item[0]), item[1]))
+    """Every violation of the draft, pattern that is none and reference that leads nowhere, in the schema's order.
+
+    Of each kind the first few hundred.
+    """
+    nodes = list(subschemas(definition))
+    kinds = (
+        _violations(nodes, definition, dialect),
+        _undeclared(nodes),
+        _bad_patterns(nodes),
+        _bad_references(nodes, definition, dialect),
+    )
+    found = {mistake for kind in kinds for mistake in islice(kind, _MOST)}
+    positions = _Positions(definition)
+    ordered = sorted(found, key=lambda item: (positions.of(item[0]), item[1]))
     return [SchemaMistake(pointer(path), reason) for path, reason in ordered]
 
 
-def _violations(definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
-    # A schema within a schema may declare a draft of its own.
-    resources: dict[Path, tuple[dict[str, Any], Dialect]] = {(): (definition, dialect)}
-    for path, node in subschemas(definition):
-        if path and "$schema" in node and isinstance(node.get("$id"), str):
+def _undeclared(nodes: list[Subschema]) -> Iterator[tuple[Path, str]]:
+    for path, node in nodes:
+        if path and _is_resource(node):
             try:
-                resources[path] = node, find_dialect(node, pointer(path))
+                find_dialect(node)
             except SchemaError as error:
                 yield (*path, "$schema"), error.reason
-    for top, (node, own) in resources.items():
-        for path, reason in _metaschema_errors(node, own):
-            whole = (*top, *path)
-            if not any(whole[: len(other)] == other for other in resources if len(other) > len(top)):
-                yield whole, reason
 
 
-def _metaschema_errors(definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
+def _is_resource(node: dict[str, Any]) -> bool:
+    """Whether a schema within a schema declares a draft of its own."""
+    return "$schema" in node and isinstance(node.get("$id"), str)
+
+
+def _violations(nodes: list[Subschema], definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
+    # Nothing is wrong with most.
+    resources = any(path and _is_resource(node) for path, node in nodes)
+    if dialect.validator is not None and not resources and _metaschema(dialect).is_valid(definition):
+        return
+    stack: list[tuple[Path, dict[str, Any], Dialect]] = [((), definition, dialect)]
+    while stack:
+        path, node, own = stack.pop()
+        if path and _is_resource(node):
+            with suppress(SchemaError):
+                own = find_dialect(node)
+        children = list(expected_schemas(node, own))
+        # SECURITY: each schema by itself. The library gathers the errors of a branch with all that is below it.
+        for where, reason in _metaschema_errors(node, shallow(node, children), own):
+            yield (*path, *where), reason
+        stack += [((*path, *below), child, own) for below, child in reversed(children)]
+
+
+def _metaschema_errors(
+    node: dict[str, Any], without_children: dict[str, Any], dialect: Dialect
+) -> Iterator[tuple[Path, str]]:
     if dialect.validator is None:
         from .reference_engine import draft_03_errors
 
-        yield from draft_03_errors(definition)
+        for where, reason in draft_03_errors(without_children):
+            yield where, f"{short_repr(_at(node, where))}: {reason}"
         return
-    for whole in _metaschema(dialect).iter_errors(definition):
+    metaschema = _metaschema(dialect)
+    if metaschema.is_valid(without_children):
+        return
+    for whole in metaschema.iter_errors(without_children):
         for error in innermost(whole):
-            hint = _hint(error.instance_path[-1:], error.instance)
-            yield tuple(error.instance_path), f"{short_repr(error.instance)}: {explain(error)}{hint}"
+            path = error.instance_path
+            value = _at(node, path)
+            yield tuple(path), f"{short_repr(value)}: {explain(error)}{_hint(path[-1:], value)}"
+
+
+def _at(node: Any, path: Iterable[str | int]) -> Any:
+    for key in path:
+        node = node[key]
+    return node
 
 
 def _hint(last: list[str | int], value: object) -> str:
@@ -71,17 +127,21 @@ def _metaschema(dialect: Dialect) -> jsonschema_rs.Validator:
     return dialect.validator({"$ref": dialect.uri}, validate_formats=False, offline=True, mask=VALUE)
 
 
-def _bad_patterns(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    for path, node in subschemas(definition):
+def _bad_patterns(nodes: list[Subschema]) -> Iterator[tuple[Path, str]]:
+    started = time.thread_time()
+    for path, node in nodes:
         for at, text in patterns_of(node):
+            if time.thread_time() - started > _PATTERN_SECONDS:
+                yield (*path, *at), "this pattern and those before it take too long to compile"
+                return
             try:
                 compile_pattern(text)
             except NotAPatternError as error:
-                yield (*path, *at), f"{short_repr(text)} is no regular expression: {error}"
+                yield (*path, *at), f"{short_repr(text)} is no regular expression: {shorten(str(error), 200)}"
 
 
-def _bad_references(definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
-    bad_names = list(_bad_names(definition, dialect))
+def _bad_references(nodes: list[Subschema], definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
+    bad_names = list(islice(_bad_names(nodes, dialect), _MOST))
     yield from bad_names
     if bad_names:
         return
@@ -98,19 +158,22 @@ def _bad_references(definition: dict[str, Any], dialect: Dialect) -> Iterator[tu
         yield (), f"its references cannot be read: {error}"
         return
     bases: dict[Path, jsonschema_rs.Resolver] = {(): root}
-    for path, node in subschemas(definition):
-        length = max(length for length in range(len(path) + 1) if path[:length] in bases)
-        base = bases[path[:length]]
+    for path, node in nodes:
+        base = root if len(bases) == 1 else _nearest(bases, path)
         name = node.get(dialect.id_key)
         if path and isinstance(name, str) and not ("$ref" in node and dialect.number <= jsonschema_rs.Draft7):
             try:
                 base = bases[path] = base.lookup(name).resolver
             except (ValueError, jsonschema_rs.ReferencingError):
-                yield (*path, dialect.id_key), f"{name!r} is no name that references could use"
+                yield (*path, dialect.id_key), f"{short_repr(name)} is no name that references could use"
         for key in REFERENCES:
             target = node.get(key)
             if isinstance(target, str) and not is_metaschema(target) and not _leads_somewhere(base, target, outside):
                 yield (*path, key), _lost(target)
+
+
+def _nearest(bases: dict[Path, jsonschema_rs.Resolver], path: Path) -> jsonschema_rs.Resolver:
+    return next(bases[path[:length]] for length in range(len(path), -1, -1) if path[:length] in bases)
 
 
 def _leads_somewhere(base: jsonschema_rs.Resolver, target: str, outside: set[str]) -> bool:
@@ -122,26 +185,40 @@ def _leads_somewhere(base: jsonschema_rs.Resolver, target: str, outside: set[str
 
 def _lost(target: str) -> str:
     if target.startswith("#"):
-        return f"{target!r} leads nowhere"
-    return f"{target!r} lies outside this schema, and nothing is fetched: put it under $defs"
+        return f"{short_repr(target)} leads nowhere"
+    return f"{short_repr(target)} lies outside this schema, and nothing is fetched: put it under $defs"
 
 
-def _bad_names(definition: dict[str, Any], dialect: Dialect) -> Iterator[tuple[Path, str]]:
-    for path, node in subschemas(definition):
+def _bad_names(nodes: list[Subschema], dialect: Dialect) -> Iterator[tuple[Path, str]]:
+    for path, node in nodes:
         name = node.get(dialect.id_key)
         if isinstance(name, str) and name:
             try:
                 jsonschema_rs.Registry([(name, {})])
             except (ValueError, jsonschema_rs.ReferencingError):
-                yield (*path, dialect.id_key), f"{name!r} is no URI reference"
+                yield (*path, dialect.id_key), f"{short_repr(name)} is no URI reference"
 
 
-def _position(definition: Any, path: Path) -> list[int]:
-    """Where something stands in the text, as numbers to sort by."""
-    found: list[int] = []
-    node = definition
-    for key in path:
-        keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
-        found.append(keys.index(key) if key in keys else -1)
-        node = node[key] if key in keys else None
-    return found
+class _Positions:
+    """Where something stands in the text of a schema, as numbers to sort by."""
+
+    def __init__(self, definition: dict[str, Any]) -> None:
+        self._definition = definition
+        self._known: dict[int, dict[str, int]] = {}
+
+    def of(self, path: Path) -> list[int]:
+        found: list[int] = []
+        node: Any = self._definition
+        for key in path:
+            if isinstance(node, dict) and key in node:
+                if id(node) not in self._known:
+                    self._known[id(node)] = {name: index for index, name in enumerate(node)}
+                found.append(self._known[id(node)][str(key)])
+                node = node[key]
+            elif isinstance(node, list) and isinstance(key, int) and key < len(node):
+                found.append(key)
+                node = node[key]
+            else:
+                found.append(-1)
+                node = None
+        return found

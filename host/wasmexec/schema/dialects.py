@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -116,7 +116,10 @@ def subschemas(definition: dict[str, Any]) -> Iterator[Subschema]:
             continue
         seen.add(path)
         yield subschema
-        found = [*_below(subschema), *(target for key in REFERENCES if (target := _target(definition, node.get(key))))]
+        found = [
+            *_below(subschema),
+            *(target for key in REFERENCES if (target := reference_target(definition, node.get(key)))),
+        ]
         stack.extend(reversed(found))
 
 
@@ -131,7 +134,7 @@ def _below(subschema: Subschema) -> Iterator[Subschema]:
             yield from (Subschema((*path, key, name), item) for name, item in value.items() if isinstance(item, dict))
 
 
-def _target(definition: dict[str, Any], reference: object) -> Subschema | None:
+def reference_target(definition: dict[str, Any], reference: object) -> Subschema | None:
     """Where a reference such as "#/components/schemas/Row" leads, as keywords alone may not lead there."""
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return None
@@ -148,6 +151,55 @@ def _target(definition: dict[str, Any], reference: object) -> Subschema | None:
             return None
         path.append(key)
     return Subschema(tuple(path), node) if isinstance(node, dict) else None
+
+
+# Where each draft's own schema expects schemas.
+_FOR_03: Final = frozenset(
+    ("additionalItems", "additionalProperties", "dependencies", "disallow", "extends", "items", "patternProperties",
+     "properties", "type")
+)  # fmt: skip
+_FOR_04: Final = (_FOR_03 - {"disallow", "extends", "type"}) | {"allOf", "anyOf", "oneOf", "not", "definitions"}
+_FOR_07: Final = _FOR_04 | {"contains", "propertyNames", "if", "then", "else"}
+_FOR_2019: Final = _FOR_07 | {"$defs", "contentSchema", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"}
+_EXPECTED: Final = {
+    "draft-03": _FOR_03, "draft-04": _FOR_04, "draft-06": _FOR_07 - {"if", "then", "else"}, "draft-07": _FOR_07,
+    "draft 2019-09": _FOR_2019, "draft 2020-12": (_FOR_2019 - {"additionalItems"}) | {"prefixItems"},
+}  # fmt: skip
+_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems", "type", "disallow")
+_LISTS_OR_NOT: Final = ("items", "extends")
+
+
+def expected_schemas(node: dict[str, Any], dialect: Dialect) -> Iterator[Subschema]:
+    """The schemas directly in a schema, with their paths in it, where its draft expects some."""
+    keys = _EXPECTED[dialect.name]
+    for path, child in _below(Subschema((), node)):
+        key = path[0]
+        if key not in keys:
+            continue
+        if isinstance(node[key], dict) and key in _LISTS:
+            continue
+        if isinstance(node[key], list) and not _takes_list(key, dialect):
+            continue
+        yield Subschema(path, child)
+
+
+def _takes_list(key: object, dialect: Dialect) -> bool:
+    return key in _LISTS or (key in _LISTS_OR_NOT and (key != "items" or dialect is not DEFAULT))
+
+
+def shallow(node: dict[str, Any], children: Iterable[Subschema]) -> dict[str, Any]:
+    """A schema with nothing in the schemas in it, which are looked at by themselves."""
+    found = dict(node)
+    for path, _ in children:
+        key = str(path[0])
+        if len(path) == 1:
+            found[key] = {}
+            continue
+        if found[key] is node[key]:
+            found[key] = found[key].copy()
+        # Draft-03 wants those of a union to differ.
+        found[key][path[1]] = {"title": str(path[1])}
+    return found
 
 
 def root_uri(definition: dict[str, Any], dialect: Dialect) -> str:

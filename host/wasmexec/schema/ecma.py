@@ -35,6 +35,7 @@ _LETTERS_IN_CLASS: Final = {
     "D": r"\x00-/:-\U0010ffff", "W": r"\x00-/:-@\x5b-\x5e`\x7b-\U0010ffff",
     **{letter: f"\\{letter}" for letter in "tnvfra"},
 }  # fmt: skip
+_PART: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[^\\\[(){]", re.DOTALL)
 _NOT_LINE_END: Final = r"[^\n\r\u2028\u2029]"
 
 
@@ -73,6 +74,32 @@ def translate(pattern: str) -> str:
         parts.append(part)
         position = end
     return "".join(parts)
+
+
+def expanded_size(translated: str) -> int:
+    """About how many characters a translated pattern has with its counted repeats written out: so much is compiled."""
+    sizes = [0]
+    last = 0
+    position = 0
+    while position < len(translated):
+        part = _PART.match(translated, position)
+        if part is None:
+            quantifier = _QUANTIFIER.match(translated, position)
+            character = translated[position]
+            position = quantifier.end() if quantifier else position + 1
+            if quantifier:
+                times = max(map(int, re.findall("[0-9]+", quantifier[0])))
+                sizes[-1] += last * (times - 1)
+            elif character == "(":
+                sizes.append(0)
+            elif character == ")" and len(sizes) > 1:
+                last = sizes.pop()
+                sizes[-1] += last
+            continue
+        position = part.end()
+        last = 1
+        sizes[-1] += last
+    return sum(sizes)
 
 
 def _escape(pattern: str, position: int, letters: dict[str, str]) -> tuple[str, int]:

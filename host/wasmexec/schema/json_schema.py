@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import SchemaError, SchemaMistake
+from .burden import MOST_APPLIED, burden_of
 from .checker import PieceCheck
 from .definition_check import find_mistakes
 from .dialects import Dialect, find_dialect, has_keyword, patterns_of, subschemas
 from .patterns import Budget, compile_pattern
 from .rust_engine import RustEngine
-from .values import shorten
+from .values import pointer, short_repr, shorten
 
 Row: TypeAlias = "dict[str, Any]"
 
 # The reference needs more than linear time for these; see reference_engine.
 _UNBOUNDED: Final = ("unevaluatedItems", "unevaluatedProperties")
+
+
+_MOST_INTERRUPTIBLE: Final = 1000
 
 
 class Engine(Protocol):
@@ -34,7 +38,7 @@ class JsonSchema:
     """A JSON Schema ready for use: for each row, or for the whole list when its "type" is "array".
 
     `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that no call takes long,
-    but for a long row: not for a whole list, nor for patterns that are not of the linear-time kind.
+    but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or references multiply.
     """
 
     whole_list: bool
@@ -54,7 +58,8 @@ class JsonSchema:
             key = next(iter(definition))
             fix = 'write {"type": "object", "properties": {...}} or a list of columns'
             raise SchemaError(
-                f"/{key}", f"{key!r} is not a keyword of JSON Schema, so this schema would accept everything: {fix}"
+                pointer((key,)),
+                f"{short_repr(key)} is not a keyword of JSON Schema, so this schema would accept everything: {fix}",
             )
         dialect = find_dialect(definition)
         kind = definition.get("type", "object")
@@ -64,13 +69,18 @@ class JsonSchema:
             mistakes.append(SchemaMistake("/type", reason))
         if mistakes:
             raise SchemaError.of(mistakes)
+        burden = burden_of(definition, dialect)
+        if burden.applied > MOST_APPLIED:
+            many = f"{burden.applied:,} schemas would look at one value, at most {MOST_APPLIED:,} may"
+            raise SchemaError(pointer(burden.at), f"its references multiply: {many}")
         whole_list = kind == "array"
         names = _names(definition.get("items") if whole_list else definition)
-        engine, slower = _engine(definition, dialect, whole_list=whole_list, names=names or ())
+        engine, slower = _engine(definition, dialect, whole_list=whole_list, names=names or (), growth=burden.growth)
         linear = all(
             compile_pattern(text).is_linear for _, node in subschemas(definition) for _, text in patterns_of(node)
         )
-        return JsonSchema(whole_list, names, slower, linear and not whole_list, engine)
+        light = linear and not whole_list and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
+        return JsonSchema(whole_list, names, slower, light, engine)
 
     def check(self) -> PieceCheck:
         """For one list of rows."""
@@ -93,13 +103,13 @@ class _Check:
 
 
 def _engine(
-    definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...]
+    definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...], growth: int
 ) -> tuple[Engine, str]:
     if dialect.validator is None:
         reason = f"jsonschema-rs does not know {dialect.name}"
     else:
         try:
-            return RustEngine(definition, dialect, whole_list=whole_list, names=names), ""
+            return RustEngine(definition, dialect, whole_list=whole_list, names=names, growth=growth), ""
         except SchemaError as error:
             reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"
             if any(key in node for _, node in subschemas(definition) for key in _UNBOUNDED):

@@ -19,7 +19,7 @@ import jsonschema_rs
 
 from ..errors import OutputError
 from .dialects import Path
-from .ecma import NotAPatternError, translate
+from .ecma import NotAPatternError, expanded_size, translate
 from .interruption import look
 from .values import pointer, refusal, short_repr
 
@@ -28,6 +28,8 @@ LIST_SECONDS: Final = 10.0
 ROW_SECONDS: Final = 0.001
 SLOW_ROW_SECONDS: Final = 0.01
 MAX_TEXT: Final = 1_000_000
+_LONGEST_PATTERN: Final = 20_000
+_MOST_EXPANDED: Final = 2_000_000
 _LOOK_SECONDS: Final = 0.001
 
 
@@ -135,8 +137,13 @@ def compile_pattern(text: str) -> Pattern:
 def _bounded(pattern: str) -> Callable[[str], bool]:
     import regex
 
+    if len(pattern) > _LONGEST_PATTERN:
+        raise NotAPatternError(f"one that is not of the linear-time kind has at most {_LONGEST_PATTERN:,} characters")
+    translated = translate(pattern)
+    if expanded_size(translated) > _MOST_EXPANDED:
+        raise NotAPatternError(f"its counted repeats stand for more than {_MOST_EXPANDED:,} characters")
     try:
-        found = regex.compile(translate(pattern), regex.VERSION0).search
+        found = regex.compile(translated, regex.VERSION0).search
     except (regex.error, OverflowError, RecursionError) as error:
         raise NotAPatternError(str(error)) from None
 

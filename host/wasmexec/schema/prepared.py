@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from ..errors import ConfigError, OutputError, SchemaError
@@ -157,7 +158,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         from .columns import Table, find_mistakes
 
         with _named(role):
-            mistakes = list(find_mistakes(definition))
+            mistakes = list(islice(find_mistakes(definition), 300))
             if mistakes:
                 raise SchemaError.of(mistakes)
             table = Table.parse(definition)

@@ -76,7 +76,7 @@ class ReferenceEngine:
 def draft_03_errors(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """What draft-03 has against a schema, for each mistake its path and the reason."""
     for error in Draft3Validator(Draft3Validator.META_SCHEMA).iter_errors(definition):
-        yield tuple(error.absolute_path), shorten(f"{short_repr(error.instance)}: {_explain(error)}", 500)
+        yield tuple(error.absolute_path), shorten(_explain(error), 300)
 
 
 def _registry(definition: dict[str, Any], dialect: Dialect) -> referencing.jsonschema.SchemaRegistry:

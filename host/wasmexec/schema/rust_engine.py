@@ -39,9 +39,9 @@ class RustEngine:
     """One schema, compiled; usable from any thread."""
 
     def __init__(
-        self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...]
+        self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...], growth: int = 1
     ) -> None:
-        """`names` are the properties of a row, to tell what was meant.
+        """`names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
 
         Raises: SchemaError: the library does not take the schema.
         """
@@ -49,6 +49,7 @@ class RustEngine:
         self._dialect = dialect
         self._whole_list = whole_list
         self._names = names
+        self._growth = growth
         hard = [
             (at[0], text)
             for _, node in subschemas(definition)
@@ -126,7 +127,7 @@ class RustEngine:
 
     def _compile(self, names: Matching) -> _Compiled:
         definition = self._definition if self._is_plain else _with_bounded(self._definition, linear_patterns(names))
-        compiler = _Compiler(self._dialect, self._whole_list, has_bounded=not self._is_plain)
+        compiler = _Compiler(self._dialect, self._whole_list, has_bounded=not self._is_plain, growth=self._growth)
         try:
             return _Compiled(names, compiler.rows(definition), definition, compiler)
         except jsonschema_rs.ValidationError as error:
@@ -150,8 +151,9 @@ class _Compiled:
             changed, alternatives, is_complete = without_trees(self._definition, self._compiler.dialect)
             whole = self._compiler.rows(changed) if alternatives else self.validator
             self._explainer = Explainer(
-                whole, alternatives, partial(self._compiler.part, changed), is_complete=is_complete
-            )
+                whole, alternatives, partial(self._compiler.part, changed), is_complete=is_complete,
+                growth=self._compiler.growth,
+            )  # fmt: skip
         return self._explainer
 
 
@@ -160,6 +162,7 @@ class _Compiler:
     dialect: Dialect
     whole_list: bool
     has_bounded: bool
+    growth: int
 
     def rows(self, definition: dict[str, Any]) -> jsonschema_rs.Validator:
         """A validator for lists of rows."""

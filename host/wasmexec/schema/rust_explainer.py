@@ -13,11 +13,12 @@ from .alternatives import Alternatives
 from .dialects import Path
 from .explanations import VALUE, explain
 from .interruption import look
-from .values import pointer, shorten, size_of
+from .values import depth_of, pointer, shorten, size_of
 
 _Kind: TypeAlias = jsonschema_rs.ValidationErrorKind
 _MOST_EXPLAINED: Final = 50
 _MOST_LOOKED_AT: Final = 100_000
+_DEEPEST: Final = 300
 _MOST_WITH_TREE: Final = 20
 _MOST_COMPILED: Final = 1000
 _LONGEST: Final = 500
@@ -57,12 +58,15 @@ class Explainer:
         compiled: Callable[[Path], jsonschema_rs.Validator],
         *,
         is_complete: bool,
+        growth: int,
     ) -> None:
+        """`is_complete`: there are no others; `growth` is that of the schema's `burden`."""
         self._whole = whole
         self._alternatives: dict[Path, Alternatives] = {found.refusing: found for found in alternatives}
         self._compiled = compiled
         self._branches: dict[Path, jsonschema_rs.Validator] = {}
         self._is_complete = is_complete
+        self._growth = growth
         self._lock = threading.Lock()
 
     def explain(self, rows: list[Any]) -> Explanation | None:
@@ -71,6 +75,8 @@ class Explainer:
         Raises: ValueError: they are too deep.
         """
         if not self._is_complete and size_of(rows, _MOST_WITH_TREE + 1) > _MOST_WITH_TREE:
+            return None
+        if self._growth > 1 and self._growth ** min(depth_of(rows), _DEEPEST) > _MOST_LOOKED_AT:
             return None
         error = _first_error(self._whole, rows)
         if error is None:

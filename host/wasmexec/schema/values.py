@@ -128,6 +128,21 @@ def size_of(value: object, most: int) -> int:
     return min(size, most)
 
 
+def depth_of(value: object) -> int:
+    """How many levels of lists and objects some JSON has."""
+    deepest = 0
+    nodes = [iter((value,))]
+    while nodes:
+        for node in nodes[-1]:
+            if isinstance(node, (dict, list)):
+                nodes.append(iter(node.values() if isinstance(node, dict) else node))
+                break
+        else:
+            nodes.pop()
+        deepest = max(deepest, len(nodes) - 1)
+    return deepest
+
+
 def counted_from(first: int, path: Sequence[str | int]) -> Sequence[str | int]:
     """The path of something in a piece of a list, with the index of its row in the whole list."""
     return [path[0] + first, *path[1:]] if path and isinstance(path[0], int) else path

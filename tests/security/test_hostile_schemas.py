@@ -1,0 +1,192 @@
+"""Schemas of a stranger's step file: mistakes with places, in time and memory in proportion to the text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wasmexec.errors import OutputError, SchemaError
+from wasmexec.schema import Schema
+from wasmexec.schema.burden import burden_of
+from wasmexec.schema.dialects import find_dialect
+
+DRAFT_03 = "http://json-schema.org/draft-03/schema#"
+DRAFT_07 = "http://json-schema.org/draft-07/schema#"
+
+
+def nested(levels: int, wrap: Callable[[Any], Any], leaf: Any) -> Any:
+    for _ in range(levels):
+        leaf = wrap(leaf)
+    return leaf
+
+
+def mistakes(definition: object) -> SchemaError:
+    with pytest.raises(SchemaError) as caught:
+        Schema.prepare(definition)
+    return caught.value
+
+
+MANY = 20_000
+WIDE = {f"a{number}": {"type": "integer"} for number in range(MANY)}
+WIDE_WRONG: dict[str, Any] = {f"a{number}": {"type": "intege"} for number in range(MANY)}
+LOST: dict[str, Any] = {f"a{number}": {"$ref": f"#/$defs/d{number}"} for number in range(MANY)}
+
+WRONG: dict[str, tuple[Any, str]] = {
+    # Each of these took half a minute or more, or a gigabyte, before.
+    "every property": ({"properties": WIDE_WRONG}, "/properties/a0/type"),
+    "every property, draft-07": ({"$schema": DRAFT_07, "properties": WIDE_WRONG}, "/properties/a0/type"),
+    "every property, draft-03": (
+        {"$schema": DRAFT_03, "properties": {f"a{number}": {"type": 5} for number in range(MANY)}},
+        "/properties/a0/type",
+    ),
+    "every reference": ({"properties": LOST}, "/properties/a0/$ref"),
+    "every item": ({"required": [1] * MANY}, "/required"),
+    "deep and wide": (
+        {"$schema": DRAFT_07, **nested(200, lambda inner: {"items": inner}, {"type": "objec", "properties": WIDE})},
+        "/items" * 200 + "/type",
+    ),
+    "deep, draft-03": (
+        {"$schema": DRAFT_03, **nested(200, lambda inner: {"items": inner}, {"type": 5})},
+        "/items" * 200 + "/type",
+    ),
+    "repeats that multiply": ({"properties": {"a": {"pattern": "((a{500}){500}){500}"}}}, "/properties/a/pattern"),
+    "a long pattern": ({"properties": {"a": {"pattern": "a|" * 200_000 + "(?=b)"}}}, "/properties/a/pattern"),
+    "a class without end": ({"properties": {"a": {"pattern": "(?=a)[" + r"\W\S" * 50_000}}}, "/properties/a/pattern"),
+    "columns": ([{"name": f"c{number}", "type": "texx"} for number in range(MANY)], "/0/type"),
+    "columns in columns": (
+        nested(100, lambda inner: [{"name": "a", "type": "object", "columns": inner}, {"name": "b", "type": "texx"}],
+               [{"name": f"a{number}", "type": "text"} for number in range(5000)]),
+        "/0/columns" * 99 + "/1/type",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", WRONG)
+def test_mistakes_are_found_in_time_in_proportion(name: str) -> None:
+    definition, pointer = WRONG[name]
+    started = time.process_time()
+    error = mistakes(definition)
+    assert time.process_time() - started < 4
+    assert error.pointer == pointer
+    assert len(error.message) < 40_000
+
+
+RIGHT: dict[str, Any] = {
+    "properties": {"properties": WIDE},
+    "references": {"$defs": WIDE, "properties": {name: {"$ref": f"#/$defs/{name}"} for name in WIDE}},
+    "alternatives": {"anyOf": [{"properties": {name: inner}} for name, inner in WIDE.items()]},
+    "a chain": {
+        "$defs": {**{f"d{number}": {"$ref": f"#/$defs/d{number + 1}"} for number in range(5000)}, "d5000": {}},
+        "$ref": "#/$defs/d0",
+    },
+    "a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "an enum": {"properties": {"a": {"enum": list(range(1_000_000))}}},
+    "deep and wide": nested(200, lambda inner: {"items": inner}, {"properties": dict(list(WIDE.items())[:5000])}),
+}
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_large_schema_without_mistakes_is_ready_in_time_in_proportion(name: str) -> None:
+    started = time.process_time()
+    Schema.prepare(RIGHT[name]).validate([{}])
+    assert time.process_time() - started < 20
+
+
+def test_long_names_are_cut_in_messages_and_kept_in_pointers() -> None:
+    long = "x" * 2_000_000
+    for definition, rest in (
+        ({"properties": {long: {"type": "intege"}}}, f"/properties/{long}/type"),
+        ({long: 1}, f"/{long}"),
+        ({"properties": {"a": {"$ref": f"#/{long}"}}}, "/properties/a/$ref"),
+        ({"properties": {"a": {"$ref": f"http://{long}"}}}, "/properties/a/$ref"),
+        ([{"name": "a", "type": long}], "/0/type"),
+        ([{"name": long, "type": "text"}] * 2, "/1/name"),
+        ([{"name": "a", "type": "text", long: 1}], f"/0/{long}"),
+    ):
+        error = mistakes(definition)
+        assert error.pointer == rest
+        assert len(error.message) < 2000
+
+
+def doubled(levels: int, step: Callable[[dict[str, str]], dict[str, Any]]) -> dict[str, Any]:
+    defs = {f"d{number}": step({"$ref": f"#/$defs/d{number + 1}"}) for number in range(levels)}
+    return {"$defs": {**defs, f"d{levels}": {"type": ["object", "null"]}}, "$ref": "#/$defs/d0"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda next_: {"allOf": [next_, next_]},
+        lambda next_: {"anyOf": [{"not": next_}, next_]},
+        lambda next_: {"if": next_, "then": next_},
+        lambda next_: {"allOf": [{"properties": {"x": next_}}, {"properties": {"x": next_}}]},
+        lambda next_: {"properties": {"x": next_}, "patternProperties": {"x": next_}},
+    ],
+)
+def test_references_that_double_with_every_level_are_refused(step: Callable[[Any], Any]) -> None:
+    Schema.prepare(doubled(10, step)).validate([{}])
+    error = mistakes(doubled(60, step))
+    assert "its references multiply: " in error.message
+    assert error.message.endswith(" schemas would look at one value, at most 100,000 may")
+
+
+def test_schemas_that_are_used_in_many_places_do_not_multiply() -> None:
+    tree = {"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}
+    assert burden_of(tree, find_dialect(tree))[::2] == (3, 1)
+    wide = doubled(60, lambda next_: {"properties": {"x": next_, "y": next_}})
+    assert burden_of(wide, find_dialect(wide)).applied < 200
+
+
+@pytest.mark.timing
+def test_a_schema_that_leads_to_itself_twice_takes_bounded_time() -> None:
+    # Each level is looked at by twice as many. Without bound: 10 s for 24 levels.
+    definition = {"properties": {"a": {"$ref": "#"}, "z": {"type": "null"}}, "patternProperties": {"^a": {"$ref": "#"}}}
+    schema = Schema.prepare(definition)
+    assert not schema.interruptible
+    row: dict[str, Any] = nested(60, lambda inner: {"a": inner}, {})
+    schema.validate([row])
+    started = time.process_time()
+    with pytest.raises(OutputError) as caught:
+        schema.validate([{**row, "z": 1}])
+    assert time.process_time() - started < 1
+    assert (caught.value.pointer, caught.value.rule) == ("/0", "schema")
+    with pytest.raises(OutputError) as caught:
+        schema.validate([{"a": {"z": 1}}])
+    assert (caught.value.pointer, caught.value.rule) == ("/0/a/z", "type")
+
+
+@pytest.mark.timing
+def test_options_that_are_compared_one_by_one_are_no_work_for_a_thread() -> None:
+    options = [{"a": number} for number in range(20_000)]
+    assert not Schema.prepare({"properties": {"v": {"enum": options}}}).interruptible
+    assert Schema.prepare({"properties": {"v": {"enum": list(range(20_000))}}}).interruptible
+
+
+def test_schemas_of_a_union_are_not_taken_for_the_same() -> None:
+    union = [{"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "array"}]
+    for keyword in ("type", "disallow"):
+        Schema.prepare({"$schema": DRAFT_03, "properties": {"v": {keyword: union}}})
+    error = mistakes({"$schema": DRAFT_03, "properties": {"v": {"type": [*union, "string", "string"]}}})
+    assert error.pointer == "/properties/v/type"
+
+
+def test_the_same_mistakes_are_found_where_schemas_are_looked_at_by_themselves() -> None:
+    definition = {
+        "$schema": DRAFT_07,
+        "dependencies": {"a": ["b"], "c": {"type": "strin"}, "d": [1]},
+        "items": [{"minimum": "x"}, True, 5],
+        "if": {"required": [1]},
+        "additionalProperties": {"items": {"items": {"anyOf": [{"const": 1}, {"pattern": 5}]}}},
+        "anyOf": {"type": "strin"},
+    }
+    assert [mistake.pointer for mistake in mistakes(definition).mistakes] == [
+        "/dependencies/c/type", "/dependencies/d/0", "/items/0/minimum", "/items/2", "/if/required/0",
+        "/additionalProperties/items/items/anyOf/1/pattern", "/anyOf",
+    ]  # fmt: skip
+    assert json.loads(json.dumps(definition)) == definition
