@@ -73,6 +73,14 @@ def read_cases(path: Path, definition: StepDefinition) -> list[Case]:
     return cases
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # Its name is too long, say.
+        return False
+
+
 class _Reader:
     def __init__(self, path: Path, definition: StepDefinition) -> None:
         self._path = path
@@ -87,10 +95,12 @@ class _Reader:
             return []
         check(top, noted_cases_schema(), self.mistakes)
         cases: list[Case] = []
+        names: set[str] = set()
         for number, node in enumerate(top.fields["cases"].items if "cases" in top.fields else (), 1):
             case = self._case(node, number)
-            if any(case.name == other.name for other in cases):
+            if case.name in names:
                 self.mistakes.add(case.place, f"the case {case.name!r} is there twice")
+            names.add(case.name)
             cases.append(case)
         return cases
 
@@ -123,7 +133,7 @@ class _Reader:
         """Rows, or the name of a file with them."""
         if isinstance(node.value, str):
             path = self._path.parent / node.value
-            if not path.is_file():
+            if not _is_file(path):
                 self.mistakes.add(node.place, f"input: {node.value} is no file")
             return path
         return None if node.value is None else encode(node.plain())
