@@ -12,6 +12,10 @@ class Statistics:
     `executions` have started and not ended; `waiting` of them hold no thread (asleep, or for an answer). `memories`
     wait for their next instance. `codes` are of statements that were run before, `code_bytes` long in all. Executors of
     one process share both by image.
+
+    `overhead_cpu_seconds` is the processor time that is in no `Result.usage`: what was done for executions of this
+    executor after their results were told (memories are put back and connections closed while nobody waits), and the
+    process's one thread that has running guests look at their limits.
     """
 
     executions: int
@@ -19,3 +23,4 @@ class Statistics:
     memories: int
     codes: int
     code_bytes: int
+    overhead_cpu_seconds: float

@@ -209,8 +209,8 @@ def test_a_wake_without_a_reason_is_not_noticed(executor: Executor) -> None:
     parked = 0
     while runner.is_alive() and time.monotonic() - started < 0.4:
         for execution in executor._launcher.live:
-            execution._services.loop.call(execution._wake)
-            parked = max(parked, execution._parked)
+            parked += execution.is_waiting
+            execution._look()
         time.sleep(0.01)
     runner.join(10)
     assert parked > 3

@@ -19,7 +19,7 @@ from wasmexec._guest.channel import BadFrame, Frame, pack_frame, parse_frame
 from wasmexec._hostcalls.call_table import MAX_OPEN_CALLS, CallTable
 from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.capability import HttpCapability
-from wasmexec._hostcalls.live import Live
+from wasmexec._hostcalls.live import MAX_BODY_BYTES, Live
 from wasmexec._hostcalls.usage import UsageCounter
 
 
@@ -102,6 +102,48 @@ def test_answers_come_with_their_bodies_and_only_once(bench: Bench) -> None:
     bench.wait(2)
     assert bench.collect() == [{"id": 1, "ok": {"a": 1, "blob": b"abc"}}, {"id": 2, "ok": {"blob": b"de"}}]
     assert (bench.collect(), bench.table.has_open, bench.table.has_answers) == ([], False, False)
+
+
+@pytest.mark.parametrize("second", [[0, 3], [2, 2], [1, 1], [0, 5]])
+def test_no_two_calls_name_the_same_bytes(bench: Bench, second: list[int]) -> None:
+    first = {"id": 1, "op": "http.echo", "blob": [0, 3]}
+    with pytest.raises(BadFrame, match=r"^two calls name the same bytes, or the later one earlier ones$"):
+        bench.submit(first, {"id": 2, "op": "http.echo", "blob": second}, blob=b"abcde")
+    bench.submit(
+        {"id": 3, "op": "http.echo", "blob": [0, 0]}, {"id": 4, "op": "http.echo", "blob": [0, 5]}, blob=b"abcde"
+    )
+    bench.wait(3)
+    assert [answer["ok"].get("blob") for answer in bench.collect()] == [b"abc", None, b"abcde"]
+
+
+def test_the_bodies_of_calls_under_way_are_bounded(bench: Bench) -> None:
+    half = bytes(MAX_BODY_BYTES // 2)
+    for number in (1, 2, 3):
+        bench.submit({"id": number, "op": "http.wait", "blob": [0, len(half)]}, blob=half)
+    bench.wait()
+    text = f"more than {MAX_BODY_BYTES:,} bytes in the calls under way"
+    assert bench.collect() == [{"id": 3, "error": {"code": "limit", "message": text}}]
+    bench.submit(cancels=[1])
+    bench.settle()
+    bench.submit({"id": 4, "op": "http.echo", "blob": [0, 9]}, blob=b"x" * 9)
+    bench.wait()
+    assert [answer["id"] for answer in bench.collect()] == [4]
+
+
+def test_submitting_stops_between_two_calls(bench: Bench) -> None:
+    checks = 0
+
+    def stop() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 2:
+            raise KeyError
+
+    calls = [{"id": number, "op": "http.wait"} for number in (1, 2, 3)]
+    with pytest.raises(KeyError):
+        bench.table.submit(Frame({"calls": calls, "cancels": []}, memoryview(b"")), stop)
+    bench.settle()
+    assert bench.calls.log == ["http.wait"]
 
 
 def test_failures_are_told_by_code_and_our_own_faults_without_detail(bench: Bench) -> None:

@@ -1,16 +1,18 @@
 """One execution as a small state machine: a worker steps the guest until it waits or ends, nobody waits with it.
 
-    QUEUED ── a worker takes it ──> RUNNING ── done, dead, out of time ──> FINISHED
+    QUEUED ── a worker takes it ──> RUNNING ── done, dead, out of time ──> FINISHED (its log may still be delivered)
        ^                               │
        └── answer, timer, cancel ── WAITING (holds memory, but no thread)
 
-Threads: `advance` runs on a worker, answers and timers on the loop thread, `cancel` anywhere. The lock guards what they
-share; the guest is only ever touched by the worker that holds the execution in state RUNNING.
+Threads: `advance` runs on a worker, answers come on the loop thread and timers on theirs, `cancel` anywhere. The lock
+guards what they share; the guest is only ever touched by the worker that holds the execution in state RUNNING.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +24,13 @@ from .callbacks import LogDelivery, call_last
 from .guest_run import GuestRun, Waiting
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .order import Order, Services
+    from .timers import Timer
+
+LAST_RECORDS_SECONDS = 1.0
+"""How long a result may wait for the delivery of its log, although its time is over."""
+CANCELLED_RECORDS_SECONDS = 0.02
+"""The same of one that was cancelled."""
 
 
 class Phase(enum.Enum):
@@ -50,14 +56,14 @@ class Execution:
         self._services = services
         self._on_done = on_done
         self._mask = order.masker
-        self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.courier)
-        self._guest = GuestRun(services, order, self._wake, None if self._logs is None else self._logs.post)
+        self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.couriers)
+        self._guest = GuestRun(services, order, self._look, None if self._logs is None else self._logs.post)
+        if self._logs is not None:
+            self._logs.charge = self._guest.charge
         self._lock = threading.Lock()
         self._phase = Phase.QUEUED
         self._is_cancelled = False
-        self._parked = 0
-        # Only the loop thread touches it.
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     @property
     def code(self) -> bytes | None:
@@ -74,19 +80,25 @@ class Execution:
         self._services.workers.submit(self.advance)
 
     def cancel(self) -> None:
-        """End it with status 303 wherever it is, within a few milliseconds; nothing if it has finished."""
+        """End it with status 303 wherever it is, within a few milliseconds.
+
+        If it has finished, its result waits for its log no longer.
+        """
         with self._lock:
             self._is_cancelled = True
-            self._guest.interrupt()
-            resume = self._phase is Phase.WAITING
-            if resume:
-                self._phase = Phase.QUEUED
-        if resume:
-            self.start()
+            phase = self._phase
+        if phase is Phase.FINISHED:
+            self._stop_delivery(CANCELLED_RECORDS_SECONDS)
+            return
+        self._guest.interrupt()
+        if phase is Phase.QUEUED:
+            self._hurry()
 
     def advance(self) -> None:
         """Go on until the guest waits or ends; called by a worker."""
         with self._lock:
+            if self._phase is not Phase.QUEUED:
+                return
             self._phase = Phase.RUNNING
         self._guest.enter()
         try:
@@ -106,57 +118,100 @@ class Execution:
         with self._lock:
             if self._is_cancelled or self._guest.has_answers:
                 return False
-            self._phase = Phase.WAITING
+            self._replace_timer(waiting.due, self._look)
             self._guest.leave()
-            self._parked += 1
-            ticket = self._parked
+            self._phase = Phase.WAITING
         # From here on another worker may already run the guest.
-        self._services.loop.call(self._arm, ticket, waiting.due)
         return True
 
-    def _wake(self) -> None:
-        """An answer is there, or it is time; on the loop thread."""
+    def _look(self) -> None:
+        """There is a reason to go on: an answer, its time, its end; on any thread."""
         with self._lock:
-            if self._phase is not Phase.WAITING:
-                return
-            self._phase = Phase.QUEUED
-        self.start()
+            phase = self._phase
+            if phase is Phase.WAITING:
+                self._phase = Phase.QUEUED
+        if phase is Phase.FINISHED:
+            # The callback uses more than the execution may.
+            self._stop_delivery(LAST_RECORDS_SECONDS, at_once=True)
+        elif phase is Phase.WAITING:
+            self._resume()
 
-    def _arm(self, ticket: int, due: float) -> None:
-        import asyncio
+    def _resume(self) -> None:
+        try:
+            is_taken = self._services.workers.submit(self.advance)
+        except RuntimeError:
+            # The executor is closed, and nobody else is there to end it.
+            self._guest.interrupt()
+            self.advance()
+            return
+        if not is_taken:
+            with self._lock:
+                if self._phase is Phase.QUEUED:
+                    self._replace_timer(self._guest.wall, self._hurry)
 
-        self._disarm()
-        if ticket == self._parked:
-            delay = max(0.0, due - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._ring, ticket)
+    def _hurry(self) -> None:
+        """It has to end, and perhaps all workers are busy: it needs none, for its guest does not run any more."""
+        self._elsewhere(self.advance)
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self, ticket: int) -> None:
-        if ticket == self._parked:
-            self._wake()
+    def _elsewhere(self, function: Callable[[], None]) -> None:
+        try:
+            self._services.enders.submit(function)
+        except RuntimeError:
+            function()
 
     def _finish(self) -> None:
         with self._lock:
             self._phase = Phase.FINISHED
-        if self._parked:
-            self._services.loop.call(self._disarm)
+        self._guest.leave()
+        began = time.thread_time()
         self._guest.stop_calls()
         if self._logs is None:
-            call_last(self._on_done, self)
+            self._tell()
         else:
             # After every record.
-            self._services.courier.submit(partial(self._tell, self._logs))
+            self._logs.finish(self._tell)
+            self._stop_delivery(CANCELLED_RECORDS_SECONDS if self._is_cancelled else LAST_RECORDS_SECONDS)
         # Only now: nobody has to wait while the memory is put back.
         self._guest.close()
+        self._guest.charge(time.thread_time() - began)
 
-    def _tell(self, logs: LogDelivery) -> None:
-        if logs.failure is not None and self.result is not None:
-            self.result.warnings.append(logs.failure if self._mask is None else self._mask(logs.failure))
+    def _stop_delivery(self, seconds: float, *, at_once: bool = False) -> None:
+        """Have the delivery of the log stopped after so long, unless the time that the execution has ends later."""
+        logs = self._logs
+        if logs is None:
+            return
+        due = time.monotonic() + seconds
+        if not (at_once or self._is_cancelled) and math.isfinite(self._guest.wall):
+            due = max(due, self._guest.wall)
+        with self._lock:
+            if not logs.is_over and (self._timer is None or due < self._timer.due):
+                self._replace_timer(due, partial(self._elsewhere, logs.stop))
+
+    def _replace_timer(self, due: float | None, function: Callable[[], None]) -> None:
+        """Set the one timer of this execution, or with None none; the lock is held."""
+        timers, timer = self._services.timers, self._timer
+        if timer is not None:
+            timers.cancel(timer)
+        self._timer = None if due is None else timers.at(due, function, self._guest.charge)
+
+    def _tell(self) -> None:
+        """On some thread, once: the result is complete."""
+        cpu_seconds = self._guest.end()
+        logs, result = self._logs, self.result
+        if logs is not None:
+            with self._lock:
+                self._replace_timer(None, logs.stop)
+            if result is not None:
+                self.result = self._with_delivery(result, logs, cpu_seconds)
         call_last(self._on_done, self)
+
+    def _with_delivery(self, result: Result, logs: LogDelivery, cpu_seconds: float) -> Result:
+        """The result with what became of the delivery of its log."""
+        found = [logs.failure] if logs.failure is not None else []
+        if logs.undelivered:
+            found.append(f"on_log was not called with the last {logs.undelivered:,} records, or had not returned")
+        result.warnings.extend(found if self._mask is None else map(self._mask, found))
+        return dataclasses.replace(result, usage=dataclasses.replace(result.usage, cpu_seconds=cpu_seconds))
 
 
 def result_of(execution: Execution) -> Result:

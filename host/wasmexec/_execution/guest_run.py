@@ -7,17 +7,20 @@ waits without a thread, is up to `Execution`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._finishing.acceptance import Accepted, Bounds
 from .._guest.channel import BadFrame, Frame, InboxRefused, State
 from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
 from .._guest.traps import GuestTrap
 from .._hostcalls.log import LogCapability
+from ..errors import CpuLimitError, ExecutionCancelled, TimeLimitError
 from ..result import LogRecord, Result
 from ..status import Status
 from . import failures, response
@@ -36,7 +39,12 @@ MAX_FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024
 """What a frame may hold beyond the rows: one error, or the calls of one round with their bodies."""
 MAX_STDIO_TAIL_BYTES = 8192
 WHERE_CPU_SECONDS = 0.25
+HELD_SECONDS = 0.002
+"""How long a guest that blocks keeps its place among the workers."""
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
+AT_THE_END = (CpuLimitError, TimeLimitError, ExecutionCancelled)
+"""After these there is no time left, but a little to record it."""
+NOT_RECORDED = "there was no time left to record the execution, or to compare it with its recording"
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
 
 
@@ -59,10 +67,12 @@ class GuestRun:
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
+        self._finisher = services.finisher
+        self._workers = services.workers
         self._order = order
         self._world = order.world
         self._wake = wake
-        self._deadlines = Deadlines(order.limits)
+        self._deadlines = Deadlines(order.limits, self._look, services.cleanup.add)
         self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
         self._instance: Instance | None = None
         self._calls: CallTable | None = None
@@ -76,12 +86,23 @@ class GuestRun:
         """Whether there is an answer that the guest has not been told of."""
         return self._calls is not None and self._calls.has_answers
 
+    @property
+    def wall(self) -> float:
+        """When it is out of time, on the monotonic clock; infinite before it began."""
+        return self._deadlines.wall
+
     def interrupt(self) -> None:
         """Stop it as soon as possible; from any thread."""
         self._deadlines.interrupt()
-        blocked = self._blocked
-        if blocked is not None:
-            blocked.set()
+        self._look()
+
+    def charge(self, seconds: float) -> None:
+        """Count processor time that another thread has used for it; from any thread."""
+        self._deadlines.charge(seconds)
+
+    def end(self) -> float:
+        """Its result is told now; the processor time of all of it."""
+        return self._deadlines.end()
 
     def enter(self) -> None:
         """This thread works for the guest from now on."""
@@ -113,9 +134,20 @@ class GuestRun:
             return Outcome(*failures.out_of_memory(text, self._facts()))
 
     def result(self, outcome: Outcome) -> Result:
-        """The result of the execution that ended so."""
-        result = make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
-        return self._world.ended(result)
+        """The result of the execution that ended so; what is done for that, such as recording it, is part of it."""
+        result = self._make_result(outcome)
+        try:
+            result = self._world.ended(result, self._deadlines.closing(has_ended=isinstance(outcome.error, AT_THE_END)))
+        except StopGuest as stop:
+            if outcome.error is None:
+                result = self._make_result(Outcome(*failures.stopped(stop.args[0], self._facts())))
+            result.warnings.append(NOT_RECORDED)
+        seconds, cpu_seconds = self._deadlines.wall_seconds, self._deadlines.cpu_seconds
+        usage = dataclasses.replace(result.usage, wall_seconds=seconds, cpu_seconds=cpu_seconds)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
+
+    def _make_result(self, outcome: Outcome) -> Result:
+        return make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
 
     def stop_calls(self) -> None:
         """End the host calls that are under way."""
@@ -130,7 +162,7 @@ class GuestRun:
 
     def _begin(self) -> Waiting | Outcome:
         self._deadlines.start()
-        self._world.begin()
+        self._world.begin(self._deadlines.check)
         request = self._order.request
         if request.kind != "check":
             code = self._order.code or self._known_code()
@@ -177,12 +209,23 @@ class GuestRun:
         while True:
             frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
-                return read_done(frame, self._order, self._log, self._facts())
+                return read_done(frame, self._order, self._log, self._facts(), self._accept)
             waiting = self._wait(frame)
             if waiting is not None:
                 return waiting
             self._deadlines.check()
             head, blobs = self._answers()
+
+    def _accept(self, text: memoryview) -> Accepted:
+        """The rows of the guest as the schema accepts them."""
+        order = self._order
+        assert order.schema is not None
+        return self._finisher.accept(text, order.schema, order.masker, Bounds.of(order.limits), self._charge)
+
+    def _charge(self, seconds: float) -> None:
+        """Count processor time that was taken elsewhere, and stop if there is none left."""
+        self._deadlines.charge(seconds)
+        self._deadlines.check()
 
     def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""
@@ -211,7 +254,7 @@ class GuestRun:
         """Start what a waiting frame asks for; None if the guest can go on at once."""
         seconds = response.read_timer(frame)
         if frame.head.get("calls") or frame.head.get("cancels"):
-            self._call_table().submit(frame)
+            self._call_table().submit(frame, self._deadlines.check)
         calls = self._calls
         if seconds is None and (calls is None or not (calls.has_open or calls.has_answers)):
             raise BadFrame("the guest waits for nothing")
@@ -280,18 +323,36 @@ class GuestRun:
         until = time.monotonic() + seconds
         # Before anybody looks whether it is interrupted: whoever interrupts sets the flag first, then the event.
         self._blocked = event
-        ticker = self._guest.ticker
-        ticker.leave()
+        self._guest.ticker.leave()
         try:
             self._deadlines.check()
-            while not event.wait(max(0.0, min(until, self._deadlines.wall) - time.monotonic())):
-                self._deadlines.check()
-                if time.monotonic() >= until:
-                    return
+            if not event.wait(max(0.0, min(seconds, HELD_SECONDS))):
+                self._wait_elsewhere(event, until)
             self._deadlines.check()
         finally:
-            ticker.enter()
+            self._guest.ticker.enter()
             self._blocked = None
+
+    def _wait_elsewhere(self, event: threading.Event, until: float) -> None:
+        """The same without a place among the workers."""
+        self._deadlines.leave()
+        self._workers.let_go()
+        check: Callable[[], None] | None = None
+        try:
+            while (left := min(until, self._deadlines.wall) - time.monotonic()) > 0 and not event.wait(left):
+                pass
+            self._deadlines.check()
+            check = self._deadlines.check
+        finally:
+            self._workers.take_back(check)
+
+    def _look(self) -> None:
+        """Have whoever waits for it look whether it has to end; from any thread."""
+        blocked = self._blocked
+        if blocked is None:
+            self._wake()
+        else:
+            blocked.set()
 
     def _call_table(self) -> CallTable:
         if self._calls is None:
@@ -301,7 +362,11 @@ class GuestRun:
     def _make_live(self) -> Live:
         from .._hostcalls.live import Live
 
-        return Live(self._make_http, self._loop, self._order.masker)
+        order = self._order
+        return Live(
+            self._make_http, self._loop, order.masker, self._deadlines.charge,
+            max_body_bytes=order.limits.http_bytes, is_granted=bool(order.grants.http_grants),
+        )  # fmt: skip
 
     def _make_http(self) -> HttpCapability:
         from .._hostcalls.http.capability import HttpCapability

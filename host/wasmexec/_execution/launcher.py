@@ -7,18 +7,25 @@ import os
 import threading
 from collections.abc import Callable
 
+from .._finishing.finisher import Finisher
 from .._guest.engine import acquire_guest, release_guest
 from ..errors import ExecutorClosedError
 from ..image import Image
 from ..result import Result
 from ..statistics import Statistics
 from .callbacks import call_last
+from .deadlines import Cleanup
 from .execution import Execution
 from .interruptible import acquire
 from .order import Order, Services
 from .threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
+from .timers import Timers
 
 CLOSE_SECONDS = 10.0
+MAX_BLOCKED = 256
+"""How many statements may block (`time.sleep`, httpx without await) and hold no worker; further ones hold one."""
+COURIERS = 32
+COURIER_SECONDS = 0.5
 
 
 class Launcher:
@@ -33,9 +40,15 @@ class Launcher:
         guest = acquire_guest(image)
         self.services = Services(
             guest=guest,
-            workers=WorkerPool(workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES),
+            workers=WorkerPool(
+                workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES, most_threads=workers + MAX_BLOCKED
+            ),
             loop=LoopThread(),
-            courier=WorkerPool(1, "wasmexec-log"),
+            finisher=Finisher(lambda: len(self._live) > 1),
+            timers=Timers(),
+            couriers=WorkerPool(COURIERS, "wasmexec-log", most_threads=COURIERS + MAX_BLOCKED),
+            enders=WorkerPool(2, "wasmexec-end"),
+            cleanup=Cleanup(),
         )
 
     @property
@@ -51,6 +64,7 @@ class Launcher:
         return Statistics(
             executions=len(live), waiting=sum(execution.is_waiting for execution in live),
             memories=guest.memories.kept, codes=codes, code_bytes=code_bytes,
+            overhead_cpu_seconds=self.services.cleanup.seconds + guest.ticker.cpu_seconds,
         )  # fmt: skip
 
     def run(self, order: Order) -> Execution:
@@ -125,7 +139,11 @@ class Launcher:
             self._changed.wait_for(lambda: not self._live, CLOSE_SECONDS)
         self.services.workers.close()
         self.services.loop.close()
-        self.services.courier.close()
+        self.services.finisher.close()
+        self.services.timers.close()
+        self.services.enders.close()
+        # A callback that hangs is not waited for.
+        self.services.couriers.close(COURIER_SECONDS)
         release_guest(self.image)
 
     def _start(self, order: Order, on_done: Callable[[], None]) -> Execution:

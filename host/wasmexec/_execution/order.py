@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from .._finishing.finisher import Finisher
     from .._guest.engine import GuestModule
     from .._hostcalls.http.placeholders import Placeholder
     from .._masking.masker import Masker
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..result import LogRecord
     from ..schema import Schema
+    from .deadlines import Cleanup
     from .request import Request
     from .threads import LoopThread, WorkerPool
+    from .timers import Timers
     from .world import World
 
 
@@ -25,8 +28,13 @@ class Services(NamedTuple):
     guest: GuestModule
     workers: WorkerPool
     loop: LoopThread
-    courier: WorkerPool
-    """One thread that calls `on_log` callbacks, so that a slow one never holds up a guest."""
+    finisher: Finisher
+    timers: Timers
+    couriers: WorkerPool
+    """Threads that call `on_log` callbacks, so that a slow one never holds up a guest."""
+    enders: WorkerPool
+    """Threads for executions that end while every worker is at work."""
+    cleanup: Cleanup
 
 
 class Order(NamedTuple):

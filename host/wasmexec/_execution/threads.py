@@ -1,9 +1,11 @@
-"""The threads of an executor: workers with large stacks that run guests, and one event loop for host operations."""
+"""The threads of an executor: workers with large stacks that run guests, and one event loop for host calls."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
+    from .._hostcalls.share import Turns
+
 WORKER_STACK_BYTES = 64 * 1024 * 1024
 """Twice what the engine lets a guest use; only touched pages take memory."""
 JOIN_SECONDS = 10.0
+LOOK_UP_SECONDS = 0.02
 DRAIN_SECONDS = 2.0
 """How long operations may take to end by themselves when an executor closes; what they served has ended already."""
 
@@ -31,33 +36,40 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Worker:
-    """One thread of a pool: it sleeps on its lock until it is handed a job, or None to end."""
+    """One thread of a pool: it sleeps on its gate until it is handed a job, or None to end."""
 
-    def __init__(self) -> None:
-        self.job: Callable[[], None] | None = None
+    def __init__(self, job: Callable[[], None]) -> None:
+        self.job: Callable[[], None] | None = job
         self.gate = threading.Lock()
         self.gate.acquire()
 
 
 class WorkerPool:
-    """At most `limit` daemon threads that take jobs in order; a thread starts only when all others are busy.
+    """Daemon threads that take jobs in order; at most `limit` are at work, and one starts only when no other is idle.
+
+    A job that is going to wait for something lets go of its place (`let_go`, `take_back`): another thread is then at
+    work in its stead, as long as there are not more than `most_threads`, which are `limit` if it is not given.
 
     Jobs must not raise. Guest code runs only here: the caller's own thread may have too small a stack for it, and a
     stack overflow would end the process. The thread that became idle last is woken first: its caches are warm.
     """
 
-    def __init__(self, limit: int, name: str, *, stack_bytes: int = 0) -> None:
+    def __init__(self, limit: int, name: str, *, stack_bytes: int = 0, most_threads: int | None = None) -> None:
         self._limit = limit
+        self._most_threads = limit if most_threads is None else max(limit, most_threads)
         self._name = name
         self._stack_bytes = stack_bytes
         self._lock = threading.Lock()
         self._jobs: deque[Callable[[], None]] = deque()
         self._idle: list[_Worker] = []
-        self._threads: list[threading.Thread] = []
+        self._returning: deque[threading.Lock] = deque()
+        self._threads: set[threading.Thread] = set()
+        self._at_work = 0
+        self._started = 0
         self._is_closed = False
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Have some thread call `job()`.
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Have some thread call `job()`; whether one is free for it at once.
 
         Raises:
             RuntimeError: the pool is closed, or the system gives it not even one thread.
@@ -65,59 +77,107 @@ class WorkerPool:
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the worker pool is closed")
-            if self._idle:
-                worker = self._idle.pop()
-                worker.job = job
-                worker.gate.release()
-                return
             self._jobs.append(job)
-            if len(self._threads) < self._limit:
-                try:
-                    self._start_thread()
-                except RuntimeError:
-                    # The threads that there are will do.
-                    if not self._threads:
-                        self._jobs.pop()
-                        raise
+            try:
+                self._hand_out()
+            except RuntimeError:
+                # The threads that there are will do.
+                if not self._threads:
+                    self._jobs.pop()
+                    raise
+            return not self._jobs
 
-    def close(self) -> None:
-        """Let the threads end after the jobs they have; idempotent."""
+    def let_go(self) -> None:
+        """The job that calls this is going to wait: its place is another's."""
+        with self._lock:
+            self._at_work -= 1
+            with contextlib.suppress(RuntimeError):
+                self._hand_out()
+
+    def take_back(self, check: Callable[[], None] | None = None) -> None:
+        """It goes on: wait for a place, before any job that has not started.
+
+        `check` is called meanwhile, now and then. What it raises is raised once there is a place too many; without it
+        that is at once.
+        """
+        with self._lock:
+            if check is None or (self._at_work < self._limit and not self._returning):
+                self._at_work += 1
+                return
+            gate = threading.Lock()
+            gate.acquire()
+            self._returning.append(gate)
+        try:
+            while not gate.acquire(timeout=LOOK_UP_SECONDS):
+                check()
+        except BaseException:
+            with self._lock:
+                if gate in self._returning:
+                    self._returning.remove(gate)
+                    self._at_work += 1
+            raise
+
+    def close(self, seconds: float = JOIN_SECONDS) -> None:
+        """Let the threads end after the jobs they have, and wait so long for all of them; idempotent."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, []
             threads = tuple(self._threads)
         for worker in idle:
             worker.gate.release()
+        until = time.monotonic() + seconds
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(JOIN_SECONDS)
+                thread.join(max(0.0, until - time.monotonic()))
+
+    def _hand_out(self) -> None:
+        """Give places to those that return, then to jobs."""
+        while self._at_work < self._limit:
+            if self._returning:
+                self._returning.popleft().release()
+            elif not self._jobs:
+                return
+            elif self._idle:
+                worker = self._idle.pop()
+                worker.job = self._jobs.popleft()
+                worker.gate.release()
+            elif len(self._threads) < self._most_threads:
+                self._start_thread()
+            else:
+                return
+            self._at_work += 1
 
     def _start_thread(self) -> None:
-        name = f"{self._name}-{len(self._threads) + 1}"
-        thread = threading.Thread(target=self._run, args=(_Worker(),), name=name, daemon=True)
+        worker = _Worker(self._jobs[0])
+        name = f"{self._name}-{self._started + 1}"
+        thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
         with _stack_size_lock:
             previous = threading.stack_size(self._stack_bytes)
             try:
                 thread.start()
             finally:
                 threading.stack_size(previous)
-        self._threads.append(thread)
+        self._started += 1
+        self._jobs.popleft()
+        self._threads.add(thread)
 
     def _run(self, worker: _Worker) -> None:
-        while True:
+        while worker.job is not None:
+            worker.job()
+            worker.job = None
             with self._lock:
-                job = self._jobs.popleft() if self._jobs else None
-                if job is None:
-                    if self._is_closed:
-                        return
-                    self._idle.append(worker)
-            if job is None:
-                worker.gate.acquire()
-                job, worker.job = worker.job, None
-                if job is None:
+                self._at_work -= 1
+                if self._returning:
+                    self._hand_out()
+                if self._jobs and self._at_work < self._limit:
+                    worker.job = self._jobs.popleft()
+                    self._at_work += 1
+                    continue
+                if self._is_closed or len(self._idle) >= self._limit:
+                    self._threads.discard(threading.current_thread())
                     return
-            job()
-            del job
+                self._idle.append(worker)
+            worker.gate.acquire()
 
 
 class LoopThread:
@@ -128,7 +188,14 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._turns: Turns | None = None
         self._closed = False
+
+    @property
+    def turns(self) -> Turns:
+        """How those who use the loop take turns; there once it runs."""
+        assert self._turns is not None
+        return self._turns
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """Have the loop call `function(*arguments)`; after `close` it is dropped."""
@@ -164,9 +231,10 @@ class LoopThread:
         self._draining = loop.create_task(drain())
 
     def _start(self) -> asyncio.AbstractEventLoop:
-        import asyncio
+        from .._hostcalls.share import Turns, make_loop
 
-        self._loop = asyncio.new_event_loop()
+        self._turns = Turns()
+        self._loop = make_loop(self._turns)
         self._thread = threading.Thread(target=self._run, args=(self._loop,), name="wasmexec-loop", daemon=True)
         self._thread.start()
         return self._loop

@@ -23,8 +23,11 @@ VERSION = 1
 HEADER_BYTES = 64
 MAX_HEAD_BYTES = 4 * 1024 * 1024
 """A head carries calls or one error, never rows or bodies."""
+MAX_HEAD_MARKS = 128 * 1024
+"""Brackets, colons and commas of a head: what makes its values take more memory than its text."""
 MAX_WHERE_BYTES = 64 * 1024
 MAX_SENT_BYTES = 2**31 - 1
+_MARKS = (b"{", b"[", b":", b",")
 _WORD = struct.Struct("<I")
 _HEADER = struct.Struct("<16I")
 _INBOX = struct.Struct("<3I")
@@ -205,8 +208,12 @@ def parse_frame(data: memoryview) -> Frame:
         raise BadFrame(f"frame of {size} bytes claims a head of {head_length}")
     if head_length > MAX_HEAD_BYTES:
         raise BadFrame(f"head of {head_length} bytes, at most {MAX_HEAD_BYTES} allowed")
+    text = bytes(data[4 : 4 + head_length])
+    # SECURITY: before it is parsed, for then it is too late.
+    if head_length > MAX_HEAD_MARKS and sum(map(text.count, _MARKS)) > MAX_HEAD_MARKS:
+        raise BadFrame(f"head of more than {MAX_HEAD_MARKS} values")
     try:
-        head = orjson.loads(data[4 : 4 + head_length])
+        head = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise BadFrame("head is not JSON") from None
     if type(head) is not dict:

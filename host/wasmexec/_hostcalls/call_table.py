@@ -43,6 +43,10 @@ class Answers(Protocol):
         """Calls that were started and have not ended, those included that nobody waits for any more."""
         ...
 
+    def takes_body(self, op: str) -> bool:
+        """Whether the body of such a call is looked at."""
+        ...
+
     def start(self, number: int, call: Call, deliver: Callable[[int, Answer], None]) -> None:
         """Have a call answered: `deliver(number, answer)` is called once, on any thread, unless it is given up."""
         ...
@@ -65,6 +69,10 @@ class Observer(Protocol):
 
     def issued(self, number: int, call: Call) -> None: ...
     def delivered(self, answers: Mapping[int, Answer]) -> None: ...
+
+
+def _no_check() -> None:
+    """Nobody wants to stop."""
 
 
 class CallTable:
@@ -92,11 +100,13 @@ class CallTable:
         """True while the guest has not been told of an answer."""
         return bool(self._answers)
 
-    def submit(self, frame: Frame) -> None:
+    def submit(self, frame: Frame, check: Callable[[], None] = _no_check) -> None:
         """Start the "calls" of a waiting frame and cancel its "cancels".
 
+        `check` is called between two of them; what it raises leaves the others out.
+
         Raises:
-            BadFrame: not calls, a number that does not rise, or too many at once.
+            BadFrame: not calls, a number that does not rise, too many at once, or two that name the same bytes.
         """
         cancels = frame.head.get("cancels") or []
         calls = frame.head.get("calls") or []
@@ -111,8 +121,10 @@ class CallTable:
                 self._answers.pop(number, None)
             if known:
                 self._source.give_up(number)
+        position = 0
         for item in calls:
-            call = _parse_call(frame, item)
+            check()
+            call, position = self._parse(frame, item, position)
             number = item.get("id")
             if type(number) is not int or number <= 0:
                 raise BadFrame("a call has no number")
@@ -153,7 +165,7 @@ class CallTable:
             BadFrame: the request is no frame or names no operation.
         """
         frame = parse_frame(request)
-        call = _parse_call(frame, frame.head)
+        call, _ = self._parse(frame, frame.head, 0)
         if not knows(call.op):
             return pack_frame(unknown_operation(call.op))
         # Numbers below zero are ours, so they never meet those of the guest.
@@ -169,6 +181,29 @@ class CallTable:
     def close(self) -> None:
         """End what is under way."""
         self._source.close()
+
+    def _parse(self, frame: Frame, item: object, position: int) -> tuple[Call, int]:
+        """A call, and where the bodies of those after it may begin.
+
+        SECURITY: each byte of a frame is the body of one call at most, or a small frame would be a large one a thousand
+        times over.
+        """
+        if not isinstance(item, dict):
+            raise BadFrame("a call is not an object")
+        args: dict[str, object] = dict(item)
+        args.pop("id", None)
+        op = args.pop("op", None)
+        if not isinstance(op, str):
+            raise BadFrame("a call names no operation")
+        reference = args.pop("blob", None)
+        if reference is None:
+            return Call(op, args, b""), position
+        body = blob_part(frame, reference)
+        assert isinstance(reference, list)
+        if body and reference[0] < position:
+            raise BadFrame("two calls name the same bytes, or the later one earlier ones")
+        is_wanted = self._observer is not None or self._source.takes_body(op)
+        return Call(op, args, bytes(body) if is_wanted else b""), max(position, sum(reference))
 
     def _deliver(self, number: int, answer: Answer) -> None:
         with self._lock:
@@ -187,18 +222,6 @@ def failure(code: str, message: str) -> dict[str, object]:
 def unknown_operation(op: str) -> dict[str, object]:
     """The answer to an operation that does not exist."""
     return failure("bad_request", f"there is no host call {op[:50]!r}")
-
-
-def _parse_call(frame: Frame, item: object) -> Call:
-    if not isinstance(item, dict):
-        raise BadFrame("a call is not an object")
-    args: dict[str, object] = dict(item)
-    args.pop("id", None)
-    op = args.pop("op", None)
-    if not isinstance(op, str):
-        raise BadFrame("a call names no operation")
-    reference = args.pop("blob", None)
-    return Call(op, args, b"" if reference is None else bytes(blob_part(frame, reference)))
 
 
 def _with_blob(answer: Answer, position: int) -> dict[str, object]:

@@ -41,6 +41,10 @@ class Playback:
         """Calls whose answers are still to come."""
         return len(self._due)
 
+    def takes_body(self, op: str) -> bool:
+        """Every one: it is compared."""
+        return True
+
     def start(self, number: int, call: Call, deliver: Callable[[int, Answer], None]) -> None:
         """Plan its answer."""
         planned = self._script.answer(call)

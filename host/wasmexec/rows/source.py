@@ -22,10 +22,11 @@ from .delimited import delimited_rows
 from .formats import DELIMITED, GZIP_SUFFIX, ReadOptions, form_of
 from .json_array import is_json_lines
 from .json_rows import json_array, json_lines
+from .named_file import NamedFile
 from .python_rows import PythonRows, nan_remark
 from .utf8 import Head, Utf8Reader
 
-Input: TypeAlias = "Path | bytes | Iterable[Any] | dict[str, Any] | None"
+Input: TypeAlias = "Path | NamedFile | bytes | Iterable[Any] | dict[str, Any] | None"
 _BUFFER_BYTES = 256 * 1024
 _LOOKED_AT = 64 * 1024
 _MOST_REMARKS = 20
@@ -48,7 +49,8 @@ class Source:
     ) -> None:
         if isinstance(value, str):
             raise TypeError(f"{name}: pass a file as pathlib.Path(...), JSON text as bytes")
-        self._value = value
+        self._opener = value.open if isinstance(value, NamedFile) else None
+        self._value = value = value.path if isinstance(value, NamedFile) else value
         self._options = options or ReadOptions()
         self._max_row_bytes = max_row_bytes
         self._file: IO[bytes] | None = None
@@ -65,10 +67,11 @@ class Source:
         self.line: int | None = None
         self.form: str | None = None
         if isinstance(value, Path):
-            self.name = "standard input" if str(value) == "-" else str(value)
-            if str(value) == "-" and self._options.form is None:
+            is_standard = str(value) == "-" and self._opener is None
+            self.name = "standard input" if is_standard else str(value)
+            if is_standard and self._options.form is None:
                 self.doubt = "; it is taken for JSON, --input-format names another format"
-            self.form = self._options.form or form_of(value) or _form_without_name(value)
+            self.form = self._options.form or form_of(value) or _form_without_name(value, is_standard=is_standard)
             if self._options.delimiter is not None and self.form not in (None, *DELIMITED):
                 raise ConfigError(f"{self.name}: a delimiter is for CSV, not for {self.form}")
             if self._options.encoding is not None and self.form == "parquet":
@@ -201,10 +204,10 @@ class Source:
         return InputError(message, source=self.name)
 
     def _open(self, path: Path) -> IO[bytes]:
-        if str(path) == "-":
+        if str(path) == "-" and self._opener is None:
             self._file = sys.stdin.buffer
         else:
-            self._file = path.open("rb")
+            self._file = path.open("rb") if self._opener is None else self._opener()
             self._size = os.fstat(self._file.fileno()).st_size
         return self._file
 
@@ -257,13 +260,13 @@ class Source:
         return text
 
 
-def _form_without_name(path: Path) -> str | None:
+def _form_without_name(path: Path, *, is_standard: bool) -> str | None:
     """JSON for standard input, None for a pipe: its first bytes will tell.
 
     Raises:
         ConfigError: it is a file, whose name should tell.
     """
-    if str(path) == "-":
+    if is_standard:
         return "json"
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)

@@ -12,9 +12,10 @@ import httpcore
 
 from ..._net.addresses import bracketed
 from ..error import HostCallError
+from ..share import take_turn
 from ..usage import UsageCounter
 from .egress import Lookups, checked_addresses
-from .pressure import before_read
+from .pressure import reader
 
 LONGEST_CONNECT_SECONDS = 60.0
 # Source: RFC 8446 6.2 (certificate_required) and what servers send for a certificate that they do not take.
@@ -60,9 +61,18 @@ class MeteredStream(httpcore.AsyncNetworkStream):
         self._server_hostname = server_hostname
         self._write_failed = False
         self._has_received = False
+        self._unparsed = b""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        await before_read.get()()
+        request = reader.get()
+        await request.room()
+        data = self._unparsed or await self._receive(max_bytes, timeout)
+        await take_turn()
+        size = request.piece(data)
+        self._unparsed = data[size:]
+        return data[:size]
+
+    async def _receive(self, max_bytes: int, timeout: float | None) -> bytes:
         try:
             data = await self._inner.read(max_bytes, timeout)
         except httpcore.ReadError:
@@ -107,6 +117,9 @@ class MeteredStream(httpcore.AsyncNetworkStream):
         return MeteredStream(inner, self._meter, server_hostname)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self._unparsed:
+            # More than the response that was asked for: httpcore gives such a connection up.
+            return True
         return self._inner.get_extra_info(info)
 
 

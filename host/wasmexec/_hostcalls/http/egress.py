@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from ..._net.addresses import address_kind, bracketed, is_address, is_reachable,
 from ..._net.tls import TlsFiles
 from ...grants import HttpGrant
 from ..error import HostCallError
+from .resolver import shared_resolver
 
 MAX_URL_CHARACTERS = 65_536
 MAX_ADDRESSES = 8
@@ -147,8 +147,7 @@ async def resolve(host: str, port: int) -> list[str]:
     Raises:
         OSError: the name does not resolve.
     """
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    return await shared_resolver()(host, port)
 
 
 class Lookups:

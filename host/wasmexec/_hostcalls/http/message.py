@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,11 +110,15 @@ def body_length(method: str, response: httpcore.Response) -> int | None:
     if method == "HEAD" or response.status in _NO_BODY_STATUSES:
         return 0
     lengths = {value for name, value in response.headers if name.lower() == b"content-length"}
-    chunked = any(name.lower() == b"transfer-encoding" for name, _ in response.headers)
-    if chunked or len(lengths) != 1:
+    if is_chunked(response.headers) or len(lengths) != 1:
         return None
     text = lengths.pop().decode("latin-1")
     return int(text) if _LENGTH.fullmatch(text) else None
+
+
+def is_chunked(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether the body of a response comes in chunks."""
+    return any(name.lower() == b"transfer-encoding" for name, _ in headers)
 
 
 def _bad(message: str) -> HostCallError:

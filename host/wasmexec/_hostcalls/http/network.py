@@ -5,7 +5,6 @@ Apart from `http.py` because it imports httpcore, which a process whose statemen
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -17,6 +16,7 @@ from ..._net.addresses import is_address
 from ..._net.tls import TlsFileError, TlsFiles, client_context
 from ...proxy import Proxy, ProxyServer
 from ..error import HostCallError
+from ..share import in_thread
 from ..usage import UsageCounter
 from .connections import Backend, Meter, guarded
 from .egress import MAX_ADDRESSES, Lookups, Resolver, Target, check_unresolved
@@ -164,7 +164,7 @@ async def _context(files: TlsFiles) -> ssl.SSLContext:
             the reason are the host's business.
     """
     try:
-        return await asyncio.to_thread(client_context, files)
+        return await in_thread(client_context, files)
     except TlsFileError as error:
         owner = "of the host" if error.what.startswith("SSL_") else "of the grant"
         raise HostCallError("connect", f"the {error.what} {owner} cannot be loaded") from None

@@ -1,14 +1,38 @@
-"""Back-pressure from the guest to the network, passed through httpcore by the task that performs the request."""
+"""What the request that reads from a connection says about its reads, passed through httpcore by its task."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from typing import Protocol
 
 
-async def _no_wait() -> None:
-    pass
+class Reader(Protocol):
+    """Decides when the next bytes are read, and how many of those that have come are parsed at once."""
+
+    async def room(self) -> None:
+        """Return when the request has room for more."""
+        ...
+
+    def piece(self, data: bytes) -> int:
+        """How many of these bytes, the next ones of the connection, are handed to the parser; at least one.
+
+        Raises:
+            HostCallError: the server sends more of something than any server has to.
+        """
+        ...
 
 
-before_read: ContextVar[Callable[[], Awaitable[None]]] = ContextVar("before_read", default=_no_wait)
-"""Awaited before each read from a connection: returns when the request that reads has room for more."""
+class _NoRequest:
+    """Nobody's: a proxy is talked to."""
+
+    async def room(self) -> None:
+        """At once."""
+
+    def piece(self, data: bytes) -> int:
+        """All of them."""
+        return len(data)
+
+
+_NO_REQUEST = _NoRequest()
+reader: ContextVar[Reader] = ContextVar("reader", default=_NO_REQUEST)
+"""Of the request that this task performs."""

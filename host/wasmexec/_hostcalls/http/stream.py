@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..error import HostCallError
 from .headers import check_size
-from .message import CHUNK_BYTES, MAX_WRITE_BYTES, OutgoingRequest, body_length
-from .pressure import before_read
+from .message import CHUNK_BYTES, MAX_WRITE_BYTES, OutgoingRequest, body_length, is_chunked
+from .pieces import Pieces
+from .pressure import reader
 
 if TYPE_CHECKING:
     import httpcore
@@ -21,7 +22,7 @@ Reply: TypeAlias = "tuple[dict[str, object], bytes]"
 
 
 class HttpStream:
-    """One request and its response: `perform` does it in a task, the operations feed it and drain it.
+    """One request and its response: `perform` does it in a task, the operations feed it and drain it; a `Reader`.
 
     At most one operation uses it at a time (`busy`), apart from `fail`.
     """
@@ -38,6 +39,7 @@ class HttpStream:
         self.task: asyncio.Task[None] | None = None
         self.busy = False
         self._waiter: asyncio.Future[None] | None = None
+        self._incoming = Pieces()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._piece_wanted = False
         self._fed = request.body is not None
@@ -51,7 +53,7 @@ class HttpStream:
         """Send the request and receive the response, no faster than the guest takes it."""
         # Waiting for the guest happens inside httpcore's own read: a cancellation then unwinds its generators in order,
         # where one between two of their items would leave them to the garbage collector.
-        before_read.set(self._wait_for_room)
+        reader.set(self)
         request = self.request.for_httpcore(_StreamedBody(self._next_piece), self._timeouts)
         response = await pool.handle_async_request(request)
         try:
@@ -118,19 +120,29 @@ class HttpStream:
         data = self._take(max_bytes)
         return {"eof": self._complete and not self._buffer}, data
 
+    async def room(self) -> None:
+        """Return when more of the response may be read."""
+        while len(self._buffer) >= CHUNK_BYTES:
+            self._drained.clear()
+            await self._drained.wait()
+
+    def piece(self, data: bytes) -> int:
+        """How many of the bytes that have been read are parsed next.
+
+        Raises:
+            HostCallError: "protocol", see `Pieces`.
+        """
+        return self._incoming.next(data)
+
     async def _next_piece(self) -> bytes | None:
         self._piece_wanted = True
         self._wake()
         return await self._pieces.get()
 
-    async def _wait_for_room(self) -> None:
-        while len(self._buffer) >= CHUNK_BYTES:
-            self._drained.clear()
-            await self._drained.wait()
-
     def _receive_head(self, response: httpcore.Response) -> None:
         check_size("response", response.headers, self._max_header_bytes, "protocol")
         headers, reason = response.headers, response.extensions.get("reason_phrase", b"")
+        self._incoming.begin_body(is_chunked=is_chunked(headers))
         if self._mask is not None:
             if body_length(self.request.method, response) != 0:
                 self._mask.check(headers)

@@ -1,0 +1,147 @@
+"""What the host does for the calls of one execution delays no other, counts as its processor time, ends at its limits.
+
+Real servers on loopback that answer in the dearest ways there are. The control of each: the attack reached the server.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.http_caller import private_grant
+from tests.neighbour import cancel_delay, worst_delay
+from tests.servers import FloodServer
+
+from wasmexec import CpuLimitError, Executor, Grants, Limits, Result, Status, TimeLimitError
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+FLOODS: dict[str, tuple[bytes, bytes]] = {
+    "one-byte chunks": (CHUNKED, b"1\r\nx\r\n"),
+    "interim responses": (b"", b"HTTP/1.1 100 \r\n\r\n"),
+    "chunk extensions": (CHUNKED, b"1;" + b"e" * 80 + b"\r\nx\r\n"),
+    "header lines": (b"HTTP/1.1 200 OK\r\n", b"a:\r\n"),
+    "trailers": (CHUNKED + b"0\r\n", b"a:\r\n"),
+    "an endless body": (ENDLESS, b"x" * 1024),
+}
+PRELUDE = """import httpx
+asyncio = httpx._client.typing.sys.modules["asyncio"]
+"""
+FETCH_MANY = """
+async def fetch():
+    async with httpx.AsyncClient(timeout=None) as client:
+        try:
+            async with client.stream("GET", LocalVariable.Server) as response:
+                async for piece in response.aiter_raw():
+                    pass
+        except httpx.HTTPError as error:
+            return [type(error).__name__]
+while True:
+    await asyncio.gather(*(fetch() for _ in range(16)))
+"""
+SLEEP = "await sleep(0.02)\nreturn [{'a': 1}]"
+
+
+@pytest.fixture(params=FLOODS)
+def flood(request: pytest.FixtureRequest) -> Iterator[FloodServer]:
+    with FloodServer(*FLOODS[request.param]) as server:
+        yield server
+
+
+def conditions(server: FloodServer, **limits: Any) -> dict[str, Any]:
+    return {
+        "local_variables": {"Server": server.url()},
+        "grants": Grants(http=[private_grant(server.authority)]),
+        "limits": Limits(**{"http_requests": 10_000, "http_bytes": 2**30, **limits}),
+    }
+
+
+def attack(executor: Executor, server: FloodServer, **limits: Any) -> Result:
+    return executor.run(PRELUDE + FETCH_MANY, **conditions(server, **limits))
+
+
+@pytest.mark.timing
+def test_no_answer_of_a_server_delays_a_neighbour(executor: Executor, flood: FloodServer) -> None:
+    delay = worst_delay(executor, lambda: attack(executor, flood, wall_seconds=2))
+    print("trivial", delay)
+    assert flood.answered > 0
+    assert delay.added < 0.06
+
+
+@pytest.mark.timing
+def test_no_answer_of_a_server_delays_the_sleep_of_a_neighbour(executor: Executor, flood: FloodServer) -> None:
+    delay = worst_delay(executor, lambda: attack(executor, flood, wall_seconds=2), SLEEP)
+    print("sleep", delay)
+    assert flood.answered > 0
+    assert delay.added < 0.06
+
+
+@pytest.mark.timing
+def test_limits_end_whatever_a_server_answers(executor: Executor, flood: FloodServer) -> None:
+    start = time.monotonic()
+    result = attack(executor, flood, wall_seconds=0.5)
+    seconds = time.monotonic() - start
+    print("wall", seconds)
+    assert (result.status, type(result.error)) == (Status.TIMED_OUT, TimeLimitError)
+    assert seconds < 0.7
+    start = time.monotonic()
+    result = attack(executor, flood, cpu_seconds=0.3)
+    print("cpu", time.monotonic() - start, result.usage.cpu_seconds)
+    assert (result.status, type(result.error)) == (Status.TIMED_OUT, CpuLimitError)
+    assert result.usage.cpu_seconds < 0.4
+
+
+@pytest.mark.timing
+def test_cancelling_ends_whatever_a_server_answers(executor: Executor, flood: FloodServer) -> None:
+    seconds, result = cancel_delay(executor, PRELUDE + FETCH_MANY, 0.5, **conditions(flood))
+    print("cancel", seconds)
+    assert result.status == Status.CANCELLED
+    assert seconds < 0.15
+
+
+@pytest.mark.timing
+def test_a_slow_log_callback_delays_its_own_result_only(executor: Executor) -> None:
+    seen: list[object] = []
+
+    def slow(record: object) -> None:
+        time.sleep(0.001)
+        seen.append(record)
+
+    def flood() -> None:
+        executor.run("for n in range(2000):\n    log.info('x')\nreturn []", on_log=slow)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    time.sleep(0.3)
+    start = time.monotonic()
+    told: list[object] = []
+    executor.run("log.info('mine')\nreturn []", on_log=told.append)
+    seconds = time.monotonic() - start
+    print("log", seconds, len(seen))
+    assert 0 < len(seen) < 2000
+    assert len(told) == 1
+    assert seconds < 0.1
+    thread.join()
+    assert len(seen) == 2000
+
+
+@pytest.mark.timing
+def test_blocked_calls_hold_no_worker(executor: Executor) -> None:
+    with Executor(executor.image.manifest, workers=2) as small:
+        small.run("return []")
+        threads = [
+            threading.Thread(target=small.run, args=("import time\ntime.sleep(1.5)\nreturn []",)) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        start = time.monotonic()
+        assert small.run("return [{'a': 1}]").rows == [{"a": 1}]
+        seconds = time.monotonic() - start
+        print("blocked", seconds)
+        assert seconds < 0.2
+        for thread in threads:
+            thread.join()
