@@ -42,8 +42,9 @@ class JsonSchema:
     """A JSON Schema ready for use: for each row, or for the list when its "type" is "array".
 
     `in_pieces` says that parts of the list can be checked by themselves: all but schemas for a list that count or
-    compare its items. `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that no call takes long,
-    but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or references multiply.
+    compare its items. `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that
+    no call takes long, but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or
+    references multiply.
     """
 
     whole_list: bool

@@ -37,8 +37,8 @@ class Schema:
     `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing;
     `interruptible` says that a check can be stopped after each few rows (`interruption`);
     `source` is the JSON of the definition that it was made from; `width` is how many values a row, or an object in it,
-    may have once the schema has filled in what is missing, 1 if it fills in nothing; `in_pieces` says that parts of a
-    list can be checked by themselves.
+    may have once the schema has filled in what is missing, 1 if it fills in nothing, and `null_bytes` the least that
+    each of those takes; `in_pieces` says that parts of a list can be checked by themselves.
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class Schema:
         "kind",
         "mode",
         "note",
+        "null_bytes",
         "role",
         "source",
         "width",
@@ -66,6 +67,7 @@ class Schema:
         source: bytes = b"null",
         width: int = 1,
         in_pieces: bool = True,
+        null_bytes: int = 0,
     ) -> None:
         self.kind = kind
         self.mode = mode
@@ -77,6 +79,7 @@ class Schema:
         self.source = source
         self.width = width
         self.in_pieces = in_pieces
+        self.null_bytes = null_bytes
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
@@ -179,7 +182,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         lenient = mode == "lenient"
         return Schema(
             "columns", mode, table.names, lambda: TableCheck(table, lenient=lenient, role=role), role,
-            source=content, width=table.width,
+            source=content, width=table.width, null_bytes=table.null_bytes,
         )  # fmt: skip
     if mode == "lenient":
         raise ConfigError(

@@ -42,7 +42,9 @@ class RustEngine:
         self, definition: dict[str, Any], dialect: Dialect, *, is_list: bool, in_pieces: bool, names: tuple[str, ...],
         growth: int = 1,
     ) -> None:  # fmt: skip
-        """`is_list`: it is for a list of rows, `in_pieces`: which can be checked in parts. `names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
+        """`is_list`: it is for a list of rows, `in_pieces`: which can be checked in parts.
+
+        `names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
 
         Raises: SchemaError: the library does not take the schema.
         """
