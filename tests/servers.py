@@ -361,18 +361,14 @@ class ScriptedServer:
 class FloodServer:
     """A server that answers every connection's first request with `head` and then `piece` again and again.
 
-    It stops after `count` pieces, or when the client goes. `pieces` of them go into one packet. `answered` counts
-    requests.
+    It stops when the client goes. As many pieces as make 64 KiB go out at once, with TLS one, as a record of its own.
+    `answered` counts requests.
     """
 
-    def __init__(
-        self, head: bytes, piece: bytes, *, count: int = 10**9, pieces: int = 4096, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, head: bytes, piece: bytes, tls: ssl.SSLContext | None = None) -> None:
         self.answered = 0
         self._head = head
-        self._piece = piece
-        self._count = count
-        self._pieces = pieces
+        self._packet = piece if tls is not None else piece * (65_536 // len(piece))
         self._tls = tls
         self._is_closed = False
         self._open: set[socket.socket] = set()
@@ -417,8 +413,8 @@ class FloodServer:
                     received += more
                 self.answered += 1
                 connection.sendall(self._head)
-                for _ in range(0, self._count, self._pieces):
-                    connection.sendall(self._piece * self._pieces)
+                while True:
+                    connection.sendall(self._packet)
         except OSError:
             pass
         finally:

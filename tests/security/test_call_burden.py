@@ -5,14 +5,17 @@ Real servers on loopback that answer in the dearest ways there are. The control 
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import trustme
 from tests.http_caller import private_grant
-from tests.neighbour import cancel_delay, worst_delay
+from tests.neighbour import TRIVIAL, cancel_delay, worst_delay
 from tests.servers import FloodServer
 
 from wasmexec import CpuLimitError, Executor, Grants, Limits, Result, Status, TimeLimitError
@@ -45,42 +48,58 @@ while True:
 SLEEP = "await sleep(0.02)\nreturn [{'a': 1}]"
 
 
-@pytest.fixture(params=FLOODS)
-def flood(request: pytest.FixtureRequest) -> Iterator[FloodServer]:
-    with FloodServer(*FLOODS[request.param]) as server:
-        yield server
+class Flood(NamedTuple):
+    """A server under way, and the file of its authority if it speaks TLS."""
+
+    server: FloodServer
+    ca_file: Path | None
 
 
-def conditions(server: FloodServer, **limits: Any) -> dict[str, Any]:
+@pytest.fixture(params=[*FLOODS, "records of one byte"])
+def flood(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flood]:
+    if request.param in FLOODS:
+        with FloodServer(*FLOODS[request.param]) as server:
+            yield Flood(server, None)
+        return
+    authority, ca_file = trustme.CA(), tmp_path / "ca.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with FloodServer(ENDLESS, b"x", context) as server:
+        yield Flood(server, ca_file)
+
+
+def conditions(flood: Flood, **limits: Any) -> dict[str, Any]:
     return {
-        "local_variables": {"Server": server.url()},
-        "grants": Grants(http=[private_grant(server.authority)]),
+        "local_variables": {"Server": flood.server.url()},
+        "grants": Grants(http=[private_grant(flood.server.authority)], ca_file=flood.ca_file),
         "limits": Limits(**{"http_requests": 10_000, "http_bytes": 2**30, **limits}),
     }
 
 
-def attack(executor: Executor, server: FloodServer, **limits: Any) -> Result:
-    return executor.run(PRELUDE + FETCH_MANY, **conditions(server, **limits))
+def attack(executor: Executor, flood: Flood, **limits: Any) -> Result:
+    return executor.run(PRELUDE + FETCH_MANY, **conditions(flood, **limits))
+
+
+def delays_little(executor: Executor, flood: Flood, statement: str) -> bool:
+    """Whether it does in one of three tries: on a busy machine anything may be late for another reason."""
+    for _ in range(3):
+        delay = worst_delay(executor, lambda: attack(executor, flood, wall_seconds=1.5), statement)
+        print(f"{statement!r}: {delay}")
+        assert flood.server.answered > 0
+        if delay.added < 0.06:
+            return True
+    return False
 
 
 @pytest.mark.timing
-def test_no_answer_of_a_server_delays_a_neighbour(executor: Executor, flood: FloodServer) -> None:
-    delay = worst_delay(executor, lambda: attack(executor, flood, wall_seconds=2))
-    print("trivial", delay)
-    assert flood.answered > 0
-    assert delay.added < 0.06
+@pytest.mark.parametrize("statement", [TRIVIAL, SLEEP])
+def test_no_answer_of_a_server_delays_a_neighbour(executor: Executor, flood: Flood, statement: str) -> None:
+    assert delays_little(executor, flood, statement)
 
 
 @pytest.mark.timing
-def test_no_answer_of_a_server_delays_the_sleep_of_a_neighbour(executor: Executor, flood: FloodServer) -> None:
-    delay = worst_delay(executor, lambda: attack(executor, flood, wall_seconds=2), SLEEP)
-    print("sleep", delay)
-    assert flood.answered > 0
-    assert delay.added < 0.06
-
-
-@pytest.mark.timing
-def test_limits_end_whatever_a_server_answers(executor: Executor, flood: FloodServer) -> None:
+def test_limits_end_whatever_a_server_answers(executor: Executor, flood: Flood) -> None:
     start = time.monotonic()
     result = attack(executor, flood, wall_seconds=0.5)
     seconds = time.monotonic() - start
@@ -95,7 +114,7 @@ def test_limits_end_whatever_a_server_answers(executor: Executor, flood: FloodSe
 
 
 @pytest.mark.timing
-def test_cancelling_ends_whatever_a_server_answers(executor: Executor, flood: FloodServer) -> None:
+def test_cancelling_ends_whatever_a_server_answers(executor: Executor, flood: Flood) -> None:
     seconds, result = cancel_delay(executor, PRELUDE + FETCH_MANY, 0.5, **conditions(flood))
     print("cancel", seconds)
     assert result.status == Status.CANCELLED
