@@ -11,7 +11,7 @@
 #include "module.h"
 #include "rows_text.h"
 
-enum { DEPTH_MAX = 512, LEVELS_MAX = 2 * DEPTH_MAX + 4, FIRST_SIZE = 64 * 1024, SLACK = 64 };
+enum { DEPTH_MAX = 512, LEVELS_MAX = 2 * DEPTH_MAX + 4, FIRST_SIZE = 64 * 1024, SLACK = 64, PIECE_SIZE = 32 * 1024 };
 
 /* What the walk is inside of. A converted value is a level without a name of its own, kept to find cycles through it. */
 struct level {
@@ -25,9 +25,11 @@ struct encoder {
     PyObject *bytes;
     uint8_t *cursor, *end;
     uint64_t max;
+    uint64_t breaks; /* newlines between pieces, which do not count */
+    Py_ssize_t keys_max;
     PyObject *convert;
     bool wide;
-    int depth, level_count;
+    int depth, depth_max, level_count;
     struct level levels[LEVELS_MAX];
 };
 
@@ -50,9 +52,9 @@ static bool fail_size(uint64_t used) {
 
 static bool grow(struct encoder *encoder, uint64_t size) {
     uint64_t used = (uint64_t)(encoder->cursor - text_start(encoder));
-    uint64_t limit = encoder->max + SLACK;
+    uint64_t limit = encoder->max + encoder->breaks + SLACK;
     if (used + size > limit) {
-        return fail_size(used + size);
+        return fail_size(used - encoder->breaks + size);
     }
     uint64_t wanted = (uint64_t)PyBytes_GET_SIZE(encoder->bytes) * 3 / 2;
     wanted = wanted < WX_ROWS_HEADROOM + used + size ? WX_ROWS_HEADROOM + used + size : wanted;
@@ -201,8 +203,8 @@ static struct level *enter(struct encoder *encoder, PyObject *object, int kind) 
             return NULL;
         }
     }
-    if (encoder->level_count == LEVELS_MAX || (kind != IN_CONVERTED && encoder->depth == DEPTH_MAX)) {
-        fail(encoder, "depth", object, PyUnicode_FromFormat("nested deeper than %d levels", (int)DEPTH_MAX));
+    if (encoder->level_count == LEVELS_MAX || (kind != IN_CONVERTED && encoder->depth == encoder->depth_max)) {
+        fail(encoder, "depth", object, PyUnicode_FromFormat("nested deeper than %d levels", encoder->depth_max));
         return NULL;
     }
     if (Py_EnterRecursiveCall(" while encoding the rows")) {
@@ -240,6 +242,11 @@ static bool encode_item(struct encoder *encoder, struct level *level, PyObject *
 }
 
 static bool encode_dict(struct encoder *encoder, PyObject *dict) {
+    if (PyDict_GET_SIZE(dict) > encoder->keys_max) {
+        return fail(encoder, "keys", dict,
+                    PyUnicode_FromFormat("%zd keys in one object; at most %zd are allowed (limit output_keys)", PyDict_GET_SIZE(dict),
+                                         encoder->keys_max));
+    }
     struct level *level = enter(encoder, dict, IN_DICT);
     if (level == NULL) {
         return false;
@@ -273,16 +280,28 @@ static PyObject *item_at(PyObject *sequence, Py_ssize_t index) {
     return index < PyTuple_GET_SIZE(sequence) ? Py_NewRef(PyTuple_GET_ITEM(sequence, index)) : NULL;
 }
 
+/* A newline behind the comma of a row, where enough was written since the last: there the host may cut. */
+static bool end_piece(struct encoder *encoder, uint64_t *start) {
+    uint64_t used = (uint64_t)(encoder->cursor - text_start(encoder));
+    if (used - *start < PIECE_SIZE) {
+        return true;
+    }
+    *start = used;
+    encoder->breaks++;
+    return put(encoder, "\n", 1);
+}
+
 static bool encode_sequence(struct encoder *encoder, PyObject *sequence, bool of_rows) {
     struct level *level = enter(encoder, sequence, IN_SEQUENCE);
     if (level == NULL) {
         return false;
     }
     bool fine = put(encoder, "[", 1);
+    uint64_t piece = 0;
     PyObject *item;
     while (fine && (item = item_at(sequence, level->index)) != NULL) {
         if (level->index > 0) {
-            fine = put(encoder, ",", 1);
+            fine = put(encoder, ",", 1) && (!of_rows || end_piece(encoder, &piece));
         }
         if (fine && of_rows && !PyDict_Check(item)) {
             fine = fail(encoder, "object", item, PyUnicode_FromFormat("every row must be a dict, not %s", Py_TYPE(item)->tp_name));
@@ -363,8 +382,8 @@ static bool encode(struct encoder *encoder, PyObject *value) {
 
 static PyObject *finish(struct encoder *encoder) {
     uint64_t used = (uint64_t)(encoder->cursor - text_start(encoder));
-    if (used > encoder->max) {
-        fail_size(used);
+    if (used - encoder->breaks > encoder->max) {
+        fail_size(used - encoder->breaks);
         return NULL;
     }
     PyObject *whole = PyMemoryView_FromObject(encoder->bytes);
@@ -378,17 +397,21 @@ static PyObject *finish(struct encoder *encoder) {
 }
 
 PyObject *wx_encode_rows(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count) {
-    if (count != 3 || !PyList_CheckExact(arguments[0])) {
-        PyErr_SetString(PyExc_TypeError, "encode_rows takes a list, a function and a size");
+    if ((count != 3 && count != 5) || !PyList_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "encode_rows takes a list, a function, a size and perhaps two more limits");
         return NULL;
     }
-    Py_ssize_t max = PyLong_AsSsize_t(arguments[2]);
-    if (max < 0) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_ValueError, "max_bytes must not be negative");
+    Py_ssize_t limits[] = {0, PY_SSIZE_T_MAX, DEPTH_MAX};
+    for (Py_ssize_t i = 2; i < count; i++) {
+        limits[i - 2] = PyLong_AsSsize_t(arguments[i]);
+        if (limits[i - 2] < 0) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_ValueError, "a limit must not be negative");
+            }
+            return NULL;
         }
-        return NULL;
     }
+    Py_ssize_t max = limits[0];
     struct encoder *encoder = PyMem_Malloc(sizeof *encoder);
     if (encoder == NULL) {
         return PyErr_NoMemory();
@@ -400,6 +423,9 @@ PyObject *wx_encode_rows(PyObject *Py_UNUSED(module), PyObject *const *arguments
         encoder->cursor = text_start(encoder);
         encoder->end = encoder->cursor + size;
         encoder->max = (uint64_t)max;
+        encoder->breaks = 0;
+        encoder->keys_max = limits[1];
+        encoder->depth_max = limits[2] < DEPTH_MAX ? (int)limits[2] : DEPTH_MAX;
         encoder->convert = arguments[1];
         encoder->wide = false;
         encoder->depth = encoder->level_count = 0;

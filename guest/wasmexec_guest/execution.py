@@ -24,6 +24,8 @@ Frame = tuple[int, dict[str, object], bytes | memoryview]
 _DEADLOCK = "the statement waits for something that can never happen: no timer and no host call is under way"
 _MAX_DEADLOCKS = 100
 _RESERVE_BYTES = 256 * 1024
+_UNITS = ("bytes", "rows", "keys", "depth")
+"""What the host bounds of an output."""
 """Given back when the statement runs out of memory, so that this can be reported."""
 
 
@@ -73,14 +75,14 @@ class Execution:
         self._value: object = None
         self._error: BaseException | None = None
         self._deadlocks = 0
-        self._max_bytes = 0
+        self._bounds = {"max_bytes": 0}
         self._may_leave_coroutines = False
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
 
     def start(self, frame: Mapping[str, Any], blob: memoryview) -> Frame:
         """Run the statement of a run frame until it waits or ends."""
         reseed.reseed()
-        self._max_bytes = frame["max_output_bytes"]
+        self._bounds = {f"max_{unit}": frame[f"max_output_{unit}"] for unit in _UNITS if f"max_output_{unit}" in frame}
         names = frame.get("secrets")
         if names:
             texts.know_secrets(frame["locals"][name] for name in names)
@@ -180,11 +182,13 @@ class Execution:
         try:
             value, self._value = self._value, None
             has_returned = not (type(value) is str and value == MISSING_RETURN)
-            encoded = rows.encode(value, has_returned=has_returned, max_bytes=self._max_bytes)
+            encoded = rows.encode(value, has_returned=has_returned, **self._bounds)
         except rows.OutputRefused as refused:
             return self._failed(refused.as_error())
+        except rows.TooManyRows as many:
+            return self._failed({"kind": "output-limit", "unit": "rows", "limit": many.limit, "used": many.used})
         except _wasmexec.OutputTooLarge as large:
-            return self._failed({"kind": "output-limit", "limit": self._max_bytes, "used": large.used})
+            return self._failed({"kind": "output-limit", "limit": self._bounds["max_bytes"], "used": large.used})
         except MemoryError as failure:
             return self._failed(errors.describe(failure, "memory"))
         except BaseException as failure:  # from methods of the statement's own classes

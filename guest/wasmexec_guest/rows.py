@@ -31,6 +31,8 @@ from .origin import Origin
 Converter = Callable[[Any], object]
 
 MAX_SHOWN_CHARS = 200
+MAX_DEPTH = 512
+"""Levels of lists and objects, the list of rows included; `DEPTH_MAX` in `rows.c`."""
 
 _MISSING_RETURN_MESSAGE = (
     "the statement ended without a return: its last line must return a list of objects, [] when there are no rows"
@@ -51,6 +53,15 @@ class OutputRefused(Exception):
         return {
             "kind": "output", "pointer": self.pointer, "rule": self.rule, "value": self.value, "message": str(self),
         }  # fmt: skip
+
+
+class TooManyRows(Exception):
+    """More rows were returned than the limit allows; `used` says how many."""
+
+    def __init__(self, used: int, limit: int) -> None:
+        super().__init__(f"{used} rows, at most {limit}")
+        self.used = used
+        self.limit = limit
 
 
 def _duration(days: int, seconds: int, nanoseconds: int) -> str:
@@ -300,11 +311,20 @@ class Encoded(NamedTuple):
     has_wide_integers: bool
 
 
-def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
+def encode(
+    value: object,
+    *,
+    has_returned: bool,
+    max_bytes: int,
+    max_rows: int = sys.maxsize,
+    max_keys: int = sys.maxsize,
+    max_depth: int = MAX_DEPTH,
+) -> Encoded:
     """The returned value as rows. `has_returned` is False when the statement fell off its end.
 
     Raises:
-        OutputRefused: `value` is no list of dicts, or something in it has no JSON form.
+        OutputRefused: `value` is no list of dicts, something in it has no JSON form, too many keys or too many levels.
+        TooManyRows: there are more than `max_rows`.
         _wasmexec.OutputTooLarge: the JSON is longer than `max_bytes`.
     """
     if not has_returned:
@@ -316,8 +336,10 @@ def encode(value: object, *, has_returned: bool, max_bytes: int) -> Encoded:
         message = f"the statement returned {kind}, not a list of objects{line}"
         raise OutputRefused("", "list", short_repr(value), message)
     rows = value if type(value) is list else list(value)
+    if len(rows) > max_rows:
+        raise TooManyRows(len(rows), max_rows)
     try:
-        text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes)
+        text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes, max_keys, max_depth)
     except _wasmexec.EncodeError as error:
         message = texts.shorten(str(error), errors.MAX_MESSAGE_CHARS) + _mend(rows, error.pointer, error.rule)
         pointer = texts.shorten(error.pointer, errors.MAX_MESSAGE_CHARS)

@@ -79,7 +79,7 @@ class Executor:
             limits: what it may use.
             grants: what it may reach.
             secrets: more of `LocalVariable`; these values are masked in logs, errors, warnings and recordings, and must
-                have 3 characters at least (an empty one is ignored). Of a `Secret` the statement has a placeholder
+                have 3 to 65,536 characters (an empty one is ignored). Of a `Secret` the statement has a placeholder
                 only, which becomes the value in headers of requests to its hosts, and where else it allows.
             on_log: called with each record as it happens, in order, on one thread of the executor; what it raises
                 becomes a warning of the result. Keep it short: the result waits for it.

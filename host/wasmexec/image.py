@@ -17,7 +17,7 @@ HOW_TO_BUILD = "build it: python -m wasmexec image build"
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file of an image; loading compares only its size."""
+    """One file of an image."""
 
     path: Path
     size: int
@@ -28,7 +28,10 @@ class ImageFile:
         import hashlib
 
         with self.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            self.compare(hashlib.file_digest(file, "sha256").hexdigest())
+
+    def compare(self, found: str) -> None:
+        """Raises: ImageError: this is not its hash."""
         if found != self.sha256:
             raise ImageError(f"{self.path} has sha256 {found}, its manifest says {self.sha256}; {HOW_TO_BUILD}")
 
@@ -102,7 +105,8 @@ def find_image(wanted: str | Path | None = None) -> Image:
 
 def read_manifest(manifest: Path) -> Image:
     """Raises: ImageError: unreadable, incomplete, at odds with the files it names, or others could have written it."""
-    _check_owner(manifest.parent)
+    _check_owner_of(manifest.parent)
+    _check_owner_of(manifest)
     try:
         fields = orjson.loads(manifest.read_bytes())
         image = Image(
@@ -123,7 +127,7 @@ def read_manifest(manifest: Path) -> Image:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {HOW_TO_BUILD}") from None
     for file in (image.code, image.memory):
-        _check_owner(file.path)
+        _check_owner_of(file.path)
         try:
             size = file.path.stat().st_size
         except (OSError, ValueError):  # ValueError: a NUL in the name
@@ -133,15 +137,19 @@ def read_manifest(manifest: Path) -> Image:
     return image
 
 
-def _check_owner(path: Path) -> None:
-    """SECURITY: an image is native code that runs in this process: nobody else may have written it.
-
-    Raises: ImageError: the file or folder is another user's, or everybody may write to it.
-    """
+def _check_owner_of(path: Path) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError):
         return  # Whoever opens it says so.
+    check_owner(path, status)
+
+
+def check_owner(path: Path, status: os.stat_result) -> None:
+    """SECURITY: an image is native code that runs in this process: nobody else may have written it.
+
+    Raises: ImageError: the file or folder is another user's, or everybody may write to it.
+    """
     if not hasattr(os, "geteuid"):
         return
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:

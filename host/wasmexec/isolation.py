@@ -2,9 +2,34 @@
 
 SECURITY: `python -m wasmexec` has the working folder first on `sys.path`, and an `orjson.py` beside a statement would
 be imported in place of the library. While Python looks for the module of `-m`, and only then, `sys.argv[0]` is "-m".
+Processes that we start ourselves begin without it, see `child_command`.
 """
 
 import sys
 
 if sys.argv[:1] == ["-m"] and sys.path and not sys.flags.safe_path:
     del sys.path[0]
+
+# The package is the one that runs here, wherever it lies; its door, which imports half of it, stays shut.
+_START = """\
+import importlib, json, os, sys, types
+here, own = os.path.realpath(os.getcwd()), set(sys.path)
+def is_safe(entry):
+    return entry in own or (os.path.isabs(entry) and os.path.realpath(entry) != here)
+sys.path[:] = filter(is_safe, json.loads(sys.argv[1]))
+package = sys.modules["wasmexec"] = types.ModuleType("wasmexec")
+package.__path__ = [sys.argv[2]]
+importlib.import_module("wasmexec." + sys.argv[3]).main(*sys.argv[4:])
+"""
+
+
+def child_command(module: str, *arguments: str) -> list[str]:
+    """What starts a process of ours that calls `wasmexec.<module>.main(*arguments)`.
+
+    SECURITY: isolated, and without the working folder in its path.
+    """
+    import json
+    from pathlib import Path
+
+    folder = str(Path(__file__).resolve().parent)
+    return [sys.executable, "-I", "-c", _START, json.dumps(sys.path), folder, module, *arguments]

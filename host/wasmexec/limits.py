@@ -42,7 +42,13 @@ class Limits:
     input_bytes: int = 256 * MIB
     """All inputs together, as JSON text."""
     output_bytes: int = 64 * MIB
-    """The returned rows as JSON text."""
+    """The returned rows as JSON text; what the schema fills in may add 16 MiB."""
+    output_rows: int = 2_000_000
+    """Number of returned rows."""
+    output_keys: int = 16_384
+    """Keys of one object, that is columns of a row."""
+    output_depth: int = 512
+    """Levels of lists and objects, the list of rows included."""
     log_bytes: int = MIB
     """All log messages together, as UTF-8."""
     log_records: int = 10_000
@@ -83,6 +89,9 @@ LIMIT_RANGES: dict[str, tuple[float, float]] = {
     "memory_bytes": (MIB, 4 * GIB),
     "input_bytes": (0, GIB),
     "output_bytes": (0, GIB),
+    "output_rows": (0, 1_000_000_000),
+    "output_keys": (0, 1_000_000_000),
+    "output_depth": (2, 512),
     "log_bytes": (0, GIB),
     "log_records": (0, 10_000_000),
     "http_requests": (0, 1_000_000),

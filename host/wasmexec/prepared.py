@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._execution.callbacks import call_last
 from ._execution.execution import result_of
 from ._execution.order import Order
-from ._execution.request import RunStart, compile_request, refuse_short_secrets, run_start
+from ._execution.request import RunStart, compile_request, refuse_unfit_secrets, run_start
 from ._execution.world import SystemWorld, World
 from ._hostcalls.http.placeholders import Placeholder, make_placeholders
 from .canned import CannedHttp
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMITS = Limits()
 NO_GRANTS = Grants()
+
+_LONGEST_LAZY = 4096
+"""Characters of secrets for which a mask is ready in no time."""
 
 _T = TypeVar("_T")
 
@@ -136,11 +139,14 @@ class Prepared:
         if self._secrets:
             from ._masking.masker import Masker
 
-            refuse_short_secrets(self._secrets)
+            refuse_unfit_secrets(self._secrets)
             # SECURITY: a mask answers guesses. The statement cannot show a secret that it does not hold, so what it
             # says is searched for the others only. What is no secret at all is refused where it is encoded.
             held = [value for value in self._secrets.values() if isinstance(value, str)]
             self._masker = Masker(held) if held else None
+            if self._masker is not None and sum(map(len, held)) > _LONGEST_LAZY:
+                # Here the caller waits for it, else an execution that could not be cancelled meanwhile.
+                self._masker.prepare()
         return Schema.prepare(output_schema)
 
     def _make_start(

@@ -22,11 +22,15 @@ STEP_SUFFIXES = (".step.yaml", ".step.yml", ".step.json")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--wasmexec` and `--wasmexec-image`."""
+    """`--wasmexec`, `--wasmexec-image` and `--wasmexec-allow-folder`."""
     group = parser.getgroup("wasmexec")
     group.addoption(
         "--wasmexec", action="store_true", help="run the cases of *.step.yaml files as tests (from *.tests.yaml)"
     )
+    group.addoption(
+        "--wasmexec-allow-folder", metavar="DIR", action="append", default=[],
+        help="files that steps name may lie below DIR, too (repeatable)",
+    )  # fmt: skip
     group.addoption("--wasmexec-image", metavar="NAME|FILE", help="guest image for steps [default: full, else core]")
 
 
@@ -52,9 +56,7 @@ def wasmexec_step(request: pytest.FixtureRequest, wasmexec_executor: Executor) -
     folder = request.path.parent
 
     def load(path: str | Path) -> BoundStep:
-        from .step import Step
-
-        return BoundStep(Step.load(folder / path), wasmexec_executor)
+        return BoundStep(_load(request.config, folder / path), wasmexec_executor)
 
     return load
 
@@ -76,10 +78,9 @@ class StepFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The check and the cases; a mistake in one of the files is a collection error with all mistakes."""
-        from .step import Step
         from .step.cases import load_cases
 
-        step = Step.load(self.path)
+        step = _load(self.config, self.path)
         yield CheckItem.from_parent(self, name="check", step=step)
         for case in load_cases(self.path, step.definition):
             yield CaseItem.from_parent(self, name=case.name, step=step, case=case)
@@ -139,6 +140,12 @@ class CaseItem(_StepItem):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where it is from."""
         return self.path, self.case.place.line - 1, f"{self.path.name}: {self.case.name}"
+
+
+def _load(config: pytest.Config, path: Path) -> Step:
+    from .step import Step
+
+    return Step.load(path, allow_folders=config.getoption("--wasmexec-allow-folder"))
 
 
 _KEY = pytest.StashKey["Executor"]()

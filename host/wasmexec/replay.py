@@ -40,7 +40,11 @@ class RequestDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDifference:
-    """A row that is not as recorded: `replayed` and `recorded` are its indexes, from 0; None where there is none."""
+    """A row that is not as recorded: `replayed` and `recorded` are its indexes, from 0; None where there is none.
+
+    Of a row of more than 10,000 bytes, and when all rows of a report have more than 512 KiB together, the beginning of
+    its JSON is shown, a str.
+    """
 
     kind: Kind
     replayed: int | None = None
@@ -58,12 +62,13 @@ class ReplayReport:
     """How a replay went. What the recording does not say (one written by hand) is not compared and None.
 
     `are_rows_identical` compares the rows as JSON byte for byte, `is_log_identical` levels, texts and times. At most
-    1,000 rows are listed; `row_difference_count` counts them all. `from_recording` names what the statement was given
-    from the recording: those of "input_data", "extra_inputs", "checkpoint" and "local_variables" that the caller left
-    out.
+    1,000 rows and 1,000 requests are listed; `row_difference_count` and `request_difference_count` count them all.
+    `from_recording` names what the statement was given from the recording: those of "input_data", "extra_inputs",
+    "checkpoint" and "local_variables" that the caller left out.
     """
 
     requests: tuple[RequestDifference, ...] = ()
+    request_difference_count: int = 0
     rows: tuple[RowDifference, ...] = ()
     row_difference_count: int = 0
     are_rows_identical: bool | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .errors import WasmexecError
+from .rows.block import RowBlock
 from .status import Status
 
 if TYPE_CHECKING:
@@ -56,13 +57,30 @@ class Usage:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """The field `rows`: given as a list or as a block, read as a list that is made when it is first asked for."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> None: ...
+    @overload
+    def __get__(self, instance: Result, owner: type) -> list[dict[str, Any]]: ...
+    def __get__(self, instance: Result | None, owner: type) -> list[dict[str, Any]] | None:
+        return None if instance is None else instance.block.rows
+
+    def __set__(self, instance: Result, value: list[dict[str, Any]] | RowBlock | None) -> None:
+        vars(instance)["_block"] = value if isinstance(value, RowBlock) else RowBlock(value or [])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`."""
+    """Outcome of one execution; a failed one is a `Result` too, see `raise_for_status`.
+
+    Many rows are kept as text until somebody asks for `rows`; `block` has both, and gives them in pieces.
+    """
 
     status: Status
     """How it ended; never empty."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: _Rows = _Rows()
     """What the statement returned, as the schema accepted it; empty if it was `[]` or there is an `error`."""
     logs: list[LogRecord] = field(default_factory=list)
     """What it logged, in order, also if it failed; empty if it logged nothing or never started."""
@@ -76,6 +94,12 @@ class Result:
     """What the host has to say to the caller, secrets masked; empty most of the time."""
     replay: ReplayReport | None = None
     """What differs from the recording; None unless it was a replay that has started."""
+
+    @property
+    def block(self) -> RowBlock:
+        """The rows and their JSON Lines, each made of the other when it is first asked for."""
+        block: RowBlock = vars(self)["_block"]
+        return block
 
     def raise_for_status(self) -> None:
         """Raise `error` if the execution failed, else do nothing."""

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import reference
-from tests.bench import cases, packages, repeated, step_cases
+from tests.bench import cases, neighbours, packages, repeated, step_cases
 from tests.bench.context import Context
 from tests.bench.measure import Line, NativeWorker
 
 import wasmexec
 
-ALL = cases.ALL | repeated.ALL | packages.ALL | step_cases.ALL
+ALL = cases.ALL | repeated.ALL | packages.ALL | step_cases.ALL | neighbours.ALL
 _HEAD = ("what", "guest", "p99", "native", "ratio", "target", "")
 
 

@@ -97,7 +97,9 @@ def log(level: int, message: str) -> bool:
     return True
 
 
-def encode_rows(rows: list[object], convert: Callable[[object], object], max_bytes: int) -> tuple[memoryview, bool]:
+def encode_rows(
+    rows: list[object], convert: Callable[[object], object], max_bytes: int, max_keys: int, max_depth: int
+) -> tuple[memoryview, bool]:
     wide = False
 
     def plain(value: object, pointer: str, depth: int) -> object:

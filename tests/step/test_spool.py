@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from wasmexec import ConfigError, Result, Status
+from wasmexec import ConfigError, DeliveryError, Result, Status
 from wasmexec.cli.outputs import write_rows
 from wasmexec.step import Spool
 from wasmexec.step.running.totals import Totals
@@ -52,6 +52,28 @@ def test_a_row_column_that_the_rows_have_is_refused() -> None:
 def test_the_row_column_comes_first() -> None:
     assert written("jsonl", [{"a": 5}, {"a": 6}], row_column="n") == '{"n":0,"a":5}\n{"n":1,"a":6}\n'
     assert written("csv", [{"a": 5}], row_column="n", column_names=["a"]) == "n,a\n0,5\n"
+
+
+def test_rows_of_too_many_keys_are_no_csv(tmp_path: Path) -> None:
+    for form in ("csv", "jsonl"):
+        spool = Spool(tmp_path / "rows", form)
+        for start in range(0, 100_000, 5000):
+            spool.write([{f"key{number}": 1} for number in range(start, start + 5000)], None)
+        if form == "csv":
+            with pytest.raises(DeliveryError, match="more than 16,384 different keys"):
+                spool.commit()
+            spool.discard()
+            assert not (tmp_path / "rows").exists()
+        else:
+            spool.commit()
+            assert (tmp_path / "rows").read_bytes().count(b"\n") == 100_000
+
+
+def test_formulas_are_escaped_if_that_is_wanted() -> None:
+    rows = [{"a": "=1", "b": -1}]
+    assert written("csv", rows) == "a,b\n=1,-1\n"
+    assert written("csv", rows, escape_formulas=True) == '"a","b"\n"\'=1",-1\n'
+    assert written("jsonl", rows, escape_formulas=True) == '{"a":"=1","b":-1}\n'
 
 
 class Doubled(Spool):

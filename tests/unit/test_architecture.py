@@ -13,7 +13,7 @@ HOST = ROOT / "host"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("isolation", "errors", "status", "determinism", "limits", "statistics", "rows.json_text", "_masking", "_net"),
     ("schema", "rows", "recording", "replay", "result", "proxy", "grants", "secret", "image", "canned", "options"),
-    ("_guest",),
+    ("_finishing", "_guest"),
     ("_hostcalls",),
     ("_execution",),
     ("_replay",),

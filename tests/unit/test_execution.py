@@ -301,6 +301,24 @@ def test_a_secret_that_is_too_short_to_hide_is_refused_and_an_empty_one_ignored(
         assert [record.message for record in taken.logs] == ["ab c axbx"]
 
 
+def test_more_secrets_than_can_be_hidden_are_refused(start: Start) -> None:
+    executor = start(step=log(SCRATCH, 9), data={SCRATCH: b"ab c axbx"}, outbox=done(b'[{"a":1}]'))
+    long = {f"K{n}": "k" * 65_536 for n in range(4)}
+    many = {f"K{n}": "secret" for n in range(256)}
+    refused = {
+        "secret KEY: it has 65,537 characters; at most 65,536 can be hidden": {"KEY": "k" * 65_537},
+        "the secrets have 262,150 characters together; at most 262,144 can be hidden": {**long, "KEY": "secret"},
+        "there are 257 secrets; at most 256 can be hidden": {**many, "KEY": "secret"},
+    }
+    for message, secrets in refused.items():
+        result = executor.run("", secrets=secrets)
+        assert result.status == Status.CONFIG_REFUSED
+        assert str(result.error).startswith(message)
+    for secrets in ({"KEY": "k" * 65_536}, long, many):
+        # The inbox of this guest has no room for all of them.
+        assert executor.run("", secrets=secrets).status != Status.CONFIG_REFUSED
+
+
 def test_the_end_of_what_a_dead_guest_wrote_has_no_piece_of_a_secret(start: Start) -> None:
     secret = "".join(chr(33 + number * 7 % 90) for number in range(600))
     text = f"{'-' * 500}{secret}{'.' * 8000}".encode()
@@ -375,7 +393,7 @@ def test_our_own_faults_are_raised_to_the_caller_and_the_worker_lives_on(
 ) -> None:
     executor = start(workers=1)
     with monkeypatch.context() as broken:
-        broken.setattr("wasmexec._execution.response.read_rows", lambda frame: 1 / 0)
+        broken.setattr("wasmexec._execution.outcome.blob_part", lambda frame, part: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             executor.run("")
         with pytest.raises(ZeroDivisionError):

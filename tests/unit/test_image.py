@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import wasmtime
 from tests.fake_guest import IMPORTS, FakeGuest
 
 from wasmexec import ConfigError, Executor, ImageError, Limits, Result, Status
+from wasmexec._guest import image_files
 from wasmexec.image import find_image, read_manifest
 
 BUILD = "build it: python -m wasmexec image build"
@@ -129,10 +132,114 @@ def test_the_hash_is_compared_when_asked(images: Path, part: str, suffix: str) -
         read_manifest(manifest).verify_hash()
 
 
+def settle(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what the images' files are now go on record when they are loaded."""
+    monkeypatch.setattr(image_files, "SETTLED_SECONDS", -1.0)
+    Executor().close()
+    monkeypatch.setattr(image_files, "SETTLED_SECONDS", 2.0)
+    assert sorted(path.name for path in images.glob("*.checked")) == ["full.cwasm.checked", "full.memory.checked"]
+
+
+def flip(file: Path) -> None:
+    """Change one bit of a file in place, and give it back the time at which it was written."""
+    before = file.stat()
+    with file.open("r+b") as opened:
+        opened.seek(-1, os.SEEK_END)
+        [last] = opened.read()
+        opened.seek(-1, os.SEEK_END)
+        opened.write(bytes([last ^ 1]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("is_on_record", [False, True])
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+def test_a_damaged_file_is_not_loaded(
+    images: Path, part: str, suffix: str, monkeypatch: pytest.MonkeyPatch, *, is_on_record: bool
+) -> None:
+    manifest = FakeGuest().build(images, "full")
+    Executor().close()
+    if is_on_record:
+        settle(images, monkeypatch)
+    file = images / f"full.{suffix}"
+    flip(file)
+    found, said = hashlib.sha256(file.read_bytes()).hexdigest(), json.loads(manifest.read_text())[part]["sha256"]
+    for _ in range(2):
+        with pytest.raises(ImageError) as caught:
+            Executor()
+        assert caught.value.message == f"{file} has sha256 {found}, its manifest says {said}; {BUILD}"
+    flip(file)
+    Executor().close()
+
+
+def test_nothing_is_mapped_before_its_hash_is_compared(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGuest().build(images, "full")
+    mapped: list[str] = []
+    real = wasmtime.Module.deserialize_file
+
+    def deserialize_file(engine: wasmtime.Engine, path: str) -> wasmtime.Module:
+        mapped.append(path)
+        return real(engine, path)
+
+    monkeypatch.setattr(wasmtime.Module, "deserialize_file", deserialize_file)
+    flip(images / "full.cwasm")
+    with pytest.raises(ImageError):
+        Executor()
+    assert mapped == []
+    flip(images / "full.cwasm")
+    Executor().close()
+    assert len(mapped) == 1
+
+
+def test_a_file_on_record_is_not_read_again(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FakeGuest().build(images, "full")
+    read: list[str] = []
+    real = hashlib.file_digest
+
+    def file_digest(file: Any, name: str) -> Any:
+        read.append(name)
+        return real(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    # What was written just now could be written to again without a sign: it does not go on record.
+    for count in (2, 4):
+        Executor().close()
+        assert len(read) == count
+    settle(images, monkeypatch)
+    assert len(read) == 6
+    Executor().close()
+    assert len(read) == 6
+    record = images / "full.cwasm.checked"
+    record.chmod(0o666)
+    Executor().close()
+    assert len(read) == 7
+    record.chmod(0o644)
+    record.write_text("[" * 10_000)
+    Executor().close()
+    assert len(read) == 8
+    # Another file in its place, though with the same bytes.
+    settle(images, monkeypatch)
+    content = (images / "full.memory").read_bytes()
+    (images / "full.memory").unlink()
+    (images / "full.memory").write_bytes(content)
+    read.clear()
+    Executor().close()
+    assert len(read) == 1
+
+
+def test_an_image_in_a_folder_that_cannot_be_written_to_is_loaded(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeGuest().build(images, "full")
+    monkeypatch.setattr(image_files, "SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr(image_files, "_NEW_FILE", os.O_WRONLY)  # as in a read-only folder: no file is made
+    Executor().close()
+    assert [path.name for path in images.iterdir() if "checked" in path.name] == []
+
+
 def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
     manifest = FakeGuest().build(images, "full")
     (images / "full.cwasm").write_bytes(b"x" * 1000)
-    change(manifest, "code", size=1000)
+    change(manifest, "code", size=1000, sha256=hashlib.sha256(b"x" * 1000).hexdigest())
     with pytest.raises(ImageError) as caught:
         Executor()
     assert caught.value.message.startswith("the image full.cwasm does not fit this engine (")
@@ -142,7 +249,7 @@ def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
 def test_a_memory_of_another_size_than_the_code_begins_with_is_refused(images: Path) -> None:
     manifest = FakeGuest(pages=8).build(images, "full")
     (images / "full.memory").write_bytes(bytes(4 * 65536))
-    change(manifest, "memory", size=4 * 65536)
+    change(manifest, "memory", size=4 * 65536, sha256=hashlib.sha256(bytes(4 * 65536)).hexdigest())
     with pytest.raises(ImageError) as caught:
         Executor()
     assert caught.value.message == "the image's memory has 262,144 bytes, its code begins with 524,288"

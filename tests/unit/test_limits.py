@@ -14,7 +14,8 @@ from wasmexec.limits import GIB, MIB
 def test_the_defaults_are_the_documented_ones() -> None:
     assert Limits() == Limits(
         wall_seconds=60, cpu_seconds=30, memory_bytes=GIB, input_bytes=256 * MIB, output_bytes=64 * MIB, log_bytes=MIB,
-        log_records=10_000, http_requests=100, http_concurrent=16, http_bytes=64 * MIB,
+        output_rows=2_000_000, output_keys=16_384, output_depth=512, log_records=10_000,
+        http_requests=100, http_concurrent=16, http_bytes=64 * MIB,
         http_headers=256, http_header_bytes=64 * 1024,
     )  # fmt: skip
     assert all(math.isfinite(getattr(Limits(), field.name)) for field in fields(Limits))

@@ -252,6 +252,14 @@ def _tells(piece: str, text: str) -> bool:
     )
 
 
+@pytest.mark.parametrize("way", ["JSON in JSON", "percent-encoded twice", "HTML of HTML", "C", "octal", "XML", "SQL"])
+def test_no_escape_shows_a_short_secret(way: str) -> None:
+    for secret in ('p"w', "\u00e9t\u00e9", "a<b&c", "b'/%", "abc'd"):
+        spelled = WAYS[way](secret)
+        assert Masker([secret])(f"a {spelled} b") == "a *** b"
+        assert Masker(["zzz"])(f"a {spelled} b") == f"a {spelled} b"
+
+
 def test_a_line_of_a_key_is_a_secret_and_its_armour_is_not() -> None:
     lines = KEY.splitlines()
     mask = Masker([KEY])
@@ -353,3 +361,111 @@ def test_a_long_beginning_of_a_secret_is_masked_wherever_it_ends() -> None:
     assert mask.exactly(secret[:199]) == secret[:199]
     key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(secret[at : at + 64] for at in range(0, 640, 64))
     assert Masker([key])(f"literal: {key!r}"[:209]) == "literal: '***"
+
+
+PIECE = 128 * 1024
+
+
+@pytest.mark.parametrize("value", ["a token", "a private key"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_secret_is_found_wherever_a_long_text_is_divided(value: str, way: str) -> None:
+    spelled = WAYS[way](VALUES[value])
+    mask = Masker([VALUES[value]])
+    alone = mask(f"[{spelled}]")
+    assert "***" in alone
+    step = PIECE - 16 * 1024
+    for before in (step - 1, step - len(spelled.encode()) // 2, PIECE - len(spelled.encode()) // 2):
+        assert mask("." * before + f"[{spelled}]" + "." * step) == "." * before + alone + "." * step
+
+
+def test_secrets_side_by_side_are_one_however_long_the_row_of_them_is() -> None:
+    assert Masker(["ab" * 20])("ab" * PIECE + " and " + "ab" * 20) == "*** and ***"
+    assert Masker(["0123456789"])("0123456789z" * PIECE) == "***z" * PIECE
+
+
+REPEATING = st.builds(
+    lambda unit, count, end: unit * count + end,
+    st.sampled_from(["a", "ab", "\\", "\\n", '"', "'\"", "%25", "&amp;", "\\u005c", "\u20ac", " x", "a\n"])
+    | st.text(min_size=1),
+    st.integers(1, 200),
+    st.text(max_size=5),
+).filter(lambda text: len(text.strip()) >= 12)
+PLAIN_WAYS = [
+    "as it is", "JSON in JSON", "JSON, seven deep", "percent-encoded thrice", "every byte percent-encoded",
+    "HTML of HTML", "C", "percent-encoded JSON",
+]  # fmt: skip
+
+
+@given(REPEATING, st.sampled_from(PLAIN_WAYS), st.text(max_size=30), st.text(max_size=30))
+def test_no_text_keeps_a_secret_that_repeats_itself(secret: str, way: str, before: str, after: str) -> None:
+    if not secret.isprintable() and way in ("C", "HTML of HTML"):
+        way = "as it is"
+    spelled = WAYS[way](secret)
+    masked = Masker([secret])(f"{before}{spelled}{after}")
+    assert "***" in masked
+    assert spelled not in masked
+    assert secret not in masked
+    assert Masker(["another secret"])(f"{before}{spelled}{after}") == f"{before}{spelled}{after}"
+
+
+GROWING = {
+    "one letter": "a", "two letters": "ab", "backslashes": "\\", "escapes": "\\n", "escaped escapes": "\\u005c",
+    "quotes": '"\'', "percent": "%25", "entities": "&amp;", "not ASCII": "\u00e9\u20ac\U0001f600",
+    "marks": "\u0315\u0300", "lines": "abcdefgh\n", "spaces": " a", "nested": "%25%25%255c",
+}  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("kind", GROWING)
+def test_the_time_grows_with_the_secret_and_not_faster(kind: str) -> None:
+    """To put together what is looked for, and to search a text for it."""
+    unit = GROWING[kind]
+
+    def seconds(size: int) -> float:
+        secret = (unit * size)[:size]
+        text = f"{secret[: size // 2]}x{secret}" * 4
+        started = time.process_time()
+        masked = Masker([secret])(text)
+        taken = time.process_time() - started
+        assert "***" in masked
+        return taken
+
+    short = min(seconds(4000) for _ in range(3))
+    assert seconds(64_000) < 0.3 + 48 * short
+
+
+@pytest.mark.timing
+def test_a_long_text_is_searched_for_many_secrets_at_once() -> None:
+    values = ["".join(random.Random(n).choices(string.ascii_letters, k=40)) for n in range(40)]
+    text = b"some words of a text, and more of them; " * 200_000
+
+    def seconds(count: int) -> float:
+        mask = Masker(values[:count])
+        assert mask.in_bytes(b"<%b>" % values[count - 1].encode()) == b"<***>"
+        started = time.process_time()
+        assert mask.in_bytes(text) is text
+        return time.process_time() - started
+
+    few = min(seconds(5) for _ in range(3))
+    assert seconds(40) < 0.2 + 3 * few
+
+
+def test_whoever_asks_can_end_a_search() -> None:
+    class Enough(Exception):
+        pass
+
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise Enough
+
+    mask = Masker(["some-secret-9"])
+    text = b"x" * (32 * PIECE)
+    with pytest.raises(Enough):
+        mask.checked_by(check).in_bytes(text)
+    assert calls == 5
+    assert mask.in_bytes(text) is text
+    assert mask.checked_by(lambda: None)("some-secret-9") == "***"

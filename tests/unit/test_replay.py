@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from wasmexec import ConfigError, HttpExchange, Limits, Recording
+from wasmexec import ConfigError, HttpExchange, Limits, Recording, RequestDifference
 from wasmexec._hostcalls.call_table import Answer, Call
 from wasmexec._hostcalls.usage import UsageCounter
 from wasmexec._masking.masker import Masker
-from wasmexec._replay.compare import request_differences, row_differences
+from wasmexec._replay import compare
 from wasmexec._replay.request import MAX_OVERHEAD_BYTES
+from wasmexec._replay.rows import Differences, row_differences
 from wasmexec._replay.script import DEFAULT_LATENCY, Planned, Script
 from wasmexec._replay.tape import MAX_OPERATIONS, Tape
 from wasmexec._replay.virtual import VirtualClock
 from wasmexec.recording.check import check_recording
+from wasmexec.rows.block import RowBlock
 
 
 def script(*exchanges: HttpExchange, secrets: Sequence[str] = ()) -> Script:
@@ -76,7 +78,7 @@ def test_a_streamed_body_finds_its_own_among_equals() -> None:
         planned = over.answer(Call("http.write", {"stream": stream, "end": True}, b""))
         assert status(planned) == 200
     assert [request.recorded for request in over.requests] == [2, 0, 1]
-    assert request_differences(over._exchanges, over) == []
+    assert differences(over) == []
 
 
 def test_a_streamed_body_that_was_not_recorded_fails_where_it_differs() -> None:
@@ -85,7 +87,7 @@ def test_a_streamed_body_that_was_not_recorded_fails_where_it_differs() -> None:
     assert status(over.answer(Call("http.write", {"stream": 1}, b"on"))) is None
     assert status(over.answer(Call("http.write", {"stream": 1}, b"ce"))) == "denied"
     assert status(over.answer(Call("http.write", {"stream": 1}, b""))) == "bad_request"
-    (difference,) = request_differences(over._exchanges, over)
+    (difference,) = differences(over)
     assert (difference.kind, difference.parts) == ("changed", ("body",))
     assert (difference.body, difference.recorded_body) == (b"once", b"one")
     # It ends too early.
@@ -162,7 +164,7 @@ def test_the_tape_keeps_what_the_guest_was_told() -> None:
     clock.now += 50
     tape.delivered({2: Answer({"ok": {"eof": True}}, b"RET"), 3: Answer({"error": {"code": "x", "message": "y"}}, b"")})
     tape.issued(4, Call("http.read", {"stream": 1}, b""))
-    (exchange,) = tape.exchanges(Masker(["SECRET"]))
+    (exchange,) = tape.exchanges(Masker(["SECRET"]), unchecked)
     assert (exchange.method, exchange.url, exchange.request_headers) == ("GET", "http://a/?***", (("K", "***"),))
     assert (exchange.status, exchange.response_body, exchange.seconds) == (200, b"***", 5e-8)
     assert exchange.extra["operations"] == [
@@ -170,7 +172,7 @@ def test_the_tape_keeps_what_the_guest_was_told() -> None:
         ["http.read", 50, 100, 2, "data", 3, True],
     ]
     assert [item[:4] for item in tape.strays] == [("http.read", 50, 100, 3), ("http.read", 100, None, 0)]
-    assert tape.exchanges(None)[0].response_chunks == (3, 3)
+    assert tape.exchanges(None, unchecked)[0].response_chunks == (3, 3)
 
 
 def test_the_tape_is_bounded() -> None:
@@ -212,9 +214,38 @@ def test_what_a_replay_keeps_is_bounded() -> None:
     ],
 )
 def test_rows_are_compared_as_an_edit(before: list[Any], after: list[Any], expected: list[Any]) -> None:
-    assert [(item.kind, item.replayed, item.recorded) for item in row_differences(before, after)] == expected
+    found = edit(before, after)
+    assert [(item.kind, item.replayed, item.recorded) for item in found.rows] == expected
+    assert found.total == len(expected)
 
 
-def test_many_rows_are_compared_by_place() -> None:
-    found = row_differences(list(range(3000)), list(range(1, 3001)))
-    assert (len(found), {item.kind for item in found}) == (3000, {"changed"})
+def test_many_rows_are_compared_as_an_edit() -> None:
+    for count in (3000, 30_000):
+        found = edit(list(range(count)), list(range(1, count + 1)))
+        last = count - 1
+        assert [(item.kind, item.replayed, item.recorded) for item in found.rows] == [
+            ("missing", None, 0),
+            ("added", last, None),
+        ]
+
+
+def test_rows_that_are_all_different_are_compared_by_place() -> None:
+    found = edit(list(range(30_000)), list(range(30_000, 60_000)))
+    assert (found.total, len(found.rows)) == (30_000, 1000)
+    assert {(item.kind, item.recorded == item.replayed) for item in found.rows} == {("changed", True)}
+
+
+def differences(over: Script) -> list[RequestDifference]:
+    return list(compare.request_differences(over._exchanges, over, unchecked))
+
+
+def edit(before: list[Any], after: list[Any]) -> Differences:
+    """How lists of rows differ that have one value each."""
+    recorded, replayed = (
+        compare.rows_json(RowBlock([{"value": item} for item in rows]), unchecked) for rows in (before, after)
+    )
+    return row_differences(recorded, replayed, unchecked)
+
+
+def unchecked() -> None:
+    """Checks nothing."""

@@ -25,13 +25,13 @@ def request(statement: str = "return []", *inputs: object, **options: Any) -> tu
 def test_a_run_request_carries_everything() -> None:
     head, inputs = request(
         "return INPUT_DATA", [{"a": 1}], None, {"b": "ž"}, checkpoint={"c": 1}, local_variables={"X": 1},
-        secrets={"KEY": "s"}, limits=Limits(output_bytes=99),
+        secrets={"KEY": "s"}, limits=Limits(output_bytes=99, output_rows=98, output_keys=97, output_depth=96),
     )  # fmt: skip
     assert inputs == [[{"a": 1}], None, {"b": "ž"}]
     del head["inputs"]
     assert head == {
         "kind": "run", "statement": "return INPUT_DATA", "checkpoint": {"c": 1}, "locals": {"X": 1, "KEY": "s"},
-        "max_output_bytes": 99,
+        "max_output_bytes": 99, "max_output_rows": 98, "max_output_keys": 97, "max_output_depth": 96,
     }  # fmt: skip
 
 

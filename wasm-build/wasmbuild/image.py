@@ -138,20 +138,38 @@ def build(name: str, *, progress: Progress | None = None, cache: Cache | None = 
     cache = cache or default_cache()
     progress = progress or SilentProgress()
     planned = plan(name, cache)
-    if (manifest := _current(planned, name, cache)) is not None:
+    if (manifest := _current(planned, name, cache)) is not None and not _damaged(manifest, cache):
         return manifest
     cache.prepare()
     with cache.lock(progress.note):
         cache.clear_work()
+        graph = Graph(planned.stages, cache)
+        _drop_damaged(name, planned, graph, cache)
         if (manifest := _current(planned, name, cache)) is not None:
             return manifest
-        graph = Graph(planned.stages, cache)
         # The facts of the manifest come from the snapshot and the tree, so these must be there too.
         targets = [planned.snapshot, planned.tree, planned.target]
         seconds = graph.run(targets, progress)
         manifest = _write_manifest(name, planned, graph, time.monotonic() - begun, seconds)
         _prune(name, planned, graph, cache)
     return manifest
+
+
+def _damaged(manifest: Manifest, cache: Cache) -> list[Path]:
+    """The files of an image that are not those that its manifest was written for."""
+    files = [(cache.images / facts["file"], facts) for facts in (manifest.code, manifest.memory)]
+    return [file for file, facts in files if file.exists() and _file_facts(file) != facts]
+
+
+def _drop_damaged(name: str, planned: ImagePlan, graph: Graph, cache: Cache) -> None:
+    """Delete what this build would take for its own work, and is not any more."""
+    manifest = load_manifest(name, cache)
+    for file in _damaged(manifest, cache) if manifest is not None else ():
+        files = planned.files()
+        if files is not None and file == files.memory:
+            # The snapshot's output is the same file by another name.
+            remove_tree(graph.folder(planned.snapshot))
+        file.unlink()
 
 
 def _write_manifest(

@@ -11,6 +11,10 @@ from .._guest.instance import StopGuest
 from ..limits import Limits
 from .failures import Stop
 
+CLOSING_CPU_SECONDS = 0.25
+CANCELLED_CPU_SECONDS = 0.03
+"""How long it may take to bring an execution to its end that is out of time already, or was cancelled."""
+
 
 class Cleanup:
     """Adds up the processor time that was spent on executions after their results were made; thread-safe."""
@@ -101,3 +105,16 @@ class Deadlines:
             raise StopGuest(Stop.WALL)
         if self.cpu_seconds > self._limits.cpu_seconds:
             raise StopGuest(Stop.CPU)
+
+    def closing(self, *, has_ended: bool) -> Callable[[], None]:
+        """A check for what is done when the guest is gone; an execution that was to end before has a little longer."""
+        if not has_ended:
+            return self.check
+        start = self.cpu_seconds
+        until = start + (CANCELLED_CPU_SECONDS if self._is_interrupted else CLOSING_CPU_SECONDS)
+
+        def check() -> None:
+            if self.cpu_seconds > until or (self._is_interrupted and self.cpu_seconds > start + CANCELLED_CPU_SECONDS):
+                raise StopGuest(Stop.CANCELLED if self._is_interrupted else Stop.CPU)
+
+        return check

@@ -232,7 +232,8 @@ class Execution:
         if logs.undelivered:
             found.append(f"on_log was not called with the last {logs.undelivered:,} records, or had not returned")
         result.warnings.extend(found if self._mask is None else map(self._mask, found))
-        return dataclasses.replace(result, usage=dataclasses.replace(result.usage, cpu_seconds=cpu_seconds))
+        usage = dataclasses.replace(result.usage, cpu_seconds=cpu_seconds)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
 
 
 def result_of(execution: Execution) -> Result:

@@ -7,17 +7,20 @@ waits without a thread, is up to `Execution`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from .._finishing.acceptance import Accepted, Bounds
 from .._guest.channel import BadFrame, Frame, InboxRefused, State
 from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
 from .._guest.traps import GuestTrap
 from .._hostcalls.log import LogCapability
+from ..errors import CpuLimitError, ExecutionCancelled, TimeLimitError
 from ..result import LogRecord, Result
 from ..status import Status
 from . import failures, response
@@ -39,6 +42,9 @@ WHERE_CPU_SECONDS = 0.25
 HELD_SECONDS = 0.002
 """How long a guest that blocks keeps its place among the workers."""
 _FRAME_KINDS: dict[int, str] = {State.WAITING: "waiting", State.DONE: "done"}
+AT_THE_END = (CpuLimitError, TimeLimitError, ExecutionCancelled)
+"""After these there is no time left, but a little to record it."""
+NOT_RECORDED = "there was no time left to record the execution, or to compare it with its recording"
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
 
 
@@ -63,6 +69,7 @@ class GuestRun:
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
+        self._finisher = services.finisher
         self._workers = services.workers
         self._order = order
         self._world = order.world
@@ -130,9 +137,20 @@ class GuestRun:
             return Outcome(*failures.out_of_memory(text, self._facts()))
 
     def result(self, outcome: Outcome) -> Result:
-        """The result of the execution that ended so."""
-        result = make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
-        return self._world.ended(result)
+        """The result of the execution that ended so; what is done for that, such as recording it, is part of it."""
+        result = self._make_result(outcome)
+        try:
+            result = self._world.ended(result, self._deadlines.closing(has_ended=isinstance(outcome.error, AT_THE_END)))
+        except StopGuest as stop:
+            if outcome.error is None:
+                result = self._make_result(Outcome(*failures.stopped(stop.args[0], self._facts())))
+            result.warnings.append(NOT_RECORDED)
+        seconds, cpu_seconds = self._deadlines.wall_seconds, self._deadlines.cpu_seconds
+        usage = dataclasses.replace(result.usage, wall_seconds=seconds, cpu_seconds=cpu_seconds)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
+
+    def _make_result(self, outcome: Outcome) -> Result:
+        return make_result(outcome, self._facts(), self._log, self._world.usage, self._order.masker)
 
     def stop_calls(self) -> None:
         """End the host calls that are under way."""
@@ -147,7 +165,7 @@ class GuestRun:
 
     def _begin(self) -> Waiting | Outcome:
         self._deadlines.start()
-        self._world.begin()
+        self._world.begin(self._deadlines.check)
         request = self._order.request
         if request.kind != "check":
             code = self._order.code or self._known_code()
@@ -194,12 +212,23 @@ class GuestRun:
         while True:
             frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
-                return read_done(frame, self._order, self._log, self._facts())
+                return read_done(frame, self._order, self._log, self._facts(), self._accept)
             waiting = self._wait(frame)
             if waiting is not None:
                 return waiting
             self._deadlines.check()
             head, blobs = self._answers()
+
+    def _accept(self, text: memoryview) -> Accepted:
+        """The rows of the guest as the schema accepts them."""
+        order = self._order
+        assert order.schema is not None
+        return self._finisher.accept(text, order.schema, order.masker, Bounds.of(order.limits), self._charge)
+
+    def _charge(self, seconds: float) -> None:
+        """Count processor time that was taken elsewhere, and stop if there is none left."""
+        self._deadlines.charge(seconds)
+        self._deadlines.check()
 
     def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""

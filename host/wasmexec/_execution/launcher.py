@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 
+from .._finishing.finisher import Finisher
 from .._guest.engine import acquire_guest, release_guest
 from ..errors import ExecutorClosedError
 from ..image import Image
@@ -43,6 +44,7 @@ class Launcher:
                 workers, "wasmexec-worker", stack_bytes=WORKER_STACK_BYTES, most_threads=workers + MAX_BLOCKED
             ),
             loop=LoopThread(),
+            finisher=Finisher(lambda: len(self._live) > 1),
             timers=Timers(),
             couriers=WorkerPool(COURIERS, "wasmexec-log", most_threads=COURIERS + MAX_BLOCKED),
             enders=WorkerPool(2, "wasmexec-end"),
@@ -137,6 +139,7 @@ class Launcher:
             self._changed.wait_for(lambda: not self._live, CLOSE_SECONDS)
         self.services.workers.close()
         self.services.loop.close()
+        self.services.finisher.close()
         self.services.timers.close()
         self.services.enders.close()
         # A callback that hangs is not waited for.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from .._finishing.finisher import Finisher
     from .._guest.engine import GuestModule
     from .._hostcalls.http.placeholders import Placeholder
     from .._masking.masker import Masker
@@ -27,6 +28,7 @@ class Services(NamedTuple):
     guest: GuestModule
     workers: WorkerPool
     loop: LoopThread
+    finisher: Finisher
     timers: Timers
     couriers: WorkerPool
     """Threads that call `on_log` callbacks, so that a slow one never holds up a guest."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from .._guest.channel import BadFrame, Frame
-from ..errors import OutputError, WasmexecError
+from .._finishing.acceptance import NotJsonError
+from .._finishing.process import ChildLostError, TooMuchMemoryError
+from .._guest.channel import BadFrame, Frame, blob_part
+from ..errors import OutputError, OutputLimitError, WasmexecError
 from ..result import LogRecord, Problem, Result, Usage
 from ..status import Status
 from . import response
 
 if TYPE_CHECKING:
+    from .._finishing.acceptance import Accepted
     from .._hostcalls.log import LogCapability
     from .._hostcalls.usage import UsageCounter
     from .._masking.masker import Masker
+    from ..rows.block import RowBlock
     from .failures import Facts
     from .order import Order
 
@@ -24,15 +28,17 @@ class Outcome(NamedTuple):
 
     status: Status
     error: WasmexecError | None = None
-    rows: list[dict[str, Any]] | None = None
+    rows: RowBlock | None = None
     output_bytes: int = 0
     log_dropped: int | None = None
     warnings: Sequence[str] = ()
     problems: Sequence[Problem] = ()
 
 
-def read_done(frame: Frame, order: Order, log: LogCapability, facts: Facts) -> Outcome:
-    """What a done frame says, its rows validated.
+def read_done(
+    frame: Frame, order: Order, log: LogCapability, facts: Facts, accept: Callable[[memoryview], Accepted]
+) -> Outcome:
+    """What a done frame says, its rows as `accept` accepts them.
 
     Raises:
         BadFrame: it is not what was asked for.
@@ -45,16 +51,30 @@ def read_done(frame: Frame, order: Order, log: LogCapability, facts: Facts) -> O
         return Outcome(Status.FINISHED, log_dropped=dropped, problems=response.read_problems(frame))
     if outcome != "rows" or kind != "run":
         raise BadFrame("a done frame without the outcome that was asked for")
-    rows, size = response.read_rows(frame)
-    assert order.schema is not None
+    text = blob_part(frame, frame.head.get("rows"))
     try:
-        accepted = order.schema.validate(rows, order.masker)
-    except OutputError as error:
+        accepted = accept(text)
+    except NotJsonError:
+        raise BadFrame("the rows are not JSON") from None
+    except (OutputError, OutputLimitError) as error:
         return Outcome(Status.OUTPUT_REFUSED, error, log_dropped=dropped)
-    status = Status.FINISHED if accepted.rows else Status.FINISHED_NO_DATA
+    except TooMuchMemoryError as error:
+        return Outcome(Status.OUTPUT_REFUSED, _too_heavy(error), log_dropped=dropped)
+    except (ChildLostError, OSError) as error:
+        lost = WasmexecError(f"the process that checks large outputs failed: {error}")
+        return Outcome(Status.RUNTIME_FAILED, lost, log_dropped=dropped)
+    status = Status.FINISHED if accepted.block else Status.FINISHED_NO_DATA
     if log.has_errors:
         status = Status.FINISHED_WITH_ERRORS
-    return Outcome(status, None, accepted.rows, size, dropped, accepted.warnings)
+    return Outcome(status, None, accepted.block, accepted.size, dropped, accepted.warnings)
+
+
+def _too_heavy(error: TooMuchMemoryError) -> OutputError:
+    text = (
+        f"the rows have {error.size:,} bytes of JSON, and to check them takes more than {error.limit:,} bytes of "
+        "memory: return fewer or less deeply nested values, or larger ones"
+    )
+    return OutputError("", "memory", "", text)
 
 
 def make_result(
@@ -71,7 +91,7 @@ def make_result(
     logs: list[LogRecord] = log.records
     return Result(
         status=outcome.status,
-        rows=outcome.rows or [],
+        rows=outcome.rows,
         logs=logs,
         log_dropped=log.dropped() if outcome.log_dropped is None else outcome.log_dropped,
         error=error,

@@ -13,6 +13,13 @@ from ..rows.json_text import encode
 
 SHORTEST_SECRET = 3
 """Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
+LONGEST_SECRET = 64 * 1024
+"""Characters: what masking takes, in time and memory, grows with them."""
+MOST_SECRETS = 256
+LONGEST_SECRETS = 256 * 1024
+"""Characters of all of them together."""
+_BOUNDED = (b"bytes", b"rows", b"keys", b"depth")
+"""What of the rows is bounded."""
 PRIMITIVES = (str, bool, int, float, type(None))
 
 
@@ -43,18 +50,32 @@ class Request(NamedTuple):
         return self._replace(head=self.head[:-1] + spans, blobs=(*self.blobs, code, text))
 
 
-def refuse_short_secrets(secrets: Mapping[str, object]) -> None:
+def refuse_unfit_secrets(secrets: Mapping[str, object]) -> None:
     """An empty secret is none, and harmless.
 
     Raises:
-        ConfigError: a secret is too short to be masked.
+        ConfigError: a secret is too short or too long to be masked, or there are too many.
     """
-    for name, secret in secrets.items():
-        if isinstance(secret, str) and secret and len(secret.strip()) < SHORTEST_SECRET:
+    texts = {name: secret for name, secret in secrets.items() if isinstance(secret, str) and secret}
+    for name, secret in texts.items():
+        if len(secret.strip()) < SHORTEST_SECRET:
             raise ConfigError(
                 f"secret {name}: it has fewer than {SHORTEST_SECRET} characters, too few to be hidden without spoiling "
                 "every text; give it as a local variable if it is not secret"
             )
+        if len(secret) > LONGEST_SECRET:
+            raise ConfigError(
+                f"secret {name}: it has {len(secret):,} characters; at most {LONGEST_SECRET:,} can be hidden in texts: "
+                "give what is not secret of it as a local variable or as input"
+            )
+    if len(secrets) > MOST_SECRETS:
+        raise ConfigError(f"there are {len(secrets):,} secrets; at most {MOST_SECRETS} can be hidden in texts")
+    whole = sum(map(len, texts.values()))
+    if whole > LONGEST_SECRETS:
+        raise ConfigError(
+            f"the secrets have {whole:,} characters together; at most {LONGEST_SECRETS:,} can be hidden in texts: give "
+            "what is not secret of them as local variables or as input"
+        )
 
 
 def check_request(statement: str) -> Request:
@@ -123,10 +144,12 @@ def run_start(
         ConfigError: a local variable or secret is not what it must be.
     """
     _statement(statement)
-    head = b'{"kind":"run","locals":%b,"max_output_bytes":%d%b' % (
-        _locals(local_variables, secrets), limits.output_bytes,
+    bounds = (limits.output_bytes, limits.output_rows, limits.output_keys, limits.output_depth)
+    head = b'{"kind":"run","locals":%b%b%b' % (
+        _locals(local_variables, secrets),
+        b"".join(b',"max_output_%b":%d' % item for item in zip(_BOUNDED, bounds, strict=True)),
         b',"secrets":%b' % encode(list(held)) if held else b"",
-    )  # fmt: skip
+    )
     return RunStart(statement, head, limits)
 
 

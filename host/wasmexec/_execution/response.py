@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -11,7 +11,6 @@ from .._guest.channel import BadFrame, Frame, blob_part
 from .._guest.codes import MAX_CODE_BYTES, Known, Refused, Text
 from ..errors import InputError, OutputError, OutputLimitError, StatementRaised, StatementSyntaxError, WasmexecError
 from ..result import LEVELS, Problem
-from ..rows.json_text import decode
 from ..status import Status
 from .failures import NOWHERE, Facts, Place, out_of_memory
 
@@ -23,22 +22,6 @@ MAX_NAME = 200
 WHERE_NAME_CHARS = 100
 """Where `wx_where` cuts a name."""
 MAX_PROBLEMS = 10_000
-MAX_ROWS_DEPTH = 512
-"""Levels of lists and objects, the list of rows included. The guest itself refuses deeper rows (`DEPTH_MAX` in
-`rows.c`); fewer than the codec takes, so that whatever holds the rows can be written too."""
-
-
-def read_rows(frame: Frame) -> tuple[Any, int]:
-    """The rows of a done frame as a JSON parser sees them, not validated, and their size in bytes.
-
-    Raises:
-        BadFrame: the blob is not JSON.
-    """
-    data = blob_part(frame, frame.head.get("rows"))
-    try:
-        return decode(data, max_depth=MAX_ROWS_DEPTH), len(data)
-    except ValueError:
-        raise BadFrame("the rows are not JSON") from None
 
 
 def read_code(frame: Frame) -> Known:
@@ -108,6 +91,12 @@ def read_error(error: object, facts: Facts) -> tuple[Status, WasmexecError]:
             return Status.OUTPUT_REFUSED, OutputError(
                 _text(error, "pointer"), _text(error, "rule"), _text(error, "value"), _text(error, "message")
             )
+        case "output-limit" if error.get("unit") == "rows":
+            limit, used = _number(error, "limit") or 0, _number(error, "used") or 0
+            return Status.OUTPUT_REFUSED, OutputLimitError(
+                f"the statement returned {used:,} rows; at most {limit:,} are allowed (limit output_rows)",
+                limit=limit, used=used,
+            )  # fmt: skip
         case "output-limit":
             limit, used = _number(error, "limit") or 0, _number(error, "used") or 0
             return Status.OUTPUT_REFUSED, OutputLimitError(

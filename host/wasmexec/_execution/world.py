@@ -44,8 +44,8 @@ class World(Protocol):
         """The time of a log record, in seconds since the epoch."""
         ...
 
-    def begin(self) -> None:
-        """The guest starts now."""
+    def begin(self, check: Callable[[], None]) -> None:
+        """The guest starts now; `check` raises `StopGuest` once the execution must end."""
         ...
 
     def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
@@ -72,8 +72,14 @@ class World(Protocol):
         """
         ...
 
-    def ended(self, result: Result) -> Result:
-        """The result to give to the caller."""
+    def ended(self, result: Result, check: Callable[[], None]) -> Result:
+        """The result to give to the caller.
+
+        Whatever takes long calls `check` after every few milliseconds, and nothing is kept of what that ended.
+
+        Raises:
+            StopGuest: `check` did.
+        """
         ...
 
 
@@ -91,7 +97,7 @@ class SystemWorld:
         """The system's clock."""
         return time.time()
 
-    def begin(self) -> None:
+    def begin(self, check: Callable[[], None]) -> None:
         """Time goes on anyway."""
 
     def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
@@ -110,6 +116,6 @@ class SystemWorld:
     def sleep(self, seconds: float) -> None:
         """It has slept."""
 
-    def ended(self, result: Result) -> Result:
+    def ended(self, result: Result, check: Callable[[], None]) -> Result:
         """The same."""
         return result

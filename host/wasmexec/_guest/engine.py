@@ -14,6 +14,7 @@ from wasmtime import _bindings as bindings
 
 from ..errors import ImageError
 from .codes import CodeCache
+from .image_files import opened, path_of
 from .interface import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions, link_virtual_world
 from .memory import GUARD_BYTES, RESERVED_BYTES, WASM_PAGE_BYTES, MemoryPool, provide_memories
 
@@ -109,11 +110,13 @@ class Ticker:
 class GuestModule:
     """An image in memory, ready to be instantiated any number of times from any thread.
 
+    `memory` is a descriptor of its memory's file.
+
     Raises:
         ImageError: the module imports something that is not allowed or lacks an export.
     """
 
-    def __init__(self, runtime: Runtime, module: wasmtime.Module, image: Image) -> None:
+    def __init__(self, runtime: Runtime, module: wasmtime.Module, image: Image, memory: int) -> None:
         self.engine = runtime.engine
         self.ticker = runtime.ticker
         self.channel_address = image.channel_address
@@ -126,7 +129,7 @@ class GuestModule:
         except wasmtime.WasmtimeError as error:
             reason = str(error).split("\n", 1)[0]
             raise ImageError(f"the image does not fit the host functions: {reason}") from None
-        self.memories = MemoryPool(image.memory.path)
+        self.memories = MemoryPool(image.memory.path, memory)
         self.codes = CodeCache()
 
     @property
@@ -210,7 +213,7 @@ def shared_runtime() -> Runtime:
 def acquire_guest(image: Image) -> GuestModule:
     """The image, loaded unless it already is; give it back with `release_guest`.
 
-    SECURITY: a compiled module is native code. Whoever can write the file controls this process.
+    SECURITY: a compiled module is native code. Its hash is compared before it is mapped, see `image_files`.
 
     Raises:
         ImageError: damaged, or compiled by another wasmtime, for another processor or with other settings.
@@ -220,15 +223,16 @@ def acquire_guest(image: Image) -> GuestModule:
     with _lock:
         guest, users = runtime.guests.get(key, (None, 0))
         if guest is None:
-            try:
-                module = wasmtime.Module.deserialize_file(runtime.engine, str(path))
-            except wasmtime.WasmtimeError as error:
-                reason = str(error).strip().split("\n")[-1].strip()
-                raise ImageError(
-                    f"the image {path.name} does not fit this engine ({reason}); "
-                    "build it again: python -m wasmexec image build"
-                ) from None
-            guest = GuestModule(runtime, module, image)
+            with opened(image) as (code, memory):
+                try:
+                    module = wasmtime.Module.deserialize_file(runtime.engine, path_of(code, path))
+                except wasmtime.WasmtimeError as error:
+                    reason = str(error).strip().split("\n")[-1].strip()
+                    raise ImageError(
+                        f"the image {path.name} does not fit this engine ({reason}); "
+                        "build it again: python -m wasmexec image build"
+                    ) from None
+                guest = GuestModule(runtime, module, image, memory)
         runtime.guests[key] = (guest, users + 1)
         return guest
 

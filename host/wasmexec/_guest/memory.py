@@ -132,15 +132,15 @@ class Memory:
 
 
 class MemoryPool:
-    """The memories of one image's instances; thread-safe.
+    """The memories of one image's instances; thread-safe. `descriptor` is an open one of the file at `path`.
 
     Raises:
         ImageError: the file with the image's memory cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
         except OSError as error:
             raise ImageError(f"the image's memory {path} cannot be read: {error.strerror}") from None
         self.size = os.fstat(self._file).st_size

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain, pairwise
 from typing import Final
@@ -19,8 +18,14 @@ from .views import View, Whole, compact, loose, views
 MASK = "***"
 _MASK_BYTES = MASK.encode()
 _ANCHOR = 8
+_SHORTEST_ANCHORED = 2 * _ANCHOR - 1
+"""Bytes that a form needs to have one of the aligned words of eight bytes in it, wherever it stands."""
 _ORDER: Final = sys.byteorder
-_FEW = 40
+_FEW = 12
+_PIECE = 128 * 1024
+"""Bytes that are searched at a time: some milliseconds, after which others get a turn."""
+_LEAST_OVERLAP = 16 * 1024
+_MOST_KEPT = 4096
 _LONGEST_ENLARGED = 8
 _WINDOW = 256 * 1024
 _STEP = 4096
@@ -29,7 +34,7 @@ _LONG_PIECE = 128
 """Bytes of a beginning that show a secret wherever they end: keys and tokens of one kind share fewer."""
 _DOTS = "\N{HORIZONTAL ELLIPSIS}".encode()
 _ELLIPSIS = re.compile(rb" ?(?:\.{3,}|" + _DOTS + rb") ?")
-_LONGEST_CACHED = 16 * 1024
+_LONGEST_CACHED = 256 * 1024
 _LEAST_ENCODED = 8
 """Bytes of an encoded secret at the end of what has come of a stream that are held back; fewer tell next to nothing."""
 
@@ -37,14 +42,34 @@ _LEAST_ENCODED = 8
 class Masker:
     """Replaces every secret by `***`, in every spelling that `_spellings` knows.
 
-    Made in no time; what it looks for is put together when it is first used.
+    Made in no time; what it looks for is put together when it is first used, or by `prepare`.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self.check: Callable[[], object] = _nothing
+
+    def prepare(self) -> None:
+        """Put together what it looks for: some microseconds for each character of the secrets."""
+        if self._secrets:
+            _ = self._finder
+
+    def checked_by(self, check: Callable[[], object]) -> Masker:
+        """The same, which calls `check` after every few milliseconds of work; what it raises ends the work."""
+        masker = Masker(())
+        masker._secrets = self._secrets
+        masker.check = check
+        if self._secrets:
+            masker.__dict__["_finder"] = self._finder
+        return masker
 
     def __bool__(self) -> bool:
         return bool(self._secrets)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What it hides: another process makes the same of them."""
+        return self._secrets
 
     def __call__(self, text: str) -> str:
         """`text` without the secrets, and without what others left of one before or after an ellipsis."""
@@ -62,29 +87,60 @@ class Masker:
         if not self._secrets:
             return text
         data = text.encode("utf-8", "surrogatepass")
-        spans = _whole_characters(data, self.spans(data, pieces=pieces))
-        return _replaced(data, spans).decode("utf-8", "surrogatepass") if spans else text
+        spans = _whole_characters(data, self.found(data, pieces=pieces))
+        found = self._replaced(data, spans)
+        return text if found is data else found.decode("utf-8", "surrogatepass")
 
     def in_bytes(self, data: bytes) -> bytes:
         """`data` without the secrets; the very same object if there are none in it."""
-        spans = self.spans(data)
-        return _replaced(data, spans) if spans else data
+        return self._replaced(data, self.found(data))
+
+    def occurs_in(self, data: bytes) -> bool:
+        """Whether there is a secret in `data`."""
+        return next(self.found(data), None) is not None
 
     def spans(self, data: bytes, *, pieces: bool = False) -> list[tuple[int, int]]:
         """Where secrets are, in order, those that overlap as one; `pieces`: also what is left of one at an ellipsis."""
+        return list(self.found(data, pieces=pieces))
+
+    def found(self, data: bytes, *, pieces: bool = False) -> Iterator[tuple[int, int]]:
+        """The same, as the data are searched, a part at a time."""
         if not self._secrets or not data:
-            return []
-        finder = self._finder
-        starts, ends = array("q"), array("q")
-        for view in views(data):
-            for start, end in finder.pieces(view) if pieces else ():
-                starts.append(start)
-                ends.append(end)
-            for searched, forms in ((view, finder.plain), (compact(view), finder.compact), (loose(view), finder.loose)):
-                for start, end in forms.find(searched):
-                    starts.append(start)
-                    ends.append(end)
-        return _merged(starts, ends)
+            return
+        finder, overlap = self._finder, self.overlap
+        step = max(_PIECE, 2 * overlap) - overlap
+        found: list[tuple[int, int]] = []
+        for start in range(0, max(1, len(data) - overlap), step):
+            part = data[start : start + step + overlap]
+            for first, last in finder.find(part, self.check, pieces=pieces):
+                found.append((start + first, start + last))
+            found = _merged(found)
+            # What begins behind this may be one with what the next part has.
+            done = 0
+            while done < len(found) and found[done][1] < start + step:
+                done += 1
+            yield from found[:done]
+            del found[:done]
+        yield from found
+
+    def _replaced(self, data: bytes, spans: Iterable[tuple[int, int]]) -> bytes:
+        """The data with a mark in the place of each span; the very same object if there are none."""
+        done: list[bytes] = []
+        pieces: list[bytes] = []
+        last = 0
+        for start, end in spans:
+            pieces += (data[last:start], _MASK_BYTES)
+            last = end
+            if len(pieces) > _MOST_KEPT:
+                done.append(b"".join(pieces))
+                pieces.clear()
+        return b"".join((*done, *pieces, data[last:])) if last else data
+
+    @property
+    def overlap(self) -> int:
+        """How many bytes of a part are searched again with the next one, for a secret that stands across both."""
+        longest = len(self._secrets[0].encode("utf-8", "surrogatepass"))
+        return max(_LEAST_OVERLAP, min(self.margin, 4 * _LEAST_OVERLAP + 3 * longest))
 
     @property
     def margin(self) -> int:
@@ -111,7 +167,7 @@ class Masker:
         spans = self.spans(data, pieces=True)
         torn = next((span for span in spans if span[0] < size < span[1]), None)
         end = size if torn is None else torn[1]
-        return _replaced(data[:end], [span for span in spans if span[1] <= end]).decode("utf-8", "ignore")
+        return self._replaced(data[:end], [span for span in spans if span[1] <= end]).decode("utf-8", "ignore")
 
     def tail(self, data: bytes, size: int) -> str:
         """The last `size` bytes of UTF-8 as text without the secrets, and without the end of one."""
@@ -119,7 +175,7 @@ class Masker:
         torn = next((span for span in spans if span[0] < start < span[1]), None)
         start = start if torn is None else torn[0]
         kept = [(first - start, last - start) for first, last in spans if first >= start]
-        return _replaced(data[start:], kept).decode("utf-8", "replace")
+        return self._replaced(data[start:], kept).decode("utf-8", "replace")
 
     def unfinished(self, data: bytes) -> int:
         """From where on a secret may have begun that goes on beyond the end of `data`; its length if none has."""
@@ -165,6 +221,16 @@ class _Finder:
         )  # fmt: skip
         self._values = [secret.strip().encode("utf-8", "surrogatepass") for secret in secrets]
 
+    def find(self, data: bytes, check: Callable[[], object], *, pieces: bool) -> Iterator[tuple[int, int]]:
+        """Where secrets are, in no order, some of them more than once."""
+        for view in views(data):
+            check()
+            if pieces:
+                yield from self.pieces(view)
+            yield from self.plain.find(view)
+            yield from self.compact.find(compact(view))
+            yield from self.loose.find(loose(view))
+
     def pieces(self, view: View) -> Iterator[tuple[int, int]]:
         """Where something else cut a secret: its beginning before an ellipsis, its end after one, a long beginning.
 
@@ -208,7 +274,7 @@ def _long_beginnings(data: bytes, value: bytes) -> Iterator[tuple[int, int]]:
         start = data.find(value[:_LONG_PIECE], start + size)
 
 
-@lru_cache(16)
+@lru_cache(8)
 def _common_finder(secrets: tuple[str, ...]) -> _Finder:
     """The same for every execution of a run."""
     return _Finder(secrets)
@@ -220,12 +286,15 @@ class _Forms:
     def __init__(self, forms: Iterable[bytes]) -> None:
         # The longest first, so that what is found is found whole.
         ordered = sorted((form for form in forms if form), key=len, reverse=True)
-        self._short = [form for form in ordered if len(form) < _ANCHOR]
-        self._by_anchor: dict[int, list[bytes]] = {}
-        for form in ordered[: len(ordered) - len(self._short)]:
-            self._by_anchor.setdefault(int.from_bytes(form[:_ANCHOR], _ORDER), []).append(form)
-        self._long = [form for forms in self._by_anchor.values() for form in forms]
-        self._anchors = frozenset(self._by_anchor)
+        self._long = [form for form in ordered if len(form) >= _SHORTEST_ANCHORED]
+        self._short = ordered[len(self._long) :]
+        # Each form under the eight words of eight bytes that it begins with: it has one of them at a multiple of eight.
+        self._by_word: dict[int, list[bytes]] = {}
+        for form in self._long if len(self._long) > _FEW else ():
+            for offset in range(_ANCHOR):
+                word = int.from_bytes(form[offset : offset + _ANCHOR], _ORDER)
+                self._by_word.setdefault(word, []).append(form)
+        self._words = frozenset(self._by_word)
 
     def find(self, view: View) -> Iterator[tuple[int, int]]:
         """The spans at the bottom of a view that one of the forms comes from."""
@@ -235,7 +304,7 @@ class _Forms:
                 continue
             for start, end in _occurrences(data, form):
                 span = view.origin(start, end)
-                if len(form) >= SHORTEST_SPREAD or span[1] - span[0] == end - start or type(view) is View:
+                if len(form) >= SHORTEST_SPREAD or span[1] - span[0] == end - start or not view.has_gaps:
                     yield span
 
     def beginning(self, data: bytes) -> int:
@@ -254,15 +323,11 @@ class _Forms:
     def _candidates(self, data: bytes) -> Iterator[bytes]:
         """The forms that may be there: of many, one look at all of them tells for most that they are not."""
         yield from self._short
-        if len(self._long) <= _FEW:
+        if not self._words:
             yield from self._long
             return
-        whole, found = memoryview(data), set[int]()
-        for offset in range(min(_ANCHOR, len(data))):
-            size = (len(data) - offset) // _ANCHOR * _ANCHOR
-            found |= self._anchors.intersection(whole[offset : offset + size].cast("Q"))
-        for anchor in found:
-            yield from self._by_anchor[anchor]
+        words = memoryview(data)[: len(data) // _ANCHOR * _ANCHOR].cast("Q")
+        yield from dict.fromkeys(form for word in self._words.intersection(words) for form in self._by_word[word])
 
 
 def _occurrences(data: bytes, form: bytes) -> Iterator[tuple[int, int]]:
@@ -288,9 +353,10 @@ def _period(form: bytes) -> int:
     return period if period > 0 and form[period:] == form[: len(form) - period] else 0
 
 
-def _merged(starts: array[int], ends: array[int]) -> list[tuple[int, int]]:
+def _merged(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in order, those that overlap as one."""
     spans: list[tuple[int, int]] = []
-    for start, end in sorted(zip(starts, ends, strict=True)):
+    for start, end in sorted(found):
         if spans and start < spans[-1][1]:
             spans[-1] = spans[-1][0], max(spans[-1][1], end)
         else:
@@ -298,23 +364,16 @@ def _merged(starts: array[int], ends: array[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def _whole_characters(data: bytes, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _whole_characters(data: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The spans enlarged to characters of UTF-8."""
-    found = []
     for span in spans:
         start, end = span
         while start > 0 and data[start] & 0xC0 == 0x80:
             start -= 1
         while end < len(data) and data[end] & 0xC0 == 0x80:
             end += 1
-        found.append((start, end))
-    return found
+        yield start, end
 
 
-def _replaced(data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    pieces: list[bytes] = []
-    last = 0
-    for start, end in spans:
-        pieces += (data[last:start], _MASK_BYTES)
-        last = end
-    return b"".join((*pieces, data[last:]))
+def _nothing() -> None:
+    """Checks nothing."""

@@ -25,6 +25,11 @@ SHORTEST_SPREAD = 12
 _SHORTEST_BASE64 = 4
 _SHORTEST_DIGITS = 6
 _SHORTEST_BYTES = 4
+_MOST_MARKS = 30
+"""Combining characters in a row up to which a text is normalised; sorting more of them takes quadratic time.
+
+Source: the stream-safe text format of Unicode Standard Annex 15.
+"""
 
 # What begins and ends a key or certificate is no secret.
 _ARMOUR = re.compile(r"-{4,5} ?(?:BEGIN|END)[^-]*-{4,5}")
@@ -75,8 +80,19 @@ def _variants(text: str) -> set[str]:
     for quote, quoted in (('"', '""'), ("'", "''"), ("'", "'\\''"), ("'", "'\"'\"'")):
         found.add(f"{first}{inner.replace(quote, quoted)}{last}")
     if not text.isascii():
-        found |= {unicodedata.normalize(form, text) for form in ("NFC", "NFD")} | {text.lower(), text.upper()}
+        found |= {text.lower(), text.upper()}
+        if _is_stream_safe(text):
+            found |= {unicodedata.normalize(form, text) for form in ("NFC", "NFD")}
     return found
+
+
+def _is_stream_safe(text: str) -> bool:
+    row = 0
+    for letter in text:
+        row = row + 1 if unicodedata.combining(letter) else 0
+        if row > _MOST_MARKS:
+            return False
+    return True
 
 
 def _utf8(text: str) -> bytes:

@@ -15,12 +15,16 @@ import string
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from html import unescape
+from itertools import compress
 
 _MOST_LEVELS = 16
 _SHORTEST_LEVEL = 6
 _BLOCK = 256
+_FEW_POSITIONS = 200
+_MOST_KNOWN = 4096
+_LONGEST_KNOWN = 16
 
 _SPACE = b" \t\r\n\v\f"
 _STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
@@ -28,17 +32,17 @@ _SMALL_LETTERS = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_l
 # All but letters, digits and what is not ASCII; and x, for 0x and \\x stand between digits.
 _BETWEEN = bytes(set(range(128)) - set(string.digits.encode() + string.ascii_letters.encode()) | set(b"xX"))
 _ESCAPE = re.compile(
-    # The first character stands alone, so that the search for it is fast; then runs at once, for a text that was quoted
-    # again and again has little else.
-    rb"[\\%&~](?:(?<=\\)(?:"
+    # One group, for `split`. The first character stands alone, so that the search for it is fast; then runs at once,
+    # for a text that was quoted again and again has little else.
+    rb"([\\%&~](?:(?<=\\)(?:"
     rb"\\(?:\\\\)*"
     rb"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5}"
     rb"|[ux]\{[0-9a-fA-F]{1,6}\}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|[nrtbfave0]|[\x20-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e])"
     rb"|(?<=%)(?:25(?:%25)*|[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
     rb"|(?<=&)(?:amp;(?:&amp;)*|\#[0-9]{1,7};|\#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)"
-    rb"|(?<=~)[01])"
+    rb"|(?<=~)[01]))"
 )
-_QUOTED_PRINTABLE = re.compile(rb"=(?:[0-9a-fA-F]{2}|[ \t]{0,9}\r?\n)")
+_QUOTED_PRINTABLE = re.compile(rb"(=(?:[0-9a-fA-F]{2}|[ \t]{0,9}\r?\n))")
 _TORN = re.compile(
     rb"(?:\\+(?:[uUx]\{?[0-9a-fA-F]{0,8}|[0-7]{1,2})?|%(?:[0-9a-fA-F]|u[0-9a-fA-F]{0,3})?"
     rb"|&[#0-9A-Za-z]{0,31}|~|=[0-9a-fA-F\r]?)\Z"
@@ -52,7 +56,7 @@ _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"
 def levels(data: bytes) -> Iterator[bytes]:
     """The data without its outermost escapes, without the next, and so on: it may look as if it had some itself."""
     for _ in range(_MOST_LEVELS):
-        less = _ESCAPE.sub(lambda match: _unescaped(match[0]), data)
+        less = _ESCAPE.sub(lambda match: _UNESCAPED[match[0]], data)
         if less == data:
             return
         data = less
@@ -68,7 +72,6 @@ def _unescaped(token: bytes) -> bytes:
     return _one_unescaped(token)
 
 
-@lru_cache(4096)
 def _one_unescaped(token: bytes) -> bytes:
     kind, rest = token[:1], token[1:]
     if kind == b"%":
@@ -99,6 +102,9 @@ def _character(digits: bytes) -> bytes:
 class View:
     """Bytes made of others; `origin` says from where."""
 
+    has_gaps = False
+    """Whether something was left out between bytes, which may have nothing to do with each other."""
+
     def __init__(self, data: bytes) -> None:
         self.data = data
 
@@ -107,58 +113,81 @@ class View:
         return start, end
 
 
+class _Known(dict[bytes, bytes]):
+    """What escapes stand for; made when first asked for, bounded."""
+
+    def __init__(self, decode: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._decode = decode
+
+    def __missing__(self, token: bytes) -> bytes:
+        value = self._decode(token)
+        if len(token) <= _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[token] = value
+        return value
+
+
 class _Unescaped(View):
     """A view without the outermost level of escapes."""
 
-    def __init__(self, below: View, pattern: re.Pattern[bytes], decode: Callable[[bytes], bytes]) -> None:
+    def __init__(self, below: View, pattern: re.Pattern[bytes], known: _Known) -> None:
         self._below = below
-        # Of each escape: where it starts and ends here and below.
-        self._starts, self._ends, self._from, self._to = (array("q") for _ in range(4))
-        pieces: list[bytes] = []
-        last = length = 0
-        for match in pattern.finditer(below.data):
-            token = match[0]
-            decoded = decode(token)
-            if decoded == token:
-                continue
-            start, end = match.span()
-            pieces += (below.data[last:start], decoded)
-            length += start - last
-            self._starts.append(length)
-            length += len(decoded)
-            self._ends.append(length)
-            self._from.append(start)
-            self._to.append(end)
-            last = end
-        pieces.append(below.data[last:])
-        super().__init__(b"".join(pieces) if last else below.data)
-
-    @property
-    def has_changed(self) -> bool:
+        # Texts and escapes by turns.
+        self._parts: list[bytes] = pattern.split(below.data)
+        self._decoded: list[bytes] = list(map(known.__getitem__, self._parts[1::2]))
+        if self._decoded:
+            parts = self._parts.copy()
+            parts[1::2] = self._decoded
+            super().__init__(b"".join(parts))
+        else:
+            super().__init__(below.data)
+        self.has_changed = self.data != below.data
         """Whether there was an escape."""
-        return bool(self._starts)
+
+    @cached_property
+    def _places(self) -> tuple[array[int], array[int], array[int], array[int]]:
+        """Of each escape: where it starts and ends here and below."""
+        places = starts, ends, origins, origin_ends = array("q"), array("q"), array("q"), array("q")
+        here = below = 0
+        for text, token, decoded in zip(self._parts[::2], self._parts[1::2], self._decoded, strict=False):
+            here += len(text)
+            below += len(text)
+            if decoded != token:
+                starts.append(here)
+                ends.append(here + len(decoded))
+                origins.append(below)
+                origin_ends.append(below + len(token))
+            here += len(decoded)
+            below += len(token)
+        return places
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         return self._below.origin(self._span(start)[0], self._span(end - 1)[1])
 
     def _span(self, position: int) -> tuple[int, int]:
         """What the byte here was below."""
-        index = bisect_right(self._starts, position) - 1
+        starts, ends, origins, origin_ends = self._places
+        index = bisect_right(starts, position) - 1
         if index < 0:
             return position, position + 1
-        if position < self._ends[index]:
-            return self._from[index], self._to[index]
-        start = self._to[index] + position - self._ends[index]
+        if position < ends[index]:
+            return origins[index], origin_ends[index]
+        start = origin_ends[index] + position - ends[index]
         return start, start + 1
 
 
 class _Without(View):
     """A view with some bytes left out and others translated."""
 
+    has_gaps = True
+
     def __init__(self, below: View, table: bytes, dropped: bytes) -> None:
         super().__init__(below.data.translate(table, dropped))
         self._below = below
         self._dropped = dropped
+        self._asked = 0
 
     @cached_property
     def _counts(self) -> array[int]:
@@ -168,10 +197,20 @@ class _Without(View):
             kept.append(kept[-1] + len(data[start : start + _BLOCK].translate(None, self._dropped)))
         return kept
 
+    @cached_property
+    def _positions(self) -> array[int]:
+        """Where each byte was below."""
+        kept = bytes(byte not in self._dropped for byte in range(256))
+        data = self._below.data
+        return array("q", compress(range(len(data)), data.translate(kept)))
+
     def origin(self, start: int, end: int) -> tuple[int, int]:
         return self._below.origin(self._position(start), self._position(end - 1) + 1)
 
     def _position(self, position: int) -> int:
+        self._asked += 1
+        if self._asked > _FEW_POSITIONS:
+            return self._positions[position]
         block = bisect_right(self._counts, position) - 1
         start = block * _BLOCK
         data, wanted = self._below.data[start : start + _BLOCK], position - self._counts[block]
@@ -185,13 +224,13 @@ def views(data: bytes) -> Iterator[View]:
     view = View(data)
     yield view
     for _ in range(_MOST_LEVELS):
-        less = _Unescaped(view, _ESCAPE, _unescaped)
+        less = _Unescaped(view, _ESCAPE, _UNESCAPED)
         if not less.has_changed:
             break
         view = less
         yield view
     if b"=" in view.data:
-        printable = _Unescaped(view, _QUOTED_PRINTABLE, _printable)
+        printable = _Unescaped(view, _QUOTED_PRINTABLE, _PRINTABLE)
         if printable.has_changed:
             yield printable
 
@@ -214,6 +253,10 @@ class Whole(View):
 
 def _printable(token: bytes) -> bytes:
     return b"" if token.endswith(b"\n") else bytes([int(token[1:], 16)])
+
+
+_UNESCAPED = _Known(_unescaped)
+_PRINTABLE = _Known(_printable)
 
 
 def compact(view: View) -> View:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..replay import Kind, ReplayReport, RequestDifference, RowDifference
-from ..rows.json_text import decode, encode
+from ..replay import Kind, ReplayReport, RequestDifference
+from ..rows.json_text import encode
+from .rows import MAX_SHOWN_BYTES, Differences, row_differences
 
 if TYPE_CHECKING:
     from ..recording import Recording
     from ..recording.exchange import HttpExchange
     from ..result import LogRecord, Result
+    from ..rows.block import RowBlock
     from .script import Script
 
-MAX_ROW_DIFFERENCES = 1000
-MAX_ALIGNED_ROWS = 1000
-"""Rows that are compared as an edit of each other; beyond that each is compared with the one at its own index."""
-MAX_SHOWN_BYTES = 10_000
+MAX_REQUEST_DIFFERENCES = 1000
+_CHECKED_RECORDS = 256
 
 
-def rows_json(rows: Sequence[Any]) -> bytes:
-    """Rows as the bytes that recordings keep and replays are compared with."""
-    return encode(rows, may_have_nan=False)
+def rows_json(rows: RowBlock, check: Callable[[], None]) -> bytes:
+    """Rows as the bytes that recordings keep and replays are compared with; some at a time."""
+    pieces: list[bytes] = []
+    for piece in rows.pieces():
+        check()
+        pieces += (b",", piece[:-1].replace(b"\n", b","))
+    return b"".join((b"[", *pieces[1:], b"]"))
 
 
-def log_sha256(records: Sequence[LogRecord]) -> str:
+def log_sha256(records: Sequence[LogRecord], check: Callable[[], None]) -> str:
     """The hash of a log: times, levels and messages."""
     digest = hashlib.sha256()
-    for record in records:
+    for number, record in enumerate(records):
+        if number % _CHECKED_RECORDS == 0:
+            check()
         digest.update(encode([record.time, record.level, record.message]) + b"\n")
     return digest.hexdigest()
 
@@ -44,23 +49,27 @@ def make_report(
     statement: str,
     image: str,
     from_recording: tuple[str, ...],
+    check: Callable[[], None],
 ) -> ReplayReport:
     """Compare a replay with its recording; `replayed` are its rows as a recording would keep them: without secrets."""
     are_identical = None
-    rows: list[RowDifference] = []
+    differences = Differences([], 0)
     if recording.rows is not None:
         are_identical = replayed == recording.rows
         if not are_identical:
-            recorded = decode(recording.rows)
-            # Earlier versions spelt some numbers differently.
-            are_identical = replayed == rows_json(recorded)
-            rows = [] if are_identical else row_differences(recorded, decode(replayed))
+            differences = row_differences(recording.rows, replayed, check)
+            are_identical = not differences.total
+    requests = _Few(request_differences(recording.exchanges, script, check))
+    is_log_identical = None
+    if recording.log_sha256:
+        is_log_identical = log_sha256(result.logs, check) == recording.log_sha256
     return ReplayReport(
-        requests=tuple(request_differences(recording.exchanges, script)),
-        rows=tuple(rows[:MAX_ROW_DIFFERENCES]),
-        row_difference_count=len(rows),
+        requests=tuple(requests.kept),
+        request_difference_count=requests.count,
+        rows=tuple(differences.rows),
+        row_difference_count=differences.total,
         are_rows_identical=are_identical,
-        is_log_identical=log_sha256(result.logs) == recording.log_sha256 if recording.log_sha256 else None,
+        is_log_identical=is_log_identical,
         status=int(result.status),
         recorded_status=recording.status,
         recorded_error=recording.error,
@@ -71,55 +80,34 @@ def make_report(
     )
 
 
-def row_differences(recorded: Sequence[Any], replayed: Sequence[Any]) -> list[RowDifference]:
-    """Where two lists of rows differ; inserted and removed rows do not make all that follow them different."""
-    before, after = [rows_json([row]) for row in recorded], [rows_json([row]) for row in replayed]
-    start = 0
-    while start < min(len(before), len(after)) and before[start] == after[start]:
-        start += 1
-    tail = 0
-    while tail < min(len(before), len(after)) - start and before[-1 - tail] == after[-1 - tail]:
-        tail += 1
-    middle_before, middle_after = before[start : len(before) - tail], after[start : len(after) - tail]
-    if max(len(middle_before), len(middle_after)) <= MAX_ALIGNED_ROWS:
-        matcher = difflib.SequenceMatcher(None, middle_before, middle_after, autojunk=False)
-        blocks = [item[1:] for item in matcher.get_opcodes() if item[0] != "equal"]
-    else:
-        blocks = [(0, len(middle_before), 0, len(middle_after))]
-    found: list[RowDifference] = []
-    for first, last, new_first, new_last in blocks:
-        for offset in range(max(last - first, new_last - new_first)):
-            old = start + first + offset if first + offset < last else None
-            new = start + new_first + offset if new_first + offset < new_last else None
-            if old is not None and new is not None and before[old] == after[new]:
-                continue
-            found.append(
-                RowDifference(
-                    kind="added" if old is None else "missing" if new is None else "changed",
-                    replayed=new,
-                    recorded=old,
-                    row=None if new is None else replayed[new],
-                    recorded_row=None if old is None else recorded[old],
-                )
-            )
-    return found
+class _Few:
+    """The first of many, and how many there were."""
+
+    def __init__(self, differences: Iterator[RequestDifference]) -> None:
+        self.kept: list[RequestDifference] = []
+        self.count = 0
+        for difference in differences:
+            self.count += 1
+            if len(self.kept) < MAX_REQUEST_DIFFERENCES:
+                self.kept.append(difference)
 
 
-def request_differences(exchanges: Sequence[HttpExchange], script: Script) -> list[RequestDifference]:
+def request_differences(
+    exchanges: Sequence[HttpExchange], script: Script, check: Callable[[], None]
+) -> Iterator[RequestDifference]:
     """Requests that were added, changed, or not made, in the order of the replay, the missing ones last."""
     made = {request.recorded for request in script.requests if request.recorded is not None}
     unused = _Unused(exchanges, made)
-    found: list[RequestDifference] = []
     for number, (wanted, answered_by) in enumerate(script.requests):
+        check()
         body = script.body(number)
         index = unused.take(wanted.method, wanted.url) if answered_by is None else answered_by
-        if index is None:
-            found.append(_difference("added", exchanges, number, None, wanted, body))
-            continue
-        difference = _difference("changed", exchanges, number, index, wanted, body)
-        if difference.parts:
-            found.append(difference)
-    return found + [_missing(exchanges[index], index) for index in unused.left()]
+        difference = _difference("added" if index is None else "changed", exchanges, number, index, wanted, body)
+        if index is None or difference.parts:
+            yield difference
+    for index in unused.left():
+        check()
+        yield _missing(exchanges[index], index)
 
 
 class _Unused:

@@ -130,19 +130,20 @@ class Script:
         self._bytes_left = http_bytes + MAX_OVERHEAD_BYTES
         self._sent: list[bytearray] = []
         self._exchanges = recording.exchanges
-        self._mask = mask
+        self.mask = mask
         self._usage = usage
         self._scripts: list[list[Operation]] = []
         self._unused: dict[tuple[str, str], list[int]] = {}
         for index, exchange in enumerate(recording.exchanges):
             self._unused.setdefault((exchange.method, exchange.url), []).append(index)
             self._scripts.append(operations(exchange.extra.get("operations", ())))
+        self._recorded = {key: tuple(indexes) for key, indexes in self._unused.items()}
         self._strays = list(reversed(recording.strays))
         self._streams: dict[int, tuple[int, _Recorded]] = {}
 
     def body(self, number: int) -> bytes:
         """What was sent with a request of the replay, without secrets."""
-        return masked_body(self._mask, self.requests[number].wanted.headers, bytes(self._sent[number]))
+        return masked_body(self.mask, self.requests[number].wanted.headers, bytes(self._sent[number]))
 
     def answer(self, call: Call) -> Planned:
         """The answer to one host call."""
@@ -162,7 +163,7 @@ class Script:
         return planned
 
     def _open(self, stream: int, args: Mapping[str, object], blob: bytes) -> Planned:
-        wanted = request_of(args, blob).without_secrets(self._mask)
+        wanted = request_of(args, blob).without_secrets(self.mask)
         self._bytes_left -= wanted.weight + len(blob)
         if self._bytes_left < 0:
             return _too_much()
@@ -188,7 +189,7 @@ class Script:
                 if playback.exchange.request_body != self.body(number):
                     found = self._another(stream, number, self.body(number))
             # A secret may be on its way in two pieces: then only the whole can be compared.
-            elif self._mask is None and playback.exchange.request_body[position:][: len(blob)] != blob:
+            elif self.mask is None and playback.exchange.request_body[position : position + len(blob)] != blob:
                 found = self._another(stream, number, bytes(self._sent[number]))
             if found is None:
                 return self._unrecorded(number)
@@ -220,8 +221,8 @@ class Script:
 
     def _unrecorded(self, number: int) -> Planned:
         wanted, body = self.requests[number].wanted, self.body(number)
-        same = [item for item in self._exchanges if (item.method, item.url) == (wanted.method, wanted.url)]
-        times = sum(item.request_body == body for item in same)
+        same = self._recorded.get((wanted.method, wanted.url), ())
+        times = sum(self._exchanges[index].request_body == body for index in same)
         reason = "a replay has no network"
         if times:
             reason = f"it was made {'once' if times == 1 else f'{times} times'} only"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._hostcalls.call_table import Answer, Call
 from ..determinism import NANOSECONDS
 from ..limits import Limits
 from ..recording.exchange import HttpExchange, Operation
-from .masked import Unmaskable, masked, masked_body, masked_response
+from .masked import Unmaskable, masked, masked_response
 from .request import MAX_OVERHEAD_BYTES, HttpRequest, request_of
 from .virtual import VirtualClock
 
@@ -83,9 +83,13 @@ class Tape:
                 answered=self._clock.elapsed, order=self._order, kind=kind, size=len(answer.blob), eof=eof
             )
 
-    def exchanges(self, mask: Masker | None) -> tuple[HttpExchange, ...]:
+    def exchanges(self, mask: Masker | None, check: Callable[[], None]) -> tuple[HttpExchange, ...]:
         """Every request so far, without secrets."""
-        return tuple(self._exchange(index, request, mask) for index, request in enumerate(self._requests))
+        found: list[HttpExchange] = []
+        for index, request in enumerate(self._requests):
+            check()
+            found.append(self._exchange(index, request, mask))
+        return tuple(found)
 
     def _has_room(self, size: int) -> bool:
         self._bytes_left -= size
@@ -111,10 +115,9 @@ class Tape:
         return ("data" if "eof" in fields else "ok"), bool(fields.get("eof"))
 
     def _exchange(self, index: int, request: _TapedRequest, mask: Masker | None) -> HttpExchange:
-        wanted = request.wanted.without_secrets(mask)
         whole = b"".join(request.sent)
-        sent = masked_body(mask, request.wanted.headers, whole)
-        if whole and not sent:
+        wanted = request.wanted._replace(body=whole).without_secrets(mask)
+        if whole and not wanted.body:
             self.incomplete = self.incomplete or f"the body of request {index} may hold a secret that cannot be found"
         head = request.head or {}
         headers = tuple((str(name), str(value)) for name, value in head.get("headers", ()))
@@ -132,7 +135,7 @@ class Tape:
             method=wanted.method,
             url=wanted.url,
             request_headers=wanted.headers,
-            request_body=sent,
+            request_body=wanted.body,
             status=head.get("status"),
             reason=masked(mask, head.get("reason", "")),
             http_version=head.get("http_version", "HTTP/1.1"),

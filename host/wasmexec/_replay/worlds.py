@@ -111,17 +111,16 @@ def make_world(
     if recording is not None:
         if settings is not None or recorder is not None:
             raise ConfigError("replay: a replay has the clock and the seed of its recording and is not recorded again")
-        text = statement if masker is None else masker(statement)
-        return ReplayedWorld(recording, limits, text, image, masker, _taken(given))
+        return ReplayedWorld(recording, limits, statement, image, masker, _taken(given))
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
     blobs = iter(request.blobs)
     variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
     blank = Recording(
-        statement=statement if masker is None else masker(statement),
-        inputs=tuple(None if value is None else masked_json(masker, next(blobs)) for value in run.inputs),
-        checkpoint=masked_json(masker, encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint)),
-        local_variables=masked_json(masker, encode(variables)),
+        statement=statement,
+        inputs=tuple(None if value is None else next(blobs) for value in run.inputs),
+        checkpoint=encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint),
+        local_variables=encode(variables),
     )
     return SeededWorld(key, settings, limits, recorder, image, masker, blank)
 
@@ -145,6 +144,7 @@ class SeededWorld:
         self._wall = round(limits.wall_seconds * NANOSECONDS)
         self._recorder = recorder
         self._tape = None if recorder is None else Tape(clock, limits)
+        # Not masked yet: that is the execution's own work.
         self._blank = blank
         self._image = image
         self._masker = masker
@@ -153,7 +153,7 @@ class SeededWorld:
         """The virtual clock."""
         return self._clock.seconds()
 
-    def begin(self) -> None:
+    def begin(self, check: Callable[[], None]) -> None:
         """Start the clock."""
         self._clock.begin()
 
@@ -188,29 +188,35 @@ class SeededWorld:
         """Advance the clock."""
         _sleep(self._clock, seconds, self._wall if self.skips_sleeps else None)
 
-    def ended(self, result: Result) -> Result:
-        """Hand the recording over."""
+    def ended(self, result: Result, check: Callable[[], None]) -> Result:
+        """Hand the recording over, all of it or nothing."""
         if self._recorder is None:
             return result
+        recording = self._recording(result, check)
         try:
-            if not self._recording(result).give_to(self._recorder):
+            if not recording.give_to(self._recorder):
                 result.warnings.append("the recording is incomplete: the recorder takes no more")
         except BaseException as error:  # the caller's recorder must not take the result with it
             result.warnings.append(f"the recording failed: {describe(error)}")
         return result
 
-    def _recording(self, result: Result) -> Recording:
+    def _recording(self, result: Result, check: Callable[[], None]) -> Recording:
         assert self._tape is not None
-        clock, mask = self._clock, self._masker
+        clock, blank = self._clock, self._blank
+        mask = None if self._masker is None else self._masker.checked_by(check)
         ending = "done" if result.error is None else _ENDINGS.get(type(result.error), "done")
         if ending in _NO_ANSWER:
             clock.arrive()
         error = result.error
-        exchanges = self._tape.exchanges(mask)
+        exchanges = self._tape.exchanges(mask, check)
         if self._tape.incomplete:
             result.warnings.append(f"the recording is incomplete: {self._tape.incomplete}")
         return dataclasses.replace(
-            self._blank,
+            blank,
+            statement=blank.statement if mask is None else mask(blank.statement),
+            inputs=tuple(None if blob is None else masked_json(mask, blob) for blob in blank.inputs),
+            checkpoint=masked_json(mask, blank.checkpoint),
+            local_variables=masked_json(mask, blank.local_variables),
             key=self._key,
             clock_start=clock.start,
             clock_step=clock.step,
@@ -218,10 +224,10 @@ class SeededWorld:
             strays=tuple(self._tape.strays),
             ending=ending,
             ended=clock.elapsed,
-            rows=masked_json(mask, rows_json(result.rows)),
+            rows=masked_json(mask, rows_json(result.block, check)),
             status=int(result.status),
             error=None if error is None else {"type": type(error).__name__, "message": error.message},
-            log_sha256=log_sha256(result.logs),
+            log_sha256=log_sha256(result.logs, check),
             image=self._image,
             incomplete=self._tape.incomplete,
         )
@@ -254,8 +260,10 @@ class ReplayedWorld:
         """The virtual clock."""
         return self._clock.seconds()
 
-    def begin(self) -> None:
-        """Nothing: its clock does not follow the real one."""
+    def begin(self, check: Callable[[], None]) -> None:
+        """Masking what is asked for can be interrupted; its clock does not follow the real one."""
+        if self._masker is not None:
+            self._script.mask = self._masker.checked_by(check)
 
     def call_table(self, make_live: Callable[[], Answers], wake: Callable[[], None]) -> CallTable:
         """One that the recording answers."""
@@ -275,11 +283,16 @@ class ReplayedWorld:
         self._check(self._clock.now + round(seconds * NANOSECONDS))
         _sleep(self._clock, seconds, self._wall)
 
-    def ended(self, result: Result) -> Result:
+    def ended(self, result: Result, check: Callable[[], None]) -> Result:
         """The result with the report."""
-        rows = masked_json(self._masker, rows_json(result.rows))
-        report = make_report(self._recording, result, rows, self._script, self._statement, self._image, self._taken)
-        return dataclasses.replace(result, replay=report)
+        statement = self._statement
+        mask = None if self._masker is None else self._masker.checked_by(check)
+        if mask is not None:
+            self._script.mask = mask
+            statement = mask(statement)
+        rows = masked_json(mask, rows_json(result.block, check))
+        report = make_report(self._recording, result, rows, self._script, statement, self._image, self._taken, check)
+        return dataclasses.replace(result, rows=result.block, replay=report)
 
     def _check(self, moment: int) -> None:
         if self._cancelled_at is not None and moment - self._clock.start > self._cancelled_at:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DeliveryError
 from ..rows.json_text import encode
 from ..rows.writers import FORMATS as STREAMED
 from .streams import emit
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 FORMATS = (*STREAMED, "table")
+MAX_TABLE_COLUMNS = 1000
+MAX_TABLE_CELLS = 1_000_000
 _BY_SUFFIX = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 # What a name ends with that promises another format.
 _NOT_WRITTEN = frozenset(
@@ -60,27 +62,43 @@ def destination(output: str | None) -> Destination:
     return Destination(STANDARD_OUTPUT if output is None else output)
 
 
+def escape_option(function: _Decorated) -> _Decorated:
+    """`--escape-formulas`."""
+    return click.option(
+        "--escape-formulas",
+        is_flag=True,
+        help="CSV for a spreadsheet: a ' before texts that it would run (=, +, -, @, tab, line ends).",
+    )(function)
+
+
+def refuse_escape(form: str, *, escape_formulas: bool) -> None:
+    """Raises: click.UsageError: formulas are to be escaped where there are none."""
+    if escape_formulas and form != "csv":
+        raise click.UsageError(f"--escape-formulas is about CSV, and the rows are written as {form}: add --format csv")
+
+
 def write_rows(
-    rows: Sequence[Row], form: str, column_names: Sequence[str] | None, target: Destination | None = None
-) -> None:
+    rows: Sequence[Row], form: str, column_names: Sequence[str] | None, target: Destination | None = None, *,
+    escape_formulas: bool = False,
+) -> None:  # fmt: skip
     """Write the rows to standard output, or to `target`; `column_names` come first in CSV and tables.
 
     Raises:
-        DeliveryError: that failed.
+        DeliveryError: that failed, or the rows have too many keys for CSV or a table.
     """
     from ..rows.block import blocks_of
     from ..rows.writers import write_blocks
 
     target = destination(None) if target is None else target
+    names = _names(rows, form, column_names, target)
     if form == "table" and target.is_standard_output:
-        emit(_table(rows, _names(rows, column_names), on_terminal=sys.stdout.isatty()))
+        emit(_table(rows, names, on_terminal=sys.stdout.isatty()))
         return
     with target.open() as out:
         if form == "table":
-            table = _table(rows, _names(rows, column_names), on_terminal=False)
-            out.write(table.encode("utf-8", "backslashreplace"))
+            out.write(_table(rows, names, on_terminal=False).encode("utf-8", "backslashreplace"))
         else:
-            write_blocks(form, blocks_of(rows), _names(rows, column_names) if form == "csv" else (), out)
+            write_blocks(form, blocks_of(rows), names, out, escape_formulas=escape_formulas)
 
 
 def form_by_name(path: str | None) -> str:
@@ -98,8 +116,24 @@ def form_by_name(path: str | None) -> str:
     return _BY_SUFFIX.get(suffix, "json")
 
 
-def _names(rows: Sequence[Row], column_names: Sequence[str] | None) -> list[str]:
-    return list(dict.fromkeys([*(column_names or ()), *(key for row in rows for key in row)]))
+def _names(rows: Sequence[Row], form: str, column_names: Sequence[str] | None, target: Destination) -> list[str]:
+    """The columns of CSV or a table."""
+    from ..rows.csv_columns import CsvColumns
+
+    if form not in ("csv", "table"):
+        return []
+    columns = CsvColumns(column_names or ())
+    columns.add(rows)
+    refusal = columns.refusal()
+    cells = len(rows) * len(columns.names)
+    if form == "table" and (len(columns.names) > MAX_TABLE_COLUMNS or cells > MAX_TABLE_CELLS):
+        refusal = refusal or (
+            f"a table of {len(rows):,} rows and {len(columns.names):,} columns is too large to be drawn: write them "
+            "with --format jsonl"
+        )
+    if refusal is not None:
+        raise DeliveryError("standard output" if target.is_standard_output else target.name, refusal)
+    return columns.names
 
 
 def _table(rows: Sequence[Row], names: Sequence[str], *, on_terminal: bool) -> str:

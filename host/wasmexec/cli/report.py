@@ -61,7 +61,7 @@ def advise(errors: Iterable[WasmexecError | None], logs: Iterable[LogRecord], *,
         if error is None:
             continue
         name = _LIMITS.get(type(error).__name__)
-        limits |= dict.fromkeys(reached_limits(error.message) if name is None else [name])
+        limits |= dict.fromkeys(reached_limits(error.message) or ([] if name is None else [name]))
         if isinstance(error, OutputError) and error.rule == "extra":
             lenient["drops keys that are not in the schema"] = None
         elif isinstance(error, OutputError) and error.rule in ("base64", "json"):

@@ -89,6 +89,7 @@ Examples:
 @parameters.limit_options
 @outputs.output_option
 @outputs.format_option
+@outputs.escape_option
 @click.option(
     "--result", "whole_result", is_flag=True, help="Print status, rows, logs, error and usage as one JSON object."
 )
@@ -105,6 +106,7 @@ def command(statement: str, **values: Any) -> int:
     file_name, text = statements.read_statement(statement)
     target = outputs.destination(values["output"])
     form = values["form"] or outputs.form_by_name(values["output"])
+    outputs.refuse_escape(form, escape_formulas=values["escape_formulas"])
     schema = None
     remarks: list[str] = []
 
@@ -131,7 +133,8 @@ def command(statement: str, **values: Any) -> int:
     if values["whole_result"]:
         emit(outputs.to_json(result.as_dict(), indent=True) + "\n")
     elif result.status.succeeded:
-        outputs.write_rows(result.rows, form, None if schema is None else schema.column_names, target)
+        names = None if schema is None else schema.column_names
+        outputs.write_rows(result.rows, form, names, target, escape_formulas=values["escape_formulas"])
     return exit_codes.exit_code(result.status)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import exit_codes, outputs
-from .step_support import schema_notes
+from .step_support import folder_option, schema_notes
 from .streams import emit
 from .terminal import clean, note, say
 
@@ -31,12 +31,15 @@ Exit codes:
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @click.option("--no-statement", is_flag=True, help="Leave the statement unread: this needs no image.")
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
-def command(files: tuple[Path, ...], form: str, no_statement: bool, image: str | None) -> int:
+@folder_option
+def command(
+    files: tuple[Path, ...], form: str, no_statement: bool, image: str | None, allow_folders: tuple[Path, ...]
+) -> int:
     """Check step files, the test cases beside them and their statements; print `file:line:column: message` lines.
 
     A note on standard error says which schema is checked by the slower engine; it is no mistake.
     """
-    mistakes = [mistake for file in files for mistake in _check(file, image, no_statement=no_statement)]
+    mistakes = [mistake for file in files for mistake in _check(file, image, allow_folders, no_statement=no_statement)]
     if form == "json":
         emit(outputs.to_json([mistake.as_dict() for mistake in mistakes], indent=True) + "\n")
     else:
@@ -47,12 +50,12 @@ def command(files: tuple[Path, ...], form: str, no_statement: bool, image: str |
     return exit_codes.USAGE if mistakes else 0
 
 
-def _check(file: Path, image: str | None, *, no_statement: bool) -> list[Mistake]:
+def _check(file: Path, image: str | None, folders: tuple[Path, ...], *, no_statement: bool) -> list[Mistake]:
     from ..step import Step, StepFileError
     from ..step.cases import load_cases
 
     try:
-        step = Step.load(file)
+        step = Step.load(file, allow_folders=folders)
     except StepFileError as error:
         return list(error.mistakes)
     for text in schema_notes(step):

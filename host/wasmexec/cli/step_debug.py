@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..rows.destination import Destination
 from . import parameters
 from .inputs import format_options, further_input_options, read_options, sources
-from .step_support import STORE_HELP, open_store, store_option
+from .step_support import STORE_HELP, folder_option, open_store, store_option
 from .terminal import fail, note, say, style
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ Examples:
 @click.option("--no-run", is_flag=True, help="Only write the file.")
 @click.option("--python", default=sys.executable, metavar="FILE", help="Python to run it with [default: this one].")
 @store_option
+@folder_option
 def command(file: Path, **values: Any) -> int:
     """Write the statement into a Python file with the same names defined, and run it under your own CPython.
 
@@ -67,7 +68,7 @@ def command(file: Path, **values: Any) -> int:
     from ..step import Step
     from ..step.debugging import WARNING, debug_file, write_debug_file
 
-    definition = Step.load(file).definition
+    definition = Step.load(file, allow_folders=values["allow_folders"]).definition
     texts = parameters.unique(values["local_variables"], "--local")
     variables: dict[str, object] = {name: item.initial for name, item in definition.local_variables.items()}
     for name, text in texts.items():
@@ -84,6 +85,9 @@ def command(file: Path, **values: Any) -> int:
         raise ConfigError(f"the input {error.filename} cannot be read: {error.strerror}") from None
     text = debug_file(definition, inputs=read, checkpoint=checkpoint, local_variables=variables)
     beside = file.with_name(file.name.split(".", 1)[0] + ".debug.py")
+    # SECURITY: in a stranger's folder a link could lead to any file.
+    if values["output"] is None and beside.is_symlink():
+        raise ConfigError(f"{beside} is a link: remove it, or choose another --output")
     target = Destination(beside if values["output"] is None else values["output"])
     if not target.is_file and not values["no_run"]:
         raise click.UsageError(f"{target.name} is no file that Python could run: add --no-run")

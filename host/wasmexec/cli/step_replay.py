@@ -9,7 +9,7 @@ import click
 
 from ..errors import ConfigError
 from . import outputs
-from .step_support import STORE_HELP, open_store, short_json, store_option
+from .step_support import STORE_HELP, folder_option, open_store, short_json, store_option
 from .streams import emit
 from .terminal import clean, note, say, style
 
@@ -38,7 +38,10 @@ Exit codes:
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 @store_option
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
-def command(run: int, file: Path | None, form: str, store_url: str | None, image: str | None) -> int:
+@folder_option
+def command(
+    run: int, file: Path | None, form: str, store_url: str | None, image: str | None, allow_folders: tuple[Path, ...]
+) -> int:
     """Repeat the run RUN, recorded by `step run --record`, with its input, checkpoint, clock, randomness and answers.
 
     The statement is the one that the step file has now: after an edit, what changed in requests and rows is shown.
@@ -57,7 +60,7 @@ def command(run: int, file: Path | None, form: str, store_url: str | None, image
         known = record.attributes.get("file")
         if file is None and not isinstance(known, str):
             raise ConfigError(f"run {run} does not say where its step file is: add --step FILE")
-        step = Step.load(file or str(known))
+        step = Step.load(file or str(known), allow_folders=allow_folders)
         if step.name != record.step:
             raise ConfigError(f"run {run} belongs to the step {record.step!r}, not to {step.name!r}")
         with Executor(image or step.definition.image) as executor:

@@ -16,7 +16,7 @@ from ..errors import DeliveryError
 from ..status import Status
 from ..step import Spool
 from . import exit_codes, inputs, network_options, outputs, parameters, report
-from .step_support import EXIT_CODES, STORE_HELP, open_store, schema_notes, short_json, store_option
+from .step_support import EXIT_CODES, STORE_HELP, folder_option, open_store, schema_notes, short_json, store_option
 from .streams import emit
 from .terminal import clean, note, say, show_record, style, warn
 
@@ -49,6 +49,7 @@ Examples:
 @inputs.input_options
 @outputs.output_option
 @outputs.format_option
+@outputs.escape_option
 @click.option("--row-column", metavar="NAME", help="Add a column with the index of the input row each row came from.")
 @click.option("--checkpoint", metavar="JSON", help="DATA_CHECKPOINT instead of the stored one.")
 @click.option(
@@ -62,6 +63,7 @@ Examples:
 @click.option("--processes", metavar="COUNT", type=click.IntRange(1, 64), help="Worker processes for long inputs.")
 @click.option("--result", "whole_result", is_flag=True, help="Print everything about the run as one JSON object.")
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
+@folder_option
 def command(file: Path, **values: Any) -> int:
     """Run the step in FILE once: rows to standard output, log lines and a summary to standard error.
 
@@ -74,18 +76,21 @@ def command(file: Path, **values: Any) -> int:
         raise click.UsageError("--result prints one JSON object with the rows in it: drop --output and --format")
     if values["no_store"] and (values["store_url"] or values["record"]):
         raise click.UsageError("--no-store goes with neither --store nor --record")
-    step = network_options.step_on_way(Step.load(file), values)
+    step = network_options.step_on_way(Step.load(file, allow_folders=values["allow_folders"]), values)
     for text in schema_notes(step):
         note(text)
     options = _options(values)
     form = values["form"] or outputs.form_by_name(values["output"])
+    outputs.refuse_escape(form, escape_formulas=values["escape_formulas"])
     target = outputs.destination(values["output"])
     names = step.definition.output.prepared.column_names
     if values["row_column"] is not None and values["row_column"] in (names or ()):
         raise click.UsageError(f"--row-column {values['row_column']}: the rows have a column of this name themselves")
     keeps_rows = values["whole_result"] or form == "table"
     if not keeps_rows:
-        options["output"] = _Rows(target, form, column_names=names, row_column=values["row_column"])
+        options["output"] = _Rows(
+            target, form, column_names=names, row_column=values["row_column"], escape_formulas=values["escape_formulas"]
+        )
     from ..executor import Executor
 
     before = None

@@ -40,6 +40,15 @@ def store_option(function: _Decorated) -> _Decorated:
     )
 
 
+def folder_option(function: _Decorated) -> _Decorated:
+    """`--allow-folder`."""
+    return click.option(
+        "--allow-folder", "allow_folders", metavar="DIR", multiple=True,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Files that the step names may lie below DIR, too, not only below its own folder (repeatable).",
+    )(function)  # fmt: skip
+
+
 def open_store(url: str | None, *, create: bool = True) -> RunStore:
     """The run store.
 
@@ -59,9 +68,9 @@ def step_name(named: str) -> str:
     """
     path = Path(named)
     if path.suffix in (".yaml", ".yml", ".json") or os.sep in named or path.is_file():
-        from ..step import Step
+        from ..step.file.reading import read_name
 
-        return Step.load(path).name
+        return read_name(path)
     return named
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .step_support import folder_option
 from .streams import emit
 from .terminal import clean, note, say, style
 
@@ -38,7 +39,11 @@ Exit codes:
 @click.option("--case", "names", metavar="NAME", multiple=True, help="Only this case (repeatable).")
 @click.option("--cases", "cases_file", metavar="FILE", type=click.Path(path_type=Path), help="The file with the cases.")
 @click.option("--image", metavar="NAME|FILE", help="Guest image [default: the step's, else full, else core].")
-def command(files: tuple[Path, ...], names: tuple[str, ...], cases_file: Path | None, image: str | None) -> int:
+@folder_option
+def command(
+    files: tuple[Path, ...], names: tuple[str, ...], cases_file: Path | None, image: str | None,
+    allow_folders: tuple[Path, ...],
+) -> int:  # fmt: skip
     """Run the cases beside step files: given inputs, checkpoint and recorded HTTP answers, compare what comes out.
 
     Nothing is stored and nothing reaches the network.
@@ -52,7 +57,7 @@ def command(files: tuple[Path, ...], names: tuple[str, ...], cases_file: Path | 
     started = time.monotonic()
     passed = failed = 0
     for file in files:
-        step = Step.load(file)
+        step = Step.load(file, allow_folders=allow_folders)
         cases = load_cases(file, step.definition, cases_file)
         if not cases:
             raise click.UsageError(f"{file} has no cases beside it ({file.name.split('.', 1)[0]}.tests.yaml)")

@@ -20,7 +20,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-MAX_DEPTH = 250
+MAX_DEPTH = 511
+"""Levels of a row: with the list of rows around it as many as a statement may return."""
 _NULLS = ("NaTType", "NAType")
 _FIXES: dict[str, str] = {
     "set": "a set has no order: sorted(...) or list(...) of it",
@@ -64,10 +65,24 @@ def to_json(value: object, note_nan: Callable[[], object] | None = None, depth: 
         return _number(value, note_nan)
     if depth >= MAX_DEPTH:
         raise NotJson("", f"nested deeper than {MAX_DEPTH} levels, or it contains itself")
+    # Loops, not comprehensions or helpers: one frame a level leaves most of the stack to the caller.
     if isinstance(value, (dict, types.MappingProxyType)):
-        return {_key(key): _inside(key, item, note_nan, depth) for key, item in value.items()}
+        fields: dict[str, Any] = {}
+        for key, item in value.items():
+            name = _key(key)
+            try:
+                fields[name] = to_json(item, note_nan, depth + 1)
+            except NotJson as error:
+                raise error.below(key) from None
+        return fields
     if isinstance(value, (list, tuple)):
-        return [_inside(index, item, note_nan, depth) for index, item in enumerate(value)]
+        items: list[Any] = []
+        for index, item in enumerate(value):
+            try:
+                items.append(to_json(item, note_nan, depth + 1))
+            except NotJson as error:
+                raise error.below(index) from None
+        return items
     return to_json(_plain(value, note_nan), note_nan, depth + 1)
 
 
@@ -75,13 +90,6 @@ def _key(key: object) -> str:
     if not isinstance(key, str):
         raise NotJson(f"/{key!s:.100}", f"a key must be a str, not {type(key).__name__}")
     return str.__str__(key)
-
-
-def _inside(key: object, value: object, note_nan: Callable[[], object] | None, depth: int) -> Any:
-    try:
-        return to_json(value, note_nan, depth + 1)
-    except NotJson as error:
-        raise error.below(key) from None
 
 
 def _number(value: Any, note_nan: Callable[[], object] | None) -> float | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import orjson
 
 from ..errors import InputError
 from .bad_row import BadRow, RowStream
-from .dialect import SAMPLE_LINES, Dialect, find_dialect, is_blank, stated_delimiter
+from .dialect import DELIMITERS, SAMPLE_LINES, Dialect, find_dialect, is_blank, stated_delimiter
 
 _LONGEST_FIELD = 2**31 - 1
-_SAMPLE_CHARACTERS = 256 * 1024
+MAX_COLUMNS = 100_000
+MAX_NAME = 10_000
+"""Characters of a column's name, which each row has as its key."""
+_MANY_FIELDS = 100_000
+_FIELD_BYTES = 60
+_SAMPLE_CHARACTERS = 32 * 1024
 # The limit is one for the process; how long a record may be is decided by `_Lines`.
 csv.field_size_limit(_LONGEST_FIELD)
 
@@ -58,6 +62,7 @@ def _records(
     if header is None:
         return
     following = lines.peek(1)
+    _bound_columns(header, [delimiter or stated or default, *DELIMITERS], name, lines.number + 1)
     dialect = find_dialect(
         header, default, delimiter or stated, lambda: lines.sample(SAMPLE_LINES),
         is_before_gap=following is not None and is_blank(following),
@@ -66,6 +71,7 @@ def _records(
         remark(text)
     records = iter(dialect.fields(lines))
     lines.begin()
+    lines.delimiter = dialect.delimiter
     columns = _Columns(next(records), name, lines.number, remark)
     if not columns.names[-1] and columns.is_closed_by_delimiter(dialect, lines):
         columns.names.pop()
@@ -82,10 +88,26 @@ def _records(
             lines.begin()
 
 
+def _bound_columns(header: str, delimiters: Sequence[str], name: str, line: int) -> None:
+    """SECURITY: a name of a few bytes takes a hundred, and is looked at with each delimiter.
+
+    Raises:
+        InputError: there are too many, or so many characters between two delimiters that a name is too long.
+    """
+    if any(header.count(other) >= MAX_COLUMNS for other in delimiters):
+        reason = f"the header has too many columns, at most {MAX_COLUMNS:,} are read"
+    elif len(header) > MAX_COLUMNS * (MAX_NAME + 3):
+        reason = f"the header is too long: names of {MAX_NAME:,} characters at most are read"
+    else:
+        return
+    raise InputError(f"{name}, line {line}: {reason}", source=name, source_line=line)
+
+
 class _Lines(Iterator[str]):
     """Lines with their ends, whichever they are. `number` lines have been handed over, a record began in `begun`.
 
-    SECURITY: a line, a record of many lines, and what is between two records are bounded.
+    SECURITY: a line, a record of many lines, and what is between two records are bounded; so are the fields of a
+    record, once `delimiter` is known.
     """
 
     def __init__(self, text: io.TextIOWrapper, name: str, most: int) -> None:
@@ -94,6 +116,8 @@ class _Lines(Iterator[str]):
         self._most = most
         self._ahead: deque[str] = deque()
         self._room = most
+        self._delimiters = 0
+        self.delimiter = ""
         self.number = 0
         self.begun = 1
 
@@ -105,12 +129,30 @@ class _Lines(Iterator[str]):
         self._room -= len(line)
         if self._room < 0:
             raise self._too_long()
+        if self.delimiter:
+            self._delimiters += line.count(self.delimiter)
+            if self._delimiters > _MANY_FIELDS:
+                self._check_fields()
         return line
+
+    def _check_fields(self) -> None:
+        """Raises: InputError: the record has so many delimiters, not all of them in quotes, that fields take too much.
+
+        That is told by its length: it may well be one quoted text.
+        """
+        size = self._most - self._room
+        if _FIELD_BYTES * (self._delimiters - _MANY_FIELDS) > 8 * size:
+            raise InputError(
+                f"{self._name}, line {self.begun}: the record has {self._delimiters:,} delimiters, too many to be read "
+                f"(at most {_MANY_FIELDS:,}, more only between longer fields)",
+                source=self._name, source_line=self.begun,
+            )  # fmt: skip
 
     def begin(self) -> None:
         """A record is over: the next line begins another."""
         self.begun = self.number + 1
         self._room = self._most
+        self._delimiters = 0
 
     def skip(self) -> None:
         """A blank line is over; too many of them are too much."""
@@ -126,14 +168,16 @@ class _Lines(Iterator[str]):
         return self._ahead[index]
 
     def sample(self, count: int) -> list[str]:
-        """The next lines, at most so many; if they are long, fewer."""
+        """The next lines, at most so many; if they are long, fewer, but the header."""
+        found: list[str] = []
         size = 0
         for index in range(count):
             line = self.peek(index)
             size += len(line or "")
-            if line is None or size > _SAMPLE_CHARACTERS:
+            if line is None or (index and size > _SAMPLE_CHARACTERS):
                 break
-        return list(itertools.islice(self._ahead, count))
+            found.append(line)
+        return found
 
     def _read(self) -> str:
         line = self._text.readline(self._most + 1)
@@ -174,7 +218,13 @@ class _Columns:
             InputError: one is.
         """
         seen: set[str] = set()
-        for column in self.names:
+        for index, column in enumerate(self.names):
+            if len(column) > MAX_NAME:
+                raise InputError(
+                    f"{self._name}, line {self._line}: the name of column {index + 1} has {len(column):,} characters, "
+                    f"at most {MAX_NAME:,} are read: is there a header?",
+                    source=self._name, source_line=self._line,
+                )  # fmt: skip
             if column and column in seen:
                 raise InputError(
                     f"{self._name}, line {self._line}: the column {column!r} is there twice",

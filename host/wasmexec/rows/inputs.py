@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from .formats import DELIMITED, ReadOptions, form_of
+from .named_file import NamedFile
 from .source import Input, Source
 
 
@@ -23,12 +24,13 @@ def sources_of(
         ConfigError: a file's format is unknown, or an option fits none of the inputs.
         TypeError: a value is a str.
     """
-    is_single = sum(isinstance(value, Path) for value in values) == 1
+    is_single = sum(isinstance(value, (Path, NamedFile)) for value in values) == 1
     found: list[Source] = []
     for number, value in enumerate(values, 1):
         own = declared[number - 1] if number <= len(declared) else ReadOptions()
-        if isinstance(value, Path):
-            own = _merged(given, own, value, is_single=is_single)
+        if isinstance(value, (Path, NamedFile)):
+            path = value.path if isinstance(value, NamedFile) else value
+            own = _merged(given, own, path, is_single=is_single)
         name = "INPUT_DATA" if number == 1 else f"INPUT_DATA{number}"
         found.append(Source(value, own, max_row_bytes=max_row_bytes, name=name))
     if given.delimiter is not None and not any(source.form in (None, *DELIMITED) for source in found if source.is_file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,10 +10,17 @@ from ..errors import InputError, InputSchemaError, OutputError
 from ..schema import RowSchema
 from ..schema.values import Mask, masked_by, short_repr, type_name
 from .bad_row import BadRow
+from .chunks import Chunk, Joined
+from .json_pieces import array_rows, check, is_array, may_be_values
 from .json_rows import explain
 from .json_text import decode, encode
 from .source import Source
 from .typed import advice, column_kinds, convert
+
+_MOST_CELLS = 65_536
+_MOST_WARNINGS = 100
+# "... dropped from 1,200 rows", "... dropped 3 values"
+_COUNTED = re.compile(r"(.* )([0-9,]+) (row|value)s?")
 
 
 def checked_rows(source: Source, schema: RowSchema | None, mask: Mask | None = None) -> Iterator[bytes | BadRow]:
@@ -24,22 +32,32 @@ def checked_rows(source: Source, schema: RowSchema | None, mask: Mask | None = N
         if schema is None:
             yield b"[%b]" % row
             continue
-        kinds = _kinds(source, schema)
-        value = decode(row)
-        cells = dict(value) if kinds else None
-        if kinds:
-            convert(value, kinds)
-        try:
-            accepted, warnings = schema.prepared.validate([value], mask)
-        except OutputError as error:
-            with masked_by(mask):
-                refused = _refused(error, source, index, source.line, cells, kinds)
-            yield BadRow(refused, encode(value) if kinds else row)
+        if not may_be_values(row):
+            yield BadRow(too_many_values(source, source.line, index))
             continue
-        for text in warnings:
-            source.remark(text.removesuffix(" from 1 row"))
-        # The very row, if nothing had to be filled in.
-        yield b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
+        try:
+            yield _checked_row(source, schema, index, row, mask)
+        except ValueError as error:
+            message = f"{source.name}: /{index}: {error}"
+            yield BadRow(InputError(message, source=source.name, source_line=source.line))
+
+
+def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask: Mask | None) -> bytes | BadRow:
+    kinds = _kinds(source, schema)
+    value = decode(row)
+    cells = dict(value) if kinds else None
+    if kinds:
+        convert(value, kinds)
+    try:
+        accepted, warnings = schema.prepared.validate([value], mask)
+    except OutputError as error:
+        with masked_by(mask):
+            refused = _refused(error, source, index, source.line, cells, kinds)
+        return BadRow(refused, encode(value) if kinds else row)
+    for text in warnings:
+        source.remark(text.removesuffix(" from 1 row"))
+    # The very row, if nothing had to be filled in.
+    return b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
 
 
 def row_error(
@@ -63,34 +81,168 @@ def checked_whole(
 
     Raises:
         InputError: it cannot be read, is too large, or a row does not match the schema.
+        ExecutionCancelled: the source says so.
     """
-    lines: list[int | None] = []
-    data = source.whole(max_bytes, lines if schema is not None else None)
-    if data is None:
+    if not source.is_wired:
         return None, 0
+    text = source.text(max_bytes)
+    if schema is not None and schema.prepared.kind == "list":
+        return _checked_list(source, schema, text, max_bytes, mask)
+    if text is None:
+        return _Intake(source, schema, max_bytes, mask).rows()
+    if is_array(text):
+        return _Intake(source, schema, max_bytes, mask).array(text)
     try:
-        rows = decode(data)
+        check(text)
     except ValueError as error:
-        reason = f"{source.name} is not JSON: {explain(data, error)}{source.doubt}"
-        raise InputError(reason, source=source.name) from None
-    if schema is None:
-        return data, len(rows) if isinstance(rows, list) else 0
+        raise _not_json(source, text, error) from None
+    if schema is not None:
+        first = text.lstrip()[:1]
+        kind = {b"{": "an object", b'"': "a string"}.get(first) or type_name(decode(text))
+        raise InputError(f"{source.name}: a schema needs a list of rows, got {kind}", source=source.name)
+    return text, 0
+
+
+class _Intake:
+    """Puts the rows of an input together, checked some at a time."""
+
+    def __init__(self, source: Source, schema: RowSchema | None, max_bytes: int, mask: Mask | None) -> None:
+        self._source = source
+        self._schema = schema
+        self._mask = mask
+        self._kinds = {} if schema is None else _kinds(source, schema)
+        self._joined = Joined(max_bytes, source.too_large(max_bytes))
+        self._warnings: dict[tuple[str, str], int] = {}
+        names = None if schema is None else schema.prepared.column_names
+        # What is missing is filled in for so many rows at once.
+        self._most_rows = max(1, _MOST_CELLS // (1 + len(names or ())))
+        self._count = 0
+
+    def rows(self) -> tuple[bytes, int]:
+        """Of a source that is not one text."""
+        for chunk in self._source.chunks():
+            self._source.look_up()
+            if self._schema is None:
+                self._joined.add(chunk.text, chunk.count)
+            else:
+                for text, count in self._checked(chunk):
+                    self._joined.add(text, count)
+        self._remark()
+        return self._joined.array(), self._joined.count
+
+    def array(self, text: bytes) -> tuple[bytes, int]:
+        """Of a JSON array; the very same text if nothing had to be filled in."""
+        joined = None
+        try:
+            for some in array_rows(text):
+                self._source.look_up()
+                count = 1 if some.values is None else len(some.values)
+                if self._schema is None:
+                    self._count += count
+                    continue
+                before = self._count
+                for piece, number in self._checked(Chunk(some.text, count, (), some.values)):
+                    if joined is None and piece is not some.text:
+                        joined = self._joined
+                        joined.add(_rows_before(text, some.start), before)
+                    if joined is not None:
+                        joined.add(piece, number)
+        except ValueError as error:
+            raise _not_json(self._source, text, error) from None
+        self._remark()
+        return (text if joined is None else joined.array()), self._count
+
+    def _checked(self, chunk: Chunk) -> Iterator[tuple[bytes, int]]:
+        """The rows of a chunk as the schema has them: text and number."""
+        if not may_be_values(chunk.text):
+            raise too_many_values(self._source, chunk.lines[0] if chunk.lines else None, self._count)
+        values = chunk.values
+        if values is None:
+            values = decode(b"[%b]" % chunk.text)
+        if len(values) <= self._most_rows:
+            text = self._accepted(chunk, values, 0)
+            yield chunk.text if text is None else text, len(values)
+            return
+        for start in range(0, len(values), self._most_rows):
+            some = values[start : start + self._most_rows]
+            text = self._accepted(chunk, some, start)
+            yield encode(some)[1:-1] if text is None else text, len(some)
+
+    def _accepted(self, chunk: Chunk, values: list[Any], start: int) -> bytes | None:
+        """The text of some rows of a chunk if it became another one."""
+        assert self._schema is not None
+        kinds = self._kinds
+        for value in values if kinds else ():
+            convert(value, kinds)
+        first, self._count = self._count, self._count + len(values)
+        try:
+            accepted, warnings = self._schema.prepared.validate(values, self._mask)
+        except OutputError as error:
+            index = _row_index(error)
+            cells = None if index is None or not kinds else decode(b"[%b]" % chunk.text)[start + index]
+            line = chunk.lines[start + index] if index is not None and start + index < len(chunk.lines) else None
+            with masked_by(self._mask):
+                raise _refused(error, self._source, first, line, cells, kinds) from None
+        for warning in warnings:
+            counted = _COUNTED.fullmatch(warning)
+            key, count = ((counted[1], counted[3]), int(counted[2].replace(",", ""))) if counted else ((warning, ""), 0)
+            if key in self._warnings or len(self._warnings) < _MOST_WARNINGS:
+                self._warnings[key] = self._warnings.get(key, 0) + count
+        return None if accepted is values and not kinds else encode(accepted)[1:-1]
+
+    def _remark(self) -> None:
+        for (text, unit), count in self._warnings.items():
+            self._source.remark(f"{text}{count:,} {unit}{'s' * (count > 1)}" if unit else text)
+
+
+def _checked_list(
+    source: Source, schema: RowSchema, text: bytes | None, max_bytes: int, mask: Mask | None
+) -> tuple[bytes, int]:
+    """An input whose schema is for the whole list: all of its values are needed at once."""
+    data = text if text is not None else _Intake(source, None, max_bytes, None).rows()[0]
+    try:
+        check(data)
+    except ValueError as error:
+        raise _not_json(source, data, error) from None
+    if not may_be_values(data):
+        raise InputError(
+            f"{source.name} has more values than may be held at once for a schema of the whole list: its type is array; "
+            "give the schema of one row, which is what its items are",
+            source=source.name,
+        )
+    rows = decode(data)
     if not isinstance(rows, list):
         raise InputError(f"{source.name}: a schema needs a list of rows, got {type_name(rows)}", source=source.name)
     kinds = _kinds(source, schema)
     for row in rows if kinds else ():
         convert(row, kinds)
     try:
-        accepted, warnings = schema.prepared.validate(rows, mask)
+        schema.prepared.validate(rows, mask)
     except OutputError as error:
         index = _row_index(error)
         cells = decode(data)[index] if kinds and index is not None else None
-        line = None if index is None or index >= len(lines) else lines[index]
         with masked_by(mask):
-            raise _refused(error, source, None, line, cells, kinds) from None
-    for text in warnings:
-        source.remark(text)
-    return (data if accepted is rows and not kinds else encode(accepted)), len(rows)
+            raise _refused(error, source, 0, None, cells, kinds) from None
+    return (encode(rows) if kinds else data), len(rows)
+
+
+def too_many_values(source: Source, line: int | None, index: int) -> InputError:
+    """The error for a row whose values would take too much memory to be checked."""
+    where = "" if line is None else f"line {line}: "
+    return InputError(
+        f"{source.name}: /{index}: {where}the row has more values than may be held at once to be checked by a schema: "
+        "make rows of what it lists, or leave the schema of the input out",
+        source=source.name, source_line=line,
+    )  # fmt: skip
+
+
+def _not_json(source: Source, text: bytes, error: ValueError) -> InputError:
+    return InputError(f"{source.name} is not JSON: {explain(text, error)}{source.doubt}", source=source.name)
+
+
+def _rows_before(text: bytes, start: int) -> bytes:
+    """The elements of an array before one that begins at a place."""
+    return text[text.index(b"[") + 1 : start].rstrip(b" \t\r\n").removesuffix(b",")
 
 
 def _kinds(source: Source, schema: RowSchema) -> dict[str, str]:
@@ -103,9 +255,12 @@ def _row_index(error: OutputError) -> int | None:
     return int(first[0]) if first and first[0].isdecimal() else None
 
 
-def _pointer(error: OutputError, index: int | None) -> str:
-    # Every row was checked as a list of its own: what is at "/0/price" there is at "/<index>/price" of the input.
-    return error.pointer if index is None else f"/{index}" + error.pointer.removeprefix("/0")
+def _pointer(error: OutputError, first: int) -> str:
+    # Some rows were checked as a list of their own: what is at "/0/price" there is at "/<first>/price" of the input.
+    index = _row_index(error)
+    if index is None:
+        return error.pointer
+    return f"/{first + index}{error.pointer[1 + len(str(index)) :]}"
 
 
 def _reason(error: OutputError) -> str:
@@ -115,13 +270,13 @@ def _reason(error: OutputError) -> str:
 def _refused(
     error: OutputError,
     source: Source,
-    index: int | None,
+    first: int,
     line: int | None,
     cells: Mapping[str, Any] | None,
     kinds: Mapping[str, str],
 ) -> InputSchemaError:
     """The error for a refused row; `cells` are the texts of a row of CSV."""
-    pointer = _pointer(error, index)
+    pointer = _pointer(error, first)
     reason = _reason(error)
     column = error.pointer.split("/")[2:3]
     name = column[0].replace("~1", "/").replace("~0", "~") if column else None

@@ -10,7 +10,8 @@ from typing import IO
 from ..errors import InputError
 from .bad_row import BadRow, RowStream
 from .json_array import JSON_LINES, is_json_lines, split_array
-from .json_text import decode
+from .json_pieces import MisplacedError, byte_position, check
+from .json_text import ROWS_DEPTH
 
 _NO_NUMBER = re.compile(rb"[-+]?(?:NaN|Infinity|nan|inf|infinity)\b")
 _PLACE = re.compile(r"(?:line (\d+) column (\d+) )?\(?char (\d+)\)?")
@@ -52,7 +53,7 @@ def json_array(file: IO[bytes], name: str, max_row_bytes: int) -> RowStream:
 def checked(text: bytes, name: str, place: str, line: int, column: int = 1) -> bytes | BadRow:
     """The text of a row, which begins at a line and column, if it is JSON."""
     try:
-        decode(text)
+        check(text, ROWS_DEPTH - 1)
     except ValueError as error:
         reason = explain(text, error, line, column)
         return BadRow(InputError(f"{name}, {place}: not JSON: {reason}", source=name, source_line=line))
@@ -60,7 +61,7 @@ def checked(text: bytes, name: str, place: str, line: int, column: int = 1) -> b
 
 
 def explain(text: bytes, error: ValueError, first_line: int = 1, first_column: int = 1) -> str:
-    """What `decode` had against a text, where in the file, and what to write instead."""
+    """What `decode` or `check` had against a text, where in the file, and what to write instead."""
     position = _position(text, error)
     if position is None:
         return str(error)
@@ -84,12 +85,12 @@ def explain(text: bytes, error: ValueError, first_line: int = 1, first_column: i
 
 def _position(text: bytes, error: ValueError) -> int | None:
     """The byte that the parser stumbled over."""
-    if not isinstance(error, json.JSONDecodeError):
+    if isinstance(error, MisplacedError):
+        position = error.position
+    elif isinstance(error, json.JSONDecodeError):
+        position = byte_position(text, error.pos)
+    else:
         return None
-    # It counts characters.
-    position = error.pos
-    if not text.isascii():
-        position = len(text.decode("utf-8", "replace")[:position].encode())
     # Some mistakes are found behind a word or before it.
     start = max(0, position - 10)
     for match in _NO_NUMBER.finditer(text, start, position + 10):

@@ -23,6 +23,8 @@ import orjson
 
 MAX_DEPTH = 600
 """Levels of lists and objects, both ways: those of rows (512) and of whatever is put around them."""
+ROWS_DEPTH = 512
+"""Levels of an input or output, the list of its rows counted: guest and host take the same."""
 MAX_DIGITS = 4300
 """Digits of an integer, as in Python itself: more take quadratic time."""
 _ORJSON_DEPTH = 1024

@@ -17,14 +17,16 @@ import orjson
 
 from ..errors import ConfigError, InputError
 from .bad_row import BadRow, RowStream
+from .json_pieces import check
 from .json_text import decode, encode
-from .parquet_child import BATCH_BYTES, HEAD
+from .parquet_child import HEAD, MANY_BYTES
 from .python_rows import nan_remark
 
 STALL_SECONDS = 60.0
 """So long may the child take for the next rows."""
 _MAX_MESSAGE_BYTES = 1024**2
-_READ_BYTES = 1024**2
+_READ_BYTES = 256 * 1024
+_LOOK_UP_SECONDS = 0.02
 # The parent package is not executed: it would load the engine.
 _START = """\
 import json, sys, types
@@ -36,8 +38,11 @@ main()
 """
 
 
-def parquet_rows(file: IO[bytes], name: str, *, max_row_bytes: int, remark: Callable[[str], object]) -> RowStream:
-    """The rows, each as JSON text; `remark` takes what the user should know.
+def parquet_rows(
+    file: IO[bytes], name: str, *, max_row_bytes: int, remark: Callable[[str], object],
+    look_up: Callable[[], object] = bool,
+) -> RowStream:  # fmt: skip
+    """The rows, each as JSON text; `remark` takes what the user should know, `look_up` is called now and then.
 
     Raises:
         ConfigError: pyarrow is not installed, or the file is a pipe.
@@ -47,7 +52,7 @@ def parquet_rows(file: IO[bytes], name: str, *, max_row_bytes: int, remark: Call
         raise ConfigError("reading Parquet needs pyarrow: pip install 'wasmexec[parquet]'")
     if not file.seekable():
         raise ConfigError(f"{name}: Parquet is read from a file, not from a pipe")
-    child = _Child(file.fileno(), name, max_row_bytes)
+    child = _Child(file.fileno(), name, max_row_bytes, look_up)
     nans: dict[str, int] = {}
     count = 0
     try:
@@ -86,7 +91,8 @@ class _Child:
     nothing is waited for without an end.
     """
 
-    def __init__(self, descriptor: int, name: str, max_row_bytes: int) -> None:
+    def __init__(self, descriptor: int, name: str, max_row_bytes: int, look_up: Callable[[], object]) -> None:
+        self._look_up = look_up
         self._name = name
         self._max_row_bytes = max_row_bytes
         package = Path(__file__).resolve().parent.parent
@@ -109,7 +115,7 @@ class _Child:
 
     def frames(self) -> Iterator[tuple[bytes, bytes]]:
         """Kind and payload of each frame until the child closes its output."""
-        most = max(self._max_row_bytes, BATCH_BYTES) + 2
+        most = max(self._max_row_bytes, MANY_BYTES) + 2
         while self._fill(HEAD.size):
             kind, length = HEAD.unpack(self._take(HEAD.size))
             if length > (most if kind == b"R" else _MAX_MESSAGE_BYTES):
@@ -119,11 +125,14 @@ class _Child:
             yield kind, self._take(length)
 
     def rows(self, payload: bytes) -> Iterator[bytes]:
-        """The rows of a frame, written anew: what was sent as one row is one row.
+        """The rows of a frame, written anew: what was sent as one row is one row. A long one is alone in its frame.
 
         Raises:
             InputError: one is no object, or too long.
         """
+        if len(payload) > MANY_BYTES + 2:
+            yield self._long_row(payload)
+            return
         for row in self.message(payload, list):
             if type(row) is not dict:
                 raise self.broken("a row that is not an object")
@@ -134,6 +143,18 @@ class _Child:
             if len(line) > self._max_row_bytes:
                 raise self.broken("a row that is too long")
             yield line
+
+    def _long_row(self, payload: bytes) -> bytes:
+        row = payload[1:-1]
+        if payload[:2] != b"[{" or payload[-1:] != b"]":
+            raise self.broken("a row that is not an object")
+        if len(row) > self._max_row_bytes:
+            raise self.broken("a row that is too long")
+        try:
+            check(row)
+        except ValueError as error:
+            raise self.broken(f"no JSON: {error}") from None
+        return row
 
     def message(self, payload: bytes, kind: Any) -> Any:
         """The value of a frame, of a type, or a list of values of types.
@@ -196,11 +217,14 @@ class _Child:
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
         while len(self._kept) < size:
+            self._look_up()
             left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
+            if left <= 0:
                 raise InputError(
                     f"{self._name} cannot be read: no row for {STALL_SECONDS:g} seconds", source=self._name
                 )
+            if not poll.poll(min(left, _LOOK_UP_SECONDS) * 1000):
+                continue
             piece = os.read(self._out, _READ_BYTES)
             if not piece:
                 return False

@@ -16,7 +16,7 @@ import os
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import IO, Any, cast
 
@@ -25,11 +25,18 @@ import orjson
 from .conversion import NotJson, duration, from_decimal, to_json
 
 HEAD = struct.Struct("<cI")
-MEMORY_BYTES = 2 * 1024**3
+ADDRESS_BYTES = 2 * 1024**3
 """Address space of the process; libraries take 250 MiB of it."""
+SPARE_BYTES = 32 * 1024**2
+TIMES = 8
+"""Beside its libraries the process has so much memory, and so many times the size of its file."""
 BATCH_ROWS = 1000
-BATCH_BYTES = 8 * 1024**2
+BATCH_BYTES = 256 * 1024
 """Rows are read so many at a time, fewer if they are long."""
+MANY_BYTES = 64 * 1024
+"""What a frame of several rows holds at most."""
+MAX_COLUMNS = 100_000
+_FIRST_ROWS = 16
 _BUFFER_BYTES = 1024**2
 _EPOCH = datetime.datetime(1970, 1, 1)
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -47,14 +54,19 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     out = os.fdopen(os.dup(1), "wb", buffering=_BUFFER_BYTES)
     os.dup2(2, 1)
+    memory = 0
     try:
-        _bound()
         with os.fdopen(int(sys.argv[3]), "rb") as file:
+            memory = _bound(os.fstat(file.fileno()).st_size)
             count = _write_rows(file, out, int(sys.argv[4]))
     except Refused as error:
         _frame(out, b"E", str(error))
     except MemoryError:
-        _frame(out, b"E", f"its rows need more than {MEMORY_BYTES // 1024**2:,} MiB to be read")
+        _frame(
+            out, b"E",
+            f"its rows need more than {memory // 1024**2:,} MiB to be read; written with smaller pages and row groups, "
+            "or shorter rows, they would not",
+        )  # fmt: skip
     except Exception as error:
         text = next(iter(str(error).splitlines()), "")
         _frame(out, b"E", f"it is not Parquet, or damaged: {text or type(error).__name__}")
@@ -70,16 +82,26 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _bound() -> None:
+def _bound(size: int) -> int:
+    """Bound what the process may have beside its libraries, which are loaded here, by the size of its file."""
     import resource
 
+    import pyarrow.compute
+    import pyarrow.parquet  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
+    memory = min(ADDRESS_BYTES, SPARE_BYTES + TIMES * size)
+    with suppress(OSError), open("/proc/self/statm") as file:
+        held = int(file.read().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
+    return memory
 
 
 def _frame(out: IO[bytes], kind: bytes, payload: object) -> None:
     data = payload if isinstance(payload, bytes) else orjson.dumps(payload)
-    out.write(HEAD.pack(kind, len(data)) + data)
+    out.write(HEAD.pack(kind, len(data)))
+    out.write(data)
 
 
 def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
@@ -89,6 +111,8 @@ def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
     pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(1)
     source = parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="us")
+    if len(source.schema) > MAX_COLUMNS:
+        raise Refused(f"it has {len(source.schema):,} columns, at most {MAX_COLUMNS:,} are read")
     schema = source.schema_arrow
     _check_names(pa, schema)
     for index in range(len(source.schema)):
@@ -99,48 +123,105 @@ def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
     columns = [_Column(pa, field) for field in schema]
     rows = max(1, source.metadata.num_rows)
     size = sum(source.metadata.row_group(index).total_byte_size for index in range(source.metadata.num_row_groups))
-    batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, size)))
-    count = 0
-    for batch in source.iter_batches(batch_size=batch_rows, use_threads=False):
-        values = [column.values(batch.column(index)) for index, column in enumerate(columns)]
-        count += _write_batch(out, [column.name for column in columns], values, batch.num_rows, max_row_bytes)
-        nans = {column.name: column.take_nans() for column in columns if column.nans}
-        if nans:
-            _frame(out, b"N", nans)
-    return count
+    most_rows = max(1, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, size)))
+    writer = _Writer(out, [column.name for column in columns], max_row_bytes)
+    batch_rows = min(_FIRST_ROWS, most_rows)
+    while batch_rows:
+        batch_rows = _write_batches(source, columns, writer, batch_rows, most_rows)
+    return writer.count
 
 
-def _write_batch(out: IO[bytes], names: list[str], columns: list[list[Any]], count: int, max_row_bytes: int) -> int:
-    lines: list[bytes] = []
-    size = 0
-    has_bad = any(_Bad in set(map(type, column)) for column in columns)
-    for row in zip(*columns, strict=True) if columns else [()] * count:
-        try:
-            if has_bad:
-                for value in row:
-                    if type(value) is _Bad:
-                        raise value.error
-            line = orjson.dumps(dict(zip(names, row)))  # noqa: B905  (as long as each other, and this is the loop)
-        except (NotJson, TypeError) as error:
-            _flush(out, lines)
-            lines, size = [], 0
-            pointer, reason = (error.pointer, error.reason) if isinstance(error, NotJson) else ("", str(error))
-            _frame(out, b"B", [pointer[:1000], reason[:1000]])
-            continue
-        if len(line) > max_row_bytes:
-            raise Refused(f"a row of it has more than {max_row_bytes:,} bytes as JSON")
-        if lines and size + len(line) > BATCH_BYTES:
-            _flush(out, lines)
-            lines, size = [], 0
-        lines.append(line)
-        size += len(line) + 1
-    _flush(out, lines)
-    return count
+def _write_batches(source: Any, columns: list[_Column], writer: _Writer, batch_rows: int, most_rows: int) -> int:
+    """Write the rows that are not written yet; how many at a time are better, 0 when all are written.
+
+    Sizes that the file states need not be true, and compressed rows may be any size: what is known is what was written.
+    """
+    is_first = writer.count == 0
+    try:
+        for batch in _batches(source, batch_rows, writer.count):
+            before = writer.size
+            values = [column.values(batch.column(index)) for index, column in enumerate(columns)]
+            writer.write(values, batch.num_rows)
+            nans = {column.name: column.take_nans() for column in columns if column.nans}
+            if nans:
+                _frame(writer.out, b"N", nans)
+            if is_first and batch.num_rows:
+                each = max(writer.size - before, batch.nbytes) // batch.num_rows
+                better = max(1, min(most_rows, BATCH_BYTES // max(1, each)))
+                if better != batch_rows:
+                    return better
+    except MemoryError:
+        if batch_rows == 1:
+            raise
+        for column in columns:
+            column.take_nans()
+        return max(1, batch_rows // 16)
+    return 0
 
 
-def _flush(out: IO[bytes], lines: list[bytes]) -> None:
-    if lines:
-        _frame(out, b"R", b"[%b]" % b",".join(lines))
+def _batches(source: Any, batch_rows: int, skipped: int) -> Iterator[Any]:
+    """The rows behind so many, so many at a time."""
+    metadata = source.metadata
+    group = 0
+    while group < metadata.num_row_groups and metadata.row_group(group).num_rows <= skipped:
+        skipped -= metadata.row_group(group).num_rows
+        group += 1
+    groups = list(range(group, metadata.num_row_groups))
+    for batch in source.iter_batches(batch_size=batch_rows, row_groups=groups, use_threads=False):
+        if skipped < batch.num_rows:
+            yield batch.slice(skipped)
+        skipped = max(0, skipped - batch.num_rows)
+
+
+class _Writer:
+    """Writes rows; `count` of them have been written, of `size` bytes."""
+
+    def __init__(self, out: IO[bytes], names: list[str], max_row_bytes: int) -> None:
+        self.out = out
+        self.count = 0
+        self.size = 0
+        self._names = names
+        self._max_row_bytes = max_row_bytes
+
+    def write(self, columns: list[list[Any]], count: int) -> None:
+        """Write the rows of a batch: a list of values for each column."""
+        lines: list[bytes] = []
+        size = 0
+        has_bad = any(_Bad in set(map(type, column)) for column in columns)
+        for row in zip(*columns, strict=True) if columns else [()] * count:
+            try:
+                if has_bad:
+                    for value in row:
+                        if type(value) is _Bad:
+                            raise value.error
+                line = orjson.dumps(dict(zip(self._names, row)))  # noqa: B905  (as long as each other)
+            except (NotJson, TypeError) as error:
+                self._flush(lines)
+                lines, size = [], 0
+                pointer, reason = (error.pointer, error.reason) if isinstance(error, NotJson) else ("", str(error))
+                _frame(self.out, b"B", [pointer[:1000], reason[:1000]])
+                self.count += 1
+                continue
+            if len(line) > self._max_row_bytes:
+                raise Refused(f"a row of it has more than {self._max_row_bytes:,} bytes as JSON")
+            if lines and size + len(line) > MANY_BYTES:
+                self._flush(lines)
+                lines, size = [], 0
+            lines.append(line)
+            size += len(line) + 1
+        self._flush(lines)
+
+    def _flush(self, lines: list[bytes]) -> None:
+        if not lines:
+            return
+        length = sum(map(len, lines)) + len(lines) + 1
+        self.out.write(HEAD.pack(b"R", length))
+        for index, line in enumerate(lines):
+            self.out.write(b"," if index else b"[")
+            self.out.write(line)
+        self.out.write(b"]")
+        self.count += len(lines)
+        self.size += length
 
 
 def _check_names(pa: Any, fields: Iterable[Any], at: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -21,32 +22,37 @@ class PythonRows:
         self.nans: dict[str, int] = {}
 
     def encode(self, value: Any, name: str) -> bytes:
-        """JSON text of a row, or of a list of rows.
+        """JSON text of a row, or of an input that is one object.
 
         Raises:
             InputError: something in it has no JSON form; `name` is what it is called.
         """
+        data = _plain(value)
+        if data is not None:
+            return data
         try:
-            data = orjson.dumps(value, option=_PLAIN_ONLY)
-        except TypeError:
-            pass
-        else:
-            # orjson writes null for what is no finite number.
-            if b"null" not in data or orjson.loads(data) == value:
-                return data
-        try:
-            return encode(self._rows(value) if isinstance(value, (list, tuple)) else self._row(value))
+            return encode(self._row(value))
         except (ValueError, RecursionError) as error:
             raise InputError(f"{name} is not JSON: {error}") from None
 
-    def _rows(self, rows: list[Any] | tuple[Any, ...]) -> list[Any]:
-        found = []
-        for index, row in enumerate(rows):
+    def encode_some(self, rows: Sequence[Any], first: int, name: str) -> bytes:
+        """JSON text of an array of rows, the first of which has an index.
+
+        Raises:
+            InputError: as `encode`.
+        """
+        data = _plain(rows)
+        if data is not None:
+            return data
+        texts = []
+        for index, row in enumerate(rows, first):
             try:
-                found.append(self._row(row))
+                texts.append(_plain(row) or encode(self._row(row)))
             except NotJson as error:
-                raise error.below(index) from None
-        return found
+                raise InputError(f"{name} is not JSON: {error.below(index)}") from None
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{name} is not JSON: /{index}: {error}") from None
+        return b"[%b]" % b",".join(texts)
 
     def _row(self, row: Any) -> Any:
         if not isinstance(row, dict):
@@ -59,6 +65,16 @@ class PythonRows:
 
     def _note(self, column: str) -> None:
         self.nans[column] = self.nans.get(column, 0) + 1
+
+
+def _plain(value: Any) -> bytes | None:
+    """The text of a value that needs no conversion."""
+    try:
+        data = orjson.dumps(value, option=_PLAIN_ONLY)
+        # orjson writes null for what is no finite number.
+        return data if b"null" not in data or orjson.loads(data) == value else None
+    except (TypeError, RecursionError):
+        return None
 
 
 def nan_remark(nans: dict[str, int]) -> str:

@@ -15,16 +15,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from ..errors import ConfigError, InputError
+from ..errors import ConfigError, ExecutionCancelled, InputError
 from .bad_row import BadRow, RowStream
+from .chunks import Chunk, Joined, grouped, python_chunks
 from .delimited import delimited_rows
 from .formats import DELIMITED, GZIP_SUFFIX, ReadOptions, form_of
 from .json_array import is_json_lines
 from .json_rows import json_array, json_lines
+from .named_file import NamedFile
 from .python_rows import PythonRows, nan_remark
 from .utf8 import Head, Utf8Reader
 
-Input: TypeAlias = "Path | bytes | Iterable[Any] | dict[str, Any] | None"
+Input: TypeAlias = "Path | NamedFile | bytes | Iterable[Any] | dict[str, Any] | None"
 _BUFFER_BYTES = 256 * 1024
 _LOOKED_AT = 64 * 1024
 _MOST_REMARKS = 20
@@ -36,7 +38,7 @@ class Source:
 
     `line` is where the row that came last begins, if the format has lines. `remarks` are what the user should know
     about how it was read; they are complete when it has been read to its end. `doubt` ends a sentence about
-    what is wrong with it, if its format was assumed.
+    what is wrong with it, if its format was assumed. `is_cancelled` is asked now and then while it is read.
 
     Raises:
         ConfigError: the name does not tell the format, or an option is for another one.
@@ -47,14 +49,17 @@ class Source:
     ) -> None:
         if isinstance(value, str):
             raise TypeError(f"{name}: pass a file as pathlib.Path(...), JSON text as bytes")
-        self._value = value
+        self._opener = value.open if isinstance(value, NamedFile) else None
+        self._value = value = value.path if isinstance(value, NamedFile) else value
         self._options = options or ReadOptions()
         self._max_row_bytes = max_row_bytes
         self._file: IO[bytes] | None = None
+        self._opened: RowStream | None = None
         self._progress: Callable[[], tuple[int, int]] = _nothing
         self._size = 0
         self._remarks: dict[str, int] = {}
         self._python = PythonRows()
+        self.is_cancelled: Callable[[], bool] = _never
         self.name = name
         self.is_wired = value is not None
         self.is_file = isinstance(value, Path)
@@ -62,10 +67,11 @@ class Source:
         self.line: int | None = None
         self.form: str | None = None
         if isinstance(value, Path):
-            self.name = "standard input" if str(value) == "-" else str(value)
-            if str(value) == "-" and self._options.form is None:
+            is_standard = str(value) == "-" and self._opener is None
+            self.name = "standard input" if is_standard else str(value)
+            if is_standard and self._options.form is None:
                 self.doubt = "; it is taken for JSON, --input-format names another format"
-            self.form = self._options.form or form_of(value) or _form_without_name(value)
+            self.form = self._options.form or form_of(value) or _form_without_name(value, is_standard=is_standard)
             if self._options.delimiter is not None and self.form not in (None, *DELIMITED):
                 raise ConfigError(f"{self.name}: a delimiter is for CSV, not for {self.form}")
             if self._options.encoding is not None and self.form == "parquet":
@@ -100,6 +106,11 @@ class Source:
         if text in self._remarks or len(self._remarks) < _MOST_REMARKS:
             self._remarks[text] = self._remarks.get(text, 0) + 1
 
+    def look_up(self) -> None:
+        """Raises: ExecutionCancelled: nobody wants the input any more."""
+        if self.is_cancelled():
+            raise ExecutionCancelled("cancelled while its input was read")
+
     def rows(self) -> Iterator[bytes | BadRow]:
         """The rows one by one, each as JSON text.
 
@@ -114,7 +125,7 @@ class Source:
             raise InputError(f"{self.name} is one object: row by row needs a list of rows", source=self.name)
         if isinstance(value, Path):
             with self._open(value) as file:
-                yield from self._tracked(self._file_rows(file, None))
+                yield from self._tracked(self._file_rows(file))
         elif isinstance(value, (bytes, bytearray, memoryview)):
             yield from self._tracked(
                 json_array(self._text(Head(io.BytesIO(value)), None), self.name, self._max_row_bytes)
@@ -126,57 +137,77 @@ class Source:
                 except InputError as error:
                     yield BadRow(error)
 
-    def whole(self, max_bytes: int, lines: list[int | None] | None = None) -> bytes | None:
-        """The input as one JSON text, None if it is not wired. `lines` takes the line of each row.
+    def text(self, max_bytes: int) -> bytes | None:
+        """The input if it is one JSON text already, which nobody has checked; None if it is rows: see `chunks`.
 
         Raises:
             InputError: it cannot be read, or has more than `max_bytes`.
             OSError: a file cannot be read.
         """
         value = self._value
-        if value is None:
-            return None
-        if isinstance(value, (dict, list)):
-            return self._bounded(self._python.encode(value, self.name), max_bytes)
+        if isinstance(value, dict):
+            data = self._python.encode(value, self.name)
+            if len(data) > max_bytes:
+                raise self.too_large(max_bytes)
+            return data
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._text(Head(io.BytesIO(value)), max_bytes).read()
-        if not isinstance(value, Path):
-            return self._joined(((None, row) for row in self.rows()), max_bytes, lines)
-        with self._open(value) as file:
-            if self.form == "parquet":
-                return self._joined(self._file_rows(file, max_bytes), max_bytes, lines)
-            text = self._file_text(file, max_bytes)
-            return text.read() if self.form == "json" else self._joined(self._text_rows(text), max_bytes, lines)
+        if not isinstance(value, Path) or self.form == "parquet":
+            return None
+        file = self._open(value)
+        text = self._file_text(file, max_bytes)
+        if self.form != "json":
+            self._opened = self._text_rows(text)
+            return None
+        with file:
+            return text.read()
 
-    def _joined(self, rows: RowStream, max_bytes: int, lines: list[int | None] | None) -> bytes:
-        found: list[bytes] = []
-        size = 2
-        with closing(rows):
-            for line, row in rows:
-                if isinstance(row, BadRow):
-                    raise row.error
-                size += len(row) + 1
-                if size - 1 > max_bytes:
-                    raise self._too_large(max_bytes)
-                found.append(row)
-                if lines is not None:
-                    lines.append(line)
-        return b"[%b]" % b",".join(found)
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows, some at a time, after `text` was asked for and is None.
 
-    def _bounded(self, data: bytes, max_bytes: int) -> bytes:
-        if len(data) > max_bytes:
-            raise self._too_large(max_bytes)
-        return data
+        Raises:
+            InputError: one has no JSON form, or the input cannot be read; what came before has been given.
+            OSError: a file cannot be read.
+        """
+        value = self._value
+        if isinstance(value, list):
+            yield from python_chunks(value, self._python, self.name)
+        elif self._opened is not None and self._file is not None:
+            with self._file:
+                yield from grouped(self._opened)
+        elif isinstance(value, Path):
+            with self._open(value) as file:
+                yield from grouped(self._file_rows(file))
+        else:
+            yield from grouped((None, row) for row in self.rows())
 
-    def _too_large(self, max_bytes: int) -> InputError:
+    def whole(self, max_bytes: int) -> bytes | None:
+        """The input as one JSON text, None if it is not wired; text that was JSON already is not checked.
+
+        Raises:
+            InputError: it cannot be read, or has more than `max_bytes`.
+            OSError: a file cannot be read.
+        """
+        if not self.is_wired:
+            return None
+        text = self.text(max_bytes)
+        if text is not None:
+            return text
+        joined = Joined(max_bytes, self.too_large(max_bytes))
+        for chunk in self.chunks():
+            joined.add(chunk.text, chunk.count)
+        return joined.array()
+
+    def too_large(self, max_bytes: int) -> InputError:
+        """The error for more than there may be."""
         message = f"{self.name} is larger than the input may be: {max_bytes:,} bytes of JSON (limit input_bytes)"
         return InputError(message, source=self.name)
 
     def _open(self, path: Path) -> IO[bytes]:
-        if str(path) == "-":
+        if str(path) == "-" and self._opener is None:
             self._file = sys.stdin.buffer
         else:
-            self._file = path.open("rb")
+            self._file = path.open("rb") if self._opener is None else self._opener()
             self._size = os.fstat(self._file.fileno()).st_size
         return self._file
 
@@ -186,12 +217,14 @@ class Source:
                 self.line = line
                 yield row
 
-    def _file_rows(self, file: IO[bytes], max_bytes: int | None) -> RowStream:
+    def _file_rows(self, file: IO[bytes]) -> RowStream:
         if self.form == "parquet":
             from .parquet import parquet_rows
 
-            return parquet_rows(file, self.name, max_row_bytes=self._max_row_bytes, remark=self.remark)
-        return self._text_rows(self._file_text(file, max_bytes))
+            return parquet_rows(
+                file, self.name, max_row_bytes=self._max_row_bytes, remark=self.remark, look_up=self.look_up
+            )
+        return self._text_rows(self._file_text(file, None))
 
     def _file_text(self, file: IO[bytes], max_bytes: int | None) -> io.BufferedReader:
         """The text of a file, whose format is known afterwards."""
@@ -219,19 +252,21 @@ class Source:
 
     def _text(self, head: Head, max_bytes: int | None) -> io.BufferedReader:
         is_gzip = isinstance(self._value, Path) and self._value.suffix.lower() == GZIP_SUFFIX
-        reader = Utf8Reader(head, self.name, encoding=self._options.encoding, max_bytes=max_bytes, is_gzip=is_gzip)
+        reader = Utf8Reader(
+            head, self.name, encoding=self._options.encoding, max_bytes=max_bytes, is_gzip=is_gzip, look_up=self.look_up
+        )
         text: io.BufferedReader = io.BufferedReader(reader, _BUFFER_BYTES)
         self._progress = lambda: (reader.decoded, reader.decoded if text.closed else text.tell())
         return text
 
 
-def _form_without_name(path: Path) -> str | None:
+def _form_without_name(path: Path, *, is_standard: bool) -> str | None:
     """JSON for standard input, None for a pipe: its first bytes will tell.
 
     Raises:
         ConfigError: it is a file, whose name should tell.
     """
-    if str(path) == "-":
+    if is_standard:
         return "json"
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
@@ -250,6 +285,10 @@ def _form_of_start(start: bytes) -> str:
     if bare[:1] in (b"[", b"{"):
         return "jsonl" if is_json_lines(bare) else "json"
     return "csv"
+
+
+def _never() -> bool:
+    return False
 
 
 def _nothing() -> tuple[int, int]:

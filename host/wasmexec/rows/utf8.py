@@ -58,7 +58,7 @@ class Head(io.RawIOBase):
 class Utf8Reader(io.RawIOBase):
     """The text of a file as UTF-8, checked; a byte order mark decides over `encoding`, and without both it is UTF-8.
 
-    At most `max_bytes` are given out. SECURITY: a small gzip file can hold terabytes; no more than a chunk of it is
+    At most `max_bytes` are given out; `look_up` is called for each piece. SECURITY: a small gzip file can hold terabytes; no more than a chunk of it is
     unpacked at a time.
 
     Raises:
@@ -66,9 +66,11 @@ class Utf8Reader(io.RawIOBase):
     """
 
     def __init__(
-        self, file: Head, name: str, *, encoding: str | None = None, max_bytes: int | None = None, is_gzip: bool = False
-    ) -> None:
+        self, file: Head, name: str, *, encoding: str | None = None, max_bytes: int | None = None,
+        is_gzip: bool = False, look_up: Callable[[], object] = bool,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self._look_up = look_up
         self._name = name
         self._max_bytes = max_bytes
         self._given = 0
@@ -112,6 +114,7 @@ class Utf8Reader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """As of a raw stream: some bytes, none at the end."""
+        self._look_up()
         target = memoryview(buffer).cast("B")
         while not self._pending:
             if self._failure is not None:

@@ -5,11 +5,12 @@ SECURITY: only names of columns and of the row's keys get into the lines, never 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
+
+from .similar import most_alike
 
 _LONGEST_NAME: Final = 60
 _MOST_NAMES: Final = 1000
@@ -67,7 +68,7 @@ def of_type(kind: str, value: object, name: str, allow_null: bool) -> Fix | None
             return _conversion(name, "float(@)", "@.astype(float)")
         case "boolean", int() | float():
             return _conversion(name, "@ != 0", "@ != 0")
-        case "boolean", str() if value.strip().lower() in _TRUE:
+        case "boolean", str() if len(value) <= _LONGEST_PARSED and value.strip().lower() in _TRUE:
             yes = _TRUE[value.strip().lower()]
             return _conversion(name, f'@.strip().lower() == "{yes}"', f'@.str.strip().str.lower() == "{yes}"')
         case "datetime", int() | float() if not isinstance(value, bool):
@@ -142,13 +143,12 @@ def renaming(old: str, new: str) -> Fix | None:
 
 def near(name: str, known: list[str]) -> str | None:
     """The one of `known` that differs in case, blanks and signs only, else the most alike."""
-    # SECURITY: the comparison takes quadratic time, and names may come from the guest.
     if len(name) > 100:
         return None
     known = [other for other in known[:_MOST_NAMES] if len(other) <= 100]
     plain = _plain(name)
     same = next((other for other in known if _plain(other) == plain), None) if plain else None
-    return same or next(iter(difflib.get_close_matches(name, known, 1)), None)
+    return same or most_alike(name, known)
 
 
 def _plain(name: str) -> str:

@@ -6,14 +6,15 @@ column fails are its values looked at one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from . import advice
 from .advice import Fix
 from .columns import Column, Table
+from .interruption import look, making
 from .values import all_datetimes, is_base64, is_datetime, pointer_token, refusal, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
@@ -57,28 +58,34 @@ class Failure:
     fix: Fix | str | None = None
 
 
-def check_table(table: Table, rows: list[Row], *, lenient: bool, role: str = "output") -> tuple[list[Row], list[str]]:
-    """The rows, normalised, and the warnings of lenient mode; `role` is what the schema is for.
+class TableCheck:
+    """The rows of one list, piece by piece; `role` is what the schema is for.
 
-    Raises:
-        OutputError: for the first row that is refused.
+    It asks for every column, and every few rows of nested tables, whether to stop.
     """
-    check = _Check(lenient, role)
-    checked, failure = check.table(table, rows, "")
-    if failure is not None:
-        where = f"/{failure.index}{failure.pointer}"
-        # Nobody returns an input: what to write in a statement does not help.
-        fix = "" if role == "input" else str(failure.fix or "")
-        raise refusal(where, failure.rule, failure.value, failure.message, fix)
-    return checked, check.warnings()
 
+    piece_rows = 512
 
-class _Check:
-    def __init__(self, lenient: bool, role: str) -> None:
+    def __init__(self, table: Table, *, lenient: bool, role: str = "output") -> None:
+        self._table = table
         self._lenient = lenient
         self._role = role
         self._dropped: dict[str, int] = {}
         self._more_dropped = 0
+
+    def rows(self, rows: list[Row], first: int = 0) -> list[Row]:
+        """The rows, normalised; `first` is the index of the first.
+
+        Raises:
+            OutputError: for the first row that is refused.
+        """
+        checked, failure = self.table(self._table, rows, "")
+        if failure is not None:
+            where = f"/{first + failure.index}{failure.pointer}"
+            # Nobody returns an input: what to write in a statement does not help.
+            fix = "" if self._role == "input" else str(failure.fix or "")
+            raise refusal(where, failure.rule, failure.value, failure.message, fix)
+        return checked
 
     def warnings(self) -> list[str]:
         """One line per dropped key, for the first few of them."""
@@ -115,6 +122,7 @@ class _Check:
             columns = [[row.get(name) for row in rows] for name in names]
         changed = not complete
         for index, column in enumerate(table.columns):
+            look()
             values, failure = self._column(column, columns[index], path)
             if failure is not None:
                 failures.append(failure)
@@ -124,6 +132,7 @@ class _Check:
             return rows, min(failures, key=lambda failure: failure.index)
         if not changed:
             return rows, None
+        making(len(rows) * len(names))
         return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)], None
 
     def _keys(self, table: Table, rows: list[Row], path: str) -> Failure | None:
@@ -194,22 +203,68 @@ class _Check:
         return values, None
 
     def _tables(self, column: Column, table: Table, values: list[Any], path: str) -> tuple[list[Any], Failure | None]:
-        positions = [(index, inner) for index, value in enumerate(values) if value for inner in range(len(value))]
-        objects = [values[index][inner] for index, inner in positions]
-        if not set(map(type, objects)) <= {dict}:
-            at = next(at for at, value in enumerate(objects) if type(value) is not dict)
-            index, inner = positions[at]
-            message = f"every row of table column {column.name!r} must be an object, got {type_name(objects[at])}"
-            return values, Failure(index, f"{pointer_token(column.name)}/{inner}", "object", objects[at], message)
-        checked, failure = self.table(table, objects, f"{path}{column.name}.")
-        if failure is not None:
-            index, inner = positions[failure.index]
-            return values, _nested(column, failure, index, f"/{inner}")
-        if checked is not objects:
-            values = [value if value is None else value.copy() for value in values]
-            for (index, inner), value in zip(positions, checked, strict=True):
-                values[index][inner] = value
-        return values, None
+        nested = f"{path}{column.name}."
+        changed = values
+        for batch in _batches(values, self.piece_rows):
+            look()
+            objects = [row for part in batch for row in values[part.outer][part.start : part.stop]]
+            at = None
+            if not set(map(type, objects)) <= {dict}:
+                at = next(at for at, value in enumerate(objects) if type(value) is not dict)
+            checked, failure = self.table(table, objects if at is None else objects[:at], nested)
+            if failure is not None:
+                index, inner = _position(batch, failure.index)
+                return values, _nested(column, failure, index, f"/{inner}")
+            if at is not None:
+                index, inner = _position(batch, at)
+                message = f"every row of table column {column.name!r} must be an object, got {type_name(objects[at])}"
+                return values, Failure(index, f"{pointer_token(column.name)}/{inner}", "object", objects[at], message)
+            if checked is objects:
+                continue
+            changed = values.copy() if changed is values else changed
+            taken = 0
+            for part in batch:
+                if changed[part.outer] is values[part.outer]:
+                    changed[part.outer] = values[part.outer].copy()
+                count = part.stop - part.start
+                changed[part.outer][part.start : part.stop] = checked[taken : taken + count]
+                taken += count
+        return changed, None
+
+
+class _Part(NamedTuple):
+    """Some rows of one nested table: the row that it is in, and which they are."""
+
+    outer: int
+    start: int
+    stop: int
+
+
+def _batches(tables: list[list[Any] | None], size: int) -> Iterator[list[_Part]]:
+    """The rows of all tables in lots of so many, without a copy of them all."""
+    batch: list[_Part] = []
+    left = size
+    for index, rows in enumerate(tables):
+        start = 0
+        while rows and start < len(rows):
+            stop = min(start + left, len(rows))
+            batch.append(_Part(index, start, stop))
+            left -= stop - start
+            start = stop
+            if not left:
+                yield batch
+                batch, left = [], size
+    if batch:
+        yield batch
+
+
+def _position(batch: list[_Part], at: int) -> tuple[int, int]:
+    """The index of the outer row, and that in its table, of something in a batch."""
+    for part in batch:
+        if at < part.stop - part.start:
+            return part.outer, part.start + at
+        at -= part.stop - part.start
+    raise IndexError(at)
 
 
 def _wrong_type(column: Column, values: list[Any], allowed: frozenset[type], role: str) -> Failure:

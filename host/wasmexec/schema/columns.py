@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ..errors import SchemaError, SchemaMistake
+from .similar import most_alike
 from .values import pointer_token, type_name
 
 COLUMN_TYPES: Final = (
     "text", "integer", "double", "boolean", "datetime", "base64", "json", "object", "table",
 )  # fmt: skip
 NESTED_TYPES: Final = ("object", "table")
-_LONGEST_COMPARED: Final = 100
-_MOST_COMPARED: Final = 1000
 _KEYS: Final = ("name", "type", "allow_null", "columns")
 _OTHER_NAMES: Final = {
     "str": "text", "string": "text", "int": "integer", "bigint": "integer", "float": "double", "number": "double",
@@ -77,6 +75,11 @@ class Table:
         """The column names in the order of the list."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def width(self) -> int:
+        """How many columns there are, those of nested tables included."""
+        return sum(1 + (column.table.width if column.table is not None else 0) for column in self.columns)
+
     @staticmethod
     def parse(definition: object, at: str = "") -> Table:
         """A table from its list of column dicts; `at` is the JSON pointer of the list within the schema.
@@ -125,9 +128,8 @@ def find_mistakes(definition: object, at: str = "") -> Iterator[SchemaMistake]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ ", did you mean 'price'?" for the nearest known word, or nothing."""
-    # SECURITY: the comparison takes quadratic time, and the word may come from the guest.
-    close = difflib.get_close_matches(word, list(known)[:_MOST_COMPARED], 1) if len(word) <= _LONGEST_COMPARED else None
-    return f", did you mean {close[0]!r}?" if close else ""
+    close = most_alike(word, known)
+    return f", did you mean {close!r}?" if close is not None else ""
 
 
 def _refuse(at: str, message: str) -> NoReturn:

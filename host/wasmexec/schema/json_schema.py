@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import SchemaError, SchemaMistake
+from .checker import PieceCheck
 from .definition_check import find_mistakes
-from .dialects import Dialect, find_dialect, has_keyword, subschemas
+from .dialects import Dialect, find_dialect, has_keyword, patterns_of, subschemas
+from .patterns import Budget, compile_pattern
 from .rust_engine import RustEngine
 from .values import shorten
 
@@ -20,20 +22,25 @@ _UNBOUNDED: Final = ("unevaluatedItems", "unevaluatedProperties")
 class Engine(Protocol):
     """What checks rows."""
 
-    def check(self, rows: list[Row]) -> None:
-        """Raises: OutputError: for the first value that is refused."""
+    def budget(self) -> Budget:
+        """What the rows of one list may take."""
+
+    def check(self, rows: list[Row], first: int, budget: Budget) -> None:
+        """Raises: OutputError: for the first value that is refused; `first` is the index of the first row."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
     """A JSON Schema ready for use: for each row, or for the whole list when its "type" is "array".
 
-    `slower` says why it is checked by the slower engine, "" if it is not.
+    `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that no call takes long,
+    but for a long row: not for a whole list, nor for patterns that are not of the linear-time kind.
     """
 
     whole_list: bool
     names: tuple[str, ...] | None
     slower: str
+    interruptible: bool
     _engine: Engine
 
     @staticmethod
@@ -60,16 +67,29 @@ class JsonSchema:
         whole_list = kind == "array"
         names = _names(definition.get("items") if whole_list else definition)
         engine, slower = _engine(definition, dialect, whole_list=whole_list, names=names or ())
-        return JsonSchema(whole_list, names, slower, engine)
+        linear = all(
+            compile_pattern(text).is_linear for _, node in subschemas(definition) for _, text in patterns_of(node)
+        )
+        return JsonSchema(whole_list, names, slower, linear and not whole_list, engine)
 
-    def check(self, rows: list[Row]) -> list[Row]:
-        """The rows as they are.
+    def check(self) -> PieceCheck:
+        """For one list of rows."""
+        return _Check(self._engine)
 
-        Raises:
-            OutputError: for the first value that is refused.
-        """
-        self._engine.check(rows)
+
+class _Check:
+    piece_rows = 0
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._budget = engine.budget()
+
+    def rows(self, rows: list[Row], first: int) -> list[Row]:
+        self._engine.check(rows, first, self._budget)
         return rows
+
+    def warnings(self) -> list[str]:
+        return []
 
 
 def _engine(

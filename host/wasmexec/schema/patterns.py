@@ -20,12 +20,15 @@ import jsonschema_rs
 from ..errors import OutputError
 from .dialects import Path
 from .ecma import NotAPatternError, translate
+from .interruption import look
 from .values import pointer, refusal, short_repr
 
 TEXT_SECONDS: Final = 1.0
 LIST_SECONDS: Final = 10.0
 ROW_SECONDS: Final = 0.001
+SLOW_ROW_SECONDS: Final = 0.01
 MAX_TEXT: Final = 1_000_000
+_LOOK_SECONDS: Final = 0.001
 
 
 class PatternTimeError(ValueError):
@@ -41,15 +44,45 @@ class PatternTimeError(ValueError):
 
 @dataclass(slots=True)
 class Budget:
-    """Time for checking one list of rows: for matching alone, and for everything; `overrun` is why it was given up."""
+    """Time for checking the rows of one list: for matching alone, and for everything; `overrun` is why it was given up.
 
-    matching_seconds: float
-    deadline: float
+    `stopped` is what the caller ended the work with, as the engine may take that for a pattern that does not match;
+    `names` are those in the list that each pattern for names matched so far.
+    """
+
+    matching_seconds: float = LIST_SECONDS
+    seconds: float = float("inf")
     overrun: PatternTimeError | None = None
+    stopped: BaseException | None = None
+    names: dict[str, set[str]] = field(default_factory=dict)
+    _deadline: float = float("inf")
+    _next_look: float = 0.0
+
+    @contextmanager
+    def for_rows(self, rows: int) -> Iterator[None]:
+        """Spend it on so many more rows in this thread."""
+        before = _current.budget
+        _current.budget = self
+        self.matching_seconds += ROW_SECONDS * rows
+        self._deadline = time.perf_counter() + self.seconds + SLOW_ROW_SECONDS * rows
+        try:
+            yield
+        finally:
+            self.seconds = self._deadline - time.perf_counter()
+            _current.budget = before
 
     def check(self) -> None:
-        """Raises: PatternTimeError: nothing is left, or the list was given up before."""
-        if self.overrun is None and (self.matching_seconds <= 0 or time.perf_counter() > self.deadline):
+        """Raises: PatternTimeError: nothing is left, or the list was given up before; what the caller stops it with."""
+        now = time.perf_counter()
+        if self.stopped is None and now > self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            try:
+                look()
+            except BaseException as error:
+                self.stopped = error
+        if self.stopped is not None:
+            raise self.stopped
+        if self.overrun is None and (self.matching_seconds <= 0 or now > self._deadline):
             self.overrun = PatternTimeError("checking these rows takes too long")
         if self.overrun is not None:
             raise self.overrun
@@ -57,21 +90,10 @@ class Budget:
 
 @dataclass(slots=True)
 class _Current(threading.local):
-    budget: Budget = field(default_factory=lambda: Budget(float("inf"), float("inf")))
+    budget: Budget = field(default_factory=lambda: Budget(float("inf")))
 
 
 _current = _Current()
-
-
-@contextmanager
-def budget_for(rows: int, seconds: float = float("inf")) -> Iterator[Budget]:
-    """The time that may be spent on so many rows in this thread, `seconds` for everything but matching."""
-    before = _current.budget
-    _current.budget = Budget(LIST_SECONDS + ROW_SECONDS * rows, time.perf_counter() + seconds)
-    try:
-        yield _current.budget
-    finally:
-        _current.budget = before
 
 
 def current_budget() -> Budget:
@@ -139,13 +161,13 @@ def _bounded(pattern: str) -> Callable[[str], bool]:
     return search
 
 
-def time_refusal(error: PatternTimeError, rows: list[Any]) -> OutputError:
-    """The error for rows that a pattern was given up on, with the place of the text."""
+def time_refusal(error: PatternTimeError, rows: list[Any], first: int = 0) -> OutputError:
+    """The error for rows that a pattern was given up on, with the place of the text; `first` is their first's index."""
     nodes: list[tuple[Path, Any]] = [] if error.text is None else [((), rows)]
     while nodes:
         path, node = nodes.pop()
         below = []
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node, 0 if path else first):
             if error.text in (key, value):
                 return refusal(pointer((*path, key)), "pattern", error.text, str(error))
             if isinstance(value, (dict, list)):

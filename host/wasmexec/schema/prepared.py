@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
+from .checker import Checker, PieceCheck
 from .values import Mask, masked_by, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
@@ -32,26 +33,35 @@ class Schema:
 
     `kind` is "columns" (column list), "rows" (JSON Schema for one row), "list" (JSON Schema for the whole list) or
     "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list;
-    `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing.
+    `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing;
+    `interruptible` says that a check can be stopped after each few rows (`interruption`);
+    `source` is the JSON of the definition that it was made from; `width` is how many values a row, or an object in it,
+    may have once the schema has filled in what is missing, 1 if it fills in nothing.
     """
 
-    __slots__ = ("_check", "column_names", "kind", "mode", "note", "role")
+    __slots__ = ("_start", "column_names", "interruptible", "kind", "mode", "note", "role", "source", "width")
 
     def __init__(
         self,
         kind: Kind,
         mode: Mode,
         column_names: tuple[str, ...] | None,
-        check: Callable[[list[Row]], Validated],
+        start: Callable[[], PieceCheck],
         role: Role = "output",
         note: str = "",
+        interruptible: bool = True,
+        source: bytes = b"null",
+        width: int = 1,
     ) -> None:
         self.kind = kind
         self.mode = mode
         self.role = role
         self.column_names = column_names
-        self._check = check
+        self._start = start
         self.note = note
+        self.interruptible = interruptible
+        self.source = source
+        self.width = width
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
@@ -95,23 +105,16 @@ class Schema:
         Raises:
             OutputError: the first value that is refused: its pointer, the rule it breaks, a short repr.
         """
-        with masked_by(mask):
-            return self._validate(rows)
-
-    def _validate(self, rows: object) -> Validated:
         if type(rows) is not list:
-            raise OutputError(
-                "", "list", short_repr(rows), f"the {self.role} must be a list of objects, got {type_name(rows)}"
-            )
-        if not set(map(type, rows)) <= {dict}:
-            index = next(index for index, row in enumerate(rows) if type(row) is not dict)
-            raise OutputError(
-                f"/{index}",
-                "object",
-                short_repr(rows[index]),
-                f"/{index}: every row must be an object, got {type_name(rows[index])}",
-            )
-        return self._check(rows)
+            message = f"the {self.role} must be a list of objects, got {type_name(rows)}"
+            with masked_by(mask):
+                raise OutputError("", "list", short_repr(rows), message)
+        checker = self.checker(mask)
+        return Validated(checker.rows(rows), checker.warnings())
+
+    def checker(self, mask: Mask | None = None) -> Checker:
+        """For one list of rows that comes in pieces; `mask` is as in `validate`."""
+        return Checker(self._start(), role=self.role, mask=mask, whole_list=self.kind == "list")
 
     def __repr__(self) -> str:
         columns = "" if self.column_names is None else f" {', '.join(self.column_names)}"
@@ -127,11 +130,19 @@ class RowSchema:
     prepared: Schema
 
 
-def _accept(rows: list[Row]) -> Validated:
-    return Validated(rows, [])
+class _Anything:
+    """Checks nothing."""
+
+    piece_rows = 0
+
+    def rows(self, rows: list[Row], first: int) -> list[Row]:
+        return rows
+
+    def warnings(self) -> list[str]:
+        return []
 
 
-_ANY = Schema("none", "strict", None, _accept)
+_ANY = Schema("none", "strict", None, _Anything)
 
 
 @lru_cache(maxsize=256)
@@ -142,7 +153,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     except ValueError as error:
         raise ConfigError(f"output schema: {error}") from None
     if isinstance(definition, list):
-        from .column_check import check_table
+        from .column_check import TableCheck
         from .columns import Table, find_mistakes
 
         with _named(role):
@@ -152,8 +163,8 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
             table = Table.parse(definition)
         lenient = mode == "lenient"
         return Schema(
-            "columns", mode, table.names,
-            lambda rows: Validated(*check_table(table, rows, lenient=lenient, role=role)), role,
+            "columns", mode, table.names, lambda: TableCheck(table, lenient=lenient, role=role), role,
+            source=content, width=table.width,
         )  # fmt: skip
     if mode == "lenient":
         raise ConfigError(
@@ -164,7 +175,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     with _named(role):
         schema = JsonSchema.parse(cast("dict[str, Any]", definition))
     kind: Kind = "list" if schema.whole_list else "rows"
-    return Schema(kind, mode, schema.names, lambda rows: _accept(schema.check(rows)), role, schema.slower)
+    return Schema(kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, source=content)
 
 
 @contextmanager

@@ -38,21 +38,26 @@ def names_in(rows: Iterable[Any]) -> set[str]:
     return names
 
 
-def matching_names(names: set[str], known: Matching) -> Matching:
+def matching_names(names: set[str], known: Matching, seen: dict[str, set[str]]) -> Matching:
     """Which names each pattern matches: `known` itself if it has them all already.
+
+    `seen` is what each matched in the list so far; these are added.
 
     Raises:
         PatternTimeError: matching took too long.
-        TooManyNamesError: there are more than `MOST_NAMES`.
+        TooManyNamesError: there are more than `MOST_NAMES` in the list; `seen` is as before.
     """
     found = {text: frozenset(_first(filter(compile_pattern(text).search, names))) for text in known}
+    for text, matched in found.items():
+        before = seen.setdefault(text, set())
+        if len(before) + len(matched - before) > MOST_NAMES:
+            raise TooManyNamesError(f"more than {MOST_NAMES:,} different names match the pattern {text!r}")
+    for text, matched in found.items():
+        seen[text].update(matched)
     if all(found[text] <= known[text] for text in known):
         return known
     if sum(map(len, known.values())) <= _KEPT_NAMES:
         found = {text: found[text] | known[text] for text in known}
-    for text, matched in found.items():
-        if len(matched) > MOST_NAMES:
-            raise TooManyNamesError(f"more than {MOST_NAMES:,} different names match the pattern {text!r}")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
@@ -19,12 +20,11 @@ from jsonschema.exceptions import ValidationError
 from ..errors import OutputError
 from .dialects import Dialect, Path, root_uri
 from .explanations import VALUE
-from .patterns import PatternTimeError, budget_for, compile_pattern, current_budget, time_refusal
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+from .patterns import Budget, PatternTimeError, compile_pattern, current_budget, time_refusal
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, unchecked
 
 _Check = Callable[[Any, Any, Any, Any], "Iterator[ValidationError] | None"]
 _SECONDS: Final = 60.0
-_ROW_SECONDS: Final = 0.01
 _unique = jsonschema_rs.Draft202012Validator({"uniqueItems": True})
 _regex = jsonschema_rs.Draft202012Validator({"format": "regex"}, validate_formats=True)
 
@@ -39,21 +39,38 @@ class ReferenceEngine:
             definition, registry=_registry(definition, dialect), format_checker=_formats(cls.FORMAT_CHECKER)
         )
 
-    def check(self, rows: list[Any]) -> None:
-        """Raises: OutputError: for the first value that is refused."""
-        with budget_for(len(rows), _SECONDS + _ROW_SECONDS * len(rows)):
+    @staticmethod
+    def budget() -> Budget:
+        """What the rows of one list may take."""
+        return Budget(seconds=_SECONDS)
+
+    def check(self, rows: list[Any], first: int, budget: Budget) -> None:
+        """Raises: OutputError: for the first value that is refused; `first` is the index of the first row."""
+        with budget.for_rows(len(rows)):
             try:
-                instances = [((), rows)] if self._whole_list else (((i,), row) for i, row in enumerate(rows))
-                for where, instance in instances:
-                    error = next(self._validator.iter_errors(instance), None)
-                    if error is not None:
-                        raise _output_error(error, (*where, *error.absolute_path), rows)
+                if self._whole_list:
+                    self._check(rows, rows, first, ())
+                else:
+                    for index, row in enumerate(rows):
+                        self._check(row, rows, first, (index,))
             except PatternTimeError as error:
-                raise time_refusal(error, rows) from None
-            except RecursionError:
-                raise OutputError(
-                    "", "depth", short_repr(rows), "the output cannot be checked: it, or the schema, is too deep"
-                ) from None
+                raise time_refusal(error, rows, first) from None
+
+    def _check(self, instance: Any, rows: list[Any], first: int, where: Path) -> None:
+        at = pointer(counted_from(first, where))
+        try:
+            error = next(self._validator.iter_errors(instance), None)
+        except PatternTimeError:
+            raise
+        except RecursionError:
+            raise unchecked(at, "depth", instance, "it, or the schema, is too deep") from None
+        except (ValueError, ArithmeticError) as error:
+            # Such as an integer that no float holds, for "divisibleBy".
+            if error is current_budget().stopped:
+                raise
+            raise unchecked(at, "json", instance, str(error)) from None
+        if error is not None:
+            raise _output_error(error, (*where, *error.absolute_path), rows, first)
 
 
 def draft_03_errors(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -89,7 +106,11 @@ def _bounded(cls: Any) -> Any:
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "anyOf": _any_of,
+        "oneOf": _one_of,
     }
+    if cls is Draft3Validator:
+        replaced["type"] = _type_of_draft_03
     timed = {name: _timed(replaced.get(name, check)) for name, check in cls.VALIDATORS.items()}
     return extend(cls, timed)
 
@@ -140,7 +161,34 @@ def _unique_items(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> 
         yield ValidationError(f"{VALUE} has non-unique elements")
 
 
-def _output_error(error: ValidationError, path: Path, rows: list[Any]) -> OutputError:
+# SECURITY: the library's own gather every error of every branch, each with the text of its value.
+def _any_of(validator: Any, branches: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if not any(_fits(validator, branch, instance) for branch in branches):
+        yield ValidationError(f"{VALUE} is not valid under any of the given schemas")
+
+
+def _one_of(validator: Any, branches: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    fitting = list(islice((branch for branch in branches if _fits(validator, branch, instance)), 2))
+    if not fitting:
+        yield from _any_of(validator, (), instance, schema)
+    elif len(fitting) > 1:
+        yield ValidationError(f"{VALUE} is valid under more than one of the given schemas")
+
+
+def _type_of_draft_03(validator: Any, types: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    types = types if isinstance(types, list) else [types]
+    for kind in types:
+        if _fits(validator, kind, instance) if isinstance(kind, dict) else validator.is_type(instance, kind):
+            return
+    names = (repr(kind["name"] if isinstance(kind, dict) and "name" in kind else kind) for kind in types)
+    yield ValidationError(f"{VALUE} is not of type {', '.join(names)}")
+
+
+def _fits(validator: Any, schema: Any, instance: Any) -> bool:
+    return next(validator.descend(instance, schema), None) is None
+
+
+def _output_error(error: ValidationError, path: Path, rows: list[Any], first: int) -> OutputError:
     value: Any = rows
     for length, step in enumerate(path):
         if isinstance(value, dict) and step not in value:
@@ -149,12 +197,18 @@ def _output_error(error: ValidationError, path: Path, rows: list[Any]) -> Output
             break
         value = value[step]
     rule = str(error.validator or "false")
-    return refusal(pointer(path), rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
+    where = pointer(counted_from(first, path))
+    return refusal(where, rule, value, f"{shorten(_explain(error), 500)}, got {short_repr(value)}")
 
 
 def _explain(error: ValidationError) -> str:
     """The library's words with the value left out: they begin with its whole text."""
     if not error.validator:
         return f"{VALUE} is not allowed"
-    shown = repr(error.instance)
+    if error.message.startswith(VALUE):
+        return error.message
+    try:
+        shown = repr(error.instance)
+    except (RecursionError, ValueError):
+        return f"{VALUE} does not fit {error.validator!r}"
     return VALUE + error.message.removeprefix(shown) if error.message.startswith(shown) else error.message

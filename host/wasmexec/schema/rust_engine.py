@@ -11,20 +11,28 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
 import jsonschema_rs
 
 from ..errors import OutputError, SchemaError
 from . import advice
 from .advice import Fix
-from .dialects import Dialect, patterns_of, root_uri, subschemas
+from .alternatives import reference_to, without_trees
+from .dialects import Dialect, Path, patterns_of, root_uri, subschemas
 from .explanations import VALUE, explain
-from .patterns import PatternTimeError, budget_for, compile_pattern, time_refusal
+from .interruption import look
+from .patterns import Budget, PatternTimeError, compile_pattern, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
-from .values import is_datetime, pointer, refusal, short_repr, shorten
+from .rust_explainer import Explainer, Explanation
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, unchecked
 
-_BOUNDED = "wasmexec:pattern"
+_TOO_DEEP: Final = "Recursion limit reached"
+# SECURITY: no schema can name it.
+_BOUNDED: Final = f"wasmexec:{secrets.token_hex(16)}"
 
 
 class RustEngine:
@@ -50,66 +58,142 @@ class RustEngine:
         self._is_plain = not hard
         hard_names: Matching = {text: frozenset() for keyword, text in hard if keyword == "patternProperties"}
         # Replaced as a whole, so that threads need no lock.
-        self._compiled = hard_names, self._compile(hard_names)
+        self._compiled = self._compile(hard_names)
 
-    def check(self, rows: list[Any]) -> None:
-        """Raises: OutputError: for the first value that is refused."""
+    @staticmethod
+    def budget() -> Budget:
+        """What the rows of one list may take."""
+        return Budget()
+
+    def check(self, rows: list[Any], first: int, budget: Budget) -> None:
+        """Raises: OutputError: for the first value that is refused; `first` is the index of the first row."""
         if self._is_plain:
-            self._validate(self._compiled[1], rows)
+            self._validate(self._compiled, rows, first)
             return
-        with budget_for(len(rows)) as budget:
+        with budget.for_rows(len(rows)):
             try:
-                validator = self._validator_for(rows)
-                self._validate(validator, rows)
+                compiled = self._compiled_for(rows, budget)
+                self._validate(compiled, rows, first)
             except TooManyNamesError as error:
-                raise refusal("", "pattern", rows, str(error)) from None
+                if len(rows) == 1 or self._whole_list:
+                    raise refusal("", "pattern", rows, str(error)) from None
+                # A row before the one that has too many may be refused.
+                halves = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+                self.check(halves[0], first, budget)
+                self.check(halves[1], first + len(halves[0]), budget)
             except PatternTimeError as error:
-                raise time_refusal(error, rows) from None
+                raise time_refusal(error, rows, first) from None
             except OutputError:
-                if budget.overrun is None:
+                if budget.overrun is None and budget.stopped is None:
                     raise
+            if budget.stopped is not None:
+                raise budget.stopped
             # SECURITY: also where the rows seem to fit: below a "not", a pattern that was given up looks like a match.
             if budget.overrun is not None:
-                raise time_refusal(budget.overrun, rows)
+                raise time_refusal(budget.overrun, rows, first)
 
-    def _validator_for(self, rows: list[Any]) -> jsonschema_rs.Validator:
-        known, validator = self._compiled
-        if not known:
-            return validator
-        found = matching_names(names_in(rows), known)
-        if found is not known:
-            validator = self._compile(found)
-            self._compiled = found, validator
-        return validator
+    def _compiled_for(self, rows: list[Any], budget: Budget) -> _Compiled:
+        compiled = self._compiled
+        if not compiled.names:
+            return compiled
+        found = matching_names(names_in(rows), compiled.names, budget.names)
+        if found is not compiled.names:
+            compiled = self._compiled = self._compile(found)
+        return compiled
 
-    def _validate(self, validator: jsonschema_rs.Validator, rows: list[Any]) -> None:
+    def _validate(self, compiled: _Compiled, rows: list[Any], first: int) -> None:
+        # Whether they fit costs nothing but time: an error has a copy of the value that it refuses.
+        if _fits(compiled.validator, rows):
+            return
+        at: list[int] = []
+        if not self._whole_list:
+            index = next((index for index, row in enumerate(rows) if not _fits(compiled.validator, [row])), None)
+            if index is None:
+                return
+            rows, first = [rows[index]], first + index
+            at = [first]
+        look()
         try:
-            validator.validate(rows)
-        except jsonschema_rs.ValidationError as error:
-            raise _output_error(error, rows, self._names) from None
+            explanation = compiled.explainer().explain(rows)
         except ValueError as error:
             # The library gives up beyond 254 levels; anything else it refuses did not come from a JSON parser.
-            raise OutputError("", "depth", short_repr(rows), f"the output cannot be checked: {error}") from None
+            rule = "depth" if str(error) == _TOO_DEEP else "json"
+            raise unchecked(pointer(at), rule, rows[0] if at else rows, str(error)) from None
+        if explanation is None:
+            value = rows[0] if at else rows
+            raise refusal(pointer(at), "schema", value, f"{VALUE} does not fit the schema, got {short_repr(value)}")
+        raise _output_error(explanation, rows, first, self._names)
 
-    def _compile(self, names: Matching) -> jsonschema_rs.Validator:
-        assert self._dialect.validator is not None
+    def _compile(self, names: Matching) -> _Compiled:
         definition = self._definition if self._is_plain else _with_bounded(self._definition, linear_patterns(names))
-        registry = None
-        if not self._whole_list:
-            # A resource of its own, so that its "#/$defs/..." keep their meaning.
-            uri = root_uri(definition, self._dialect)
-            registry = jsonschema_rs.Registry([(uri, definition)], draft=self._dialect.number)
-            definition = {"type": "array", "items": {"$ref": uri}}
+        compiler = _Compiler(self._dialect, self._whole_list, has_bounded=not self._is_plain)
         try:
-            return self._dialect.validator(
-                definition, registry=registry, validate_formats=True, formats={"date-time": is_datetime},
-                offline=True, mask=VALUE, pattern_options=jsonschema_rs.RegexOptions(),
-                keywords={} if self._is_plain else {_BOUNDED: _BoundedPattern},
-            )  # fmt: skip
+            return _Compiled(names, compiler.rows(definition), definition, compiler)
         except jsonschema_rs.ValidationError as error:
             raise SchemaError(pointer(error.instance_path), explain(error)) from None
         except ValueError as error:
             raise SchemaError("", str(error)) from None
+
+
+@dataclass(slots=True)
+class _Compiled:
+    """A schema ready for rows whose names match as in `names`; what explains its refusals is made when first needed."""
+
+    names: Matching
+    validator: jsonschema_rs.Validator
+    _definition: dict[str, Any]
+    _compiler: _Compiler
+    _explainer: Explainer | None = None
+
+    def explainer(self) -> Explainer:
+        if self._explainer is None:
+            changed, alternatives, is_complete = without_trees(self._definition, self._compiler.dialect)
+            whole = self._compiler.rows(changed) if alternatives else self.validator
+            self._explainer = Explainer(
+                whole, alternatives, partial(self._compiler.part, changed), is_complete=is_complete
+            )
+        return self._explainer
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    dialect: Dialect
+    whole_list: bool
+    has_bounded: bool
+
+    def rows(self, definition: dict[str, Any]) -> jsonschema_rs.Validator:
+        """A validator for lists of rows."""
+        if self.whole_list:
+            return self._validator(definition, None)
+        # A resource of its own, so that its "#/$defs/..." keep their meaning.
+        uri, registry = self._registered(definition)
+        return self._validator({"type": "array", "items": {"$ref": uri}}, registry)
+
+    def part(self, definition: dict[str, Any], path: Path) -> jsonschema_rs.Validator:
+        """A validator for what a place in the schema is for."""
+        uri, registry = self._registered(definition)
+        return self._validator({"$ref": reference_to(uri, path)}, registry)
+
+    def _registered(self, definition: dict[str, Any]) -> tuple[str, jsonschema_rs.Registry]:
+        uri = root_uri(definition, self.dialect)
+        return uri, jsonschema_rs.Registry([(uri, definition)], draft=self.dialect.number)
+
+    def _validator(
+        self, definition: dict[str, Any], registry: jsonschema_rs.Registry | None
+    ) -> jsonschema_rs.Validator:
+        assert self.dialect.validator is not None
+        return self.dialect.validator(
+            definition, registry=registry, validate_formats=True, formats={"date-time": is_datetime},
+            offline=True, mask=VALUE, pattern_options=jsonschema_rs.RegexOptions(),
+            keywords={_BOUNDED: _BoundedPattern} if self.has_bounded else {},
+        )  # fmt: skip
+
+
+def _fits(validator: jsonschema_rs.Validator, rows: list[Any]) -> bool:
+    try:
+        return validator.is_valid(rows)
+    except ValueError:
+        return False
 
 
 class _BoundedPattern:
@@ -138,17 +222,17 @@ def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[
     return changed
 
 
-def _output_error(error: jsonschema_rs.ValidationError, rows: list[Any], names: tuple[str, ...]) -> OutputError:
-    where = pointer(error.instance_path)
-    rule = error.kind.name
+def _output_error(explanation: Explanation, rows: list[Any], first: int, names: tuple[str, ...]) -> OutputError:
+    path, error = explanation.path, explanation.error
+    rule = explanation.rule
     if rule == "falseSchema":
         rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"
     value: object = rows
-    for step in error.instance_path:
+    for step in path:
         value = value[step]  # type: ignore[index]
     rule = "pattern" if rule == _BOUNDED else rule
-    reason = f"{shorten(explain(error), 500)}, got {short_repr(value)}"
-    return refusal(where, rule, value, reason, _fix(error, value, names))
+    reason = f"{shorten(explanation.reason, 500)}, got {short_repr(value)}"
+    return refusal(pointer(counted_from(first, path)), rule, value, reason, _fix(error, value, names))
 
 
 def _fix(error: jsonschema_rs.ValidationError, value: object, names: tuple[str, ...]) -> str:

@@ -52,7 +52,7 @@ def load_cases(step_path: Path, definition: StepDefinition, path: Path | None = 
         StepFileError: something in it is wrong.
     """
     found = path or cases_path(step_path)
-    return [] if found is None else read_cases(found, definition)
+    return [] if found is None else read_cases(found, definition, is_found=path is None)
 
 
 def run_case(step: Step, case: Case, executor: Executor | None = None) -> CaseOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
@@ -64,13 +64,16 @@ class Step:
         self.definition = definition
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Step:
+    def load(path: str | os.PathLike[str], *, allow_folders: Iterable[str | os.PathLike[str]] = ()) -> Step:
         """The step in a YAML or JSON file.
+
+        The files that it and its test cases name (statement, schemas, secrets, certificates, inputs) must lie in its
+        folder or below, or below one of `allow_folders`.
 
         Raises:
             StepFileError: something in it is wrong; `mistakes` has everything, with file, line and column.
         """
-        return Step(read_definition(Path(path)))
+        return Step(read_definition(Path(path), [Path(folder) for folder in allow_folders]))
 
     @property
     def name(self) -> str:

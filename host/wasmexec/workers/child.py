@@ -23,10 +23,10 @@ _ORPHAN_SECONDS = 1.0
 """How often it looks whether its parent is still the same: a fork of that may hold the pipe open."""
 
 
-def main(parent: int) -> NoReturn:
-    """Serve until standard input ends or the parent is gone; then end at once, whatever still runs."""
+def main(parent: str) -> NoReturn:
+    """Serve until standard input ends or the parent, whose number it is given, is gone; then end at once."""
     try:
-        _serve(parent)
+        _serve(int(parent))
     except BaseException:
         traceback.print_exc()
         os._exit(1)

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ..isolation import child_command
 from .messages import NO_INPUT, PIECE_BYTES, BadMessage, Frame, FrameReader, Kind, Room, pack
 from .results import ResultCodec
 
-# SECURITY: isolated, and without the working directory in its path: a file that lies there is not imported. The package
-# is the one that runs here, wherever it lies.
-_START = """\
-import importlib.util, json, os, sys
-here, own = os.path.realpath(os.getcwd()), set(sys.path)
-def is_safe(entry):
-    return entry in own or (os.path.isabs(entry) and os.path.realpath(entry) != here)
-sys.path[:] = filter(is_safe, json.loads(sys.argv[1]))
-folder = sys.argv[2]
-spec = importlib.util.spec_from_file_location(
-    "wasmexec", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
-package = sys.modules["wasmexec"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(package)
-from wasmexec.workers.child import main
-main(int(sys.argv[3]))
-"""
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
 _EXIT_SECONDS = 0.2
 _FROM_WORKER = {Kind.READY: Room(0, 0)}
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -40,7 +22,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 def worker_command() -> list[str]:
     """What starts a worker process of ours."""
-    return [sys.executable, "-I", "-c", _START, json.dumps(sys.path), _PACKAGE, str(os.getpid())]
+    return child_command("workers.child", str(os.getpid()))
 
 
 class WorkerProcess:

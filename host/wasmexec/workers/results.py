@@ -12,10 +12,13 @@ from functools import cache
 from typing import Any, Final, get_type_hints
 
 from .. import errors
-from ..errors import OutputLimitError, SchemaMistake, WasmexecError
+from .._finishing.acceptance import FILLED_BYTES, Bounds, NotJsonError, accept
+from ..errors import OutputError, OutputLimitError, SchemaMistake, WasmexecError
 from ..limits import RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
 from ..result import LEVELS, LogRecord, Result, Usage
-from ..rows.json_text import decode, encode
+from ..rows.block import RowBlock
+from ..rows.json_text import MAX_DEPTH, decode, encode
+from ..schema import Schema
 from ..status import Status
 from .messages import MAX_PART_BYTES, BadMessage, Room
 
@@ -23,10 +26,10 @@ MAX_TEXT = 100_000
 """Characters of one text of an error, and of a warning; what is longer is cut by the worker."""
 MAX_WARNINGS = 10_000
 MAX_MISTAKES = 100
-FILLED_BYTES = 16 * 1024**2
-"""What the rows may have grown by where their schema filled in what was missing."""
 OTHER_BYTES = 4 * 1024**2
 """What error, warnings and usage take of the fields."""
+_OBJECTS = Schema.prepare(None)
+"""The worker has checked them."""
 _ESCAPED = 6
 """Bytes of JSON that one byte of a log message becomes at most: `\\u0001`."""
 _RECORD_BYTES = 64 + 2 * len(" … [cut: the message has 1,000,000,000 bytes]".encode())
@@ -56,12 +59,14 @@ class ResultCodec:
         self._max_records = limits.log_records + _RESERVE
         text = limits.log_bytes + _RESERVE * RESERVE_MESSAGE_BYTES
         fields = OTHER_BYTES + _ESCAPED * text + _RECORD_BYTES * self._max_records
+        # What a worker may send at all; it knows the limit.
+        self._bounds = Bounds.of(limits)._replace(depth=MAX_DEPTH)
         self.room = Room(min(fields, MAX_PART_BYTES), limits.output_bytes + FILLED_BYTES)
 
     def pack(self, result: Result) -> tuple[bytes, bytes]:
         """Fields and rows; a result that cannot be handed over becomes one that says so."""
         try:
-            rows = pack_rows(result.rows)
+            rows = pack_rows(result.block)
             if len(rows) > self.room.body:
                 return self._pack(self._too_long(result, len(rows))), b""
             fields = self._pack(result)
@@ -91,7 +96,7 @@ class ResultCodec:
             raise BadMessage(f"a result of status {status} and its opposite")
         return Result(
             status=status,
-            rows=_rows_of(status, rows),
+            rows=self._rows_of(status, rows),
             logs=self._read_logs(logs),
             log_dropped=_integer(dropped, 0, _MAX_DROPPED),
             error=failure,
@@ -122,6 +127,19 @@ class ResultCodec:
             usage=result.usage,
         )  # fmt: skip
 
+    def _rows_of(self, status: Status, data: bytes) -> RowBlock:
+        if not data:
+            return RowBlock([])
+        try:
+            rows = accept(memoryview(data), _OBJECTS, None, self._bounds).block
+        except NotJsonError as error:
+            raise BadMessage(f"rows that are not JSON: {str(error)[:200]}") from None
+        except (OutputError, OutputLimitError):
+            raise BadMessage("rows that are not a list of objects, or too many") from None
+        if rows and (not status.succeeded or status is Status.FINISHED_NO_DATA):
+            raise BadMessage(f"rows with status {status}")
+        return rows
+
     def _read_logs(self, value: object) -> list[LogRecord]:
         logs = []
         for item in _list(value, self._max_records):
@@ -131,37 +149,15 @@ class ResultCodec:
         return logs
 
 
-def pack_rows(rows: list[dict[str, Any]]) -> bytes:
-    """The rows of a result as the second part of its frame, empty if there are none.
+def pack_rows(rows: RowBlock) -> bytes:
+    """The rows of a result as the second part of its frame, a JSON array in pieces; empty if there are none.
 
     Raises:
         ValueError: there is something in them that JSON does not have.
     """
-    return encode(rows) if rows else b""
-
-
-def unpack_rows(data: bytes) -> list[dict[str, Any]]:
-    """The rows that `pack_rows` packed.
-
-    Raises:
-        BadMessage: it is not a JSON array of objects.
-    """
-    if not data:
-        return []
-    try:
-        rows = decode(data)
-    except ValueError as error:
-        raise BadMessage(f"rows that are not JSON: {str(error)[:200]}") from None
-    if type(rows) is not list or not set(map(type, rows)) <= {dict}:
-        raise BadMessage("rows that are not a list of objects")
-    return rows
-
-
-def _rows_of(status: Status, data: bytes) -> list[dict[str, Any]]:
-    rows = unpack_rows(data)
-    if rows and (not status.succeeded or status is Status.FINISHED_NO_DATA):
-        raise BadMessage(f"rows with status {status}")
-    return rows
+    if not rows:
+        return b""
+    return b"[%b]" % rows.lines[:-1].replace(b"\n", b",\n") if rows.is_text else encode(rows.rows)
 
 
 def _pack_error(error: WasmexecError) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Any
 
 from ...canned import CannedAnswer
 from ...rows.json_text import encode
+from ...rows.named_file import NamedFile
 from ...rows.source import Input
 from ...status import Status
 from .cases_schema import noted_cases_schema
 from .checking import check
 from .definition import StepDefinition
 from .document import Node, Place
-from .files import read_document
+from .files import check_file, read_document
 from .mistakes import Collector
 
+MAX_INPUT_BYTES = 1024**4
+"""Files of rows are read piece by piece."""
 SUFFIXES = (".tests.yaml", ".tests.yml", ".tests.json")
 
 
@@ -58,31 +62,33 @@ def cases_path(step_path: Path) -> Path | None:
     for suffix in (".yaml", ".yml", ".json", ".step"):
         stem = stem.removesuffix(suffix)
     paths = (step_path.with_name(stem + suffix) for suffix in SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if os.path.lexists(path)), None)
 
 
-def read_cases(path: Path, definition: StepDefinition) -> list[Case]:
-    """The cases in a file.
+def read_cases(path: Path, definition: StepDefinition, *, is_found: bool = False) -> list[Case]:
+    """The cases in a file that the user named, or that `is_found` beside the step file.
 
     Raises:
         StepFileError: it cannot be read or something in it is wrong; all mistakes at once.
     """
-    reader = _Reader(path, definition)
+    reader = _Reader(path, definition, is_found=is_found)
     cases = reader.read()
     reader.mistakes.raise_if_any()
     return cases
 
 
 class _Reader:
-    def __init__(self, path: Path, definition: StepDefinition) -> None:
+    def __init__(self, path: Path, definition: StepDefinition, *, is_found: bool) -> None:
         self._path = path
+        self._is_found = is_found
         self._definition = definition
         self.mistakes = Collector(str(path))
 
     def read(self) -> list[Case]:
         """The cases; mistakes are in `mistakes`."""
         shown = str(self._path)
-        top, _ = read_document(self._path, self.mistakes, Place(shown, 1, 1), shown)
+        file = self._named(self._path.name) if self._is_found else self._path
+        top, _ = read_document(file, self.mistakes, Place(shown, 1, 1), shown)
         if top is None:
             return []
         check(top, noted_cases_schema(), self.mistakes)
@@ -122,11 +128,16 @@ class _Reader:
     def _input(self, node: Node) -> Input:
         """Rows, or the name of a file with them."""
         if isinstance(node.value, str):
-            path = self._path.parent / node.value
-            if not path.is_file():
+            file = self._named(node.value)
+            if not os.path.lexists(file.path):
                 self.mistakes.add(node.place, f"input: {node.value} is no file")
-            return path
+            else:
+                check_file(file, self.mistakes, node.place, "input", max_bytes=MAX_INPUT_BYTES)
+            return file
         return None if node.value is None else encode(node.plain())
+
+    def _named(self, name: str) -> NamedFile:
+        return NamedFile(self._path.parent / name, (self._path.parent, *self._definition.allow_folders))
 
     def _expect(self, node: Node) -> Expectation:
         if not node.is_right:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...grants import Grants
 from ...limits import Limits
 from ...rows.formats import ReadOptions
+from ...rows.named_file import NamedFile
 from ...schema import RowSchema
 from ...schema.values import is_datetime, type_name
 from ...secret import Secret
@@ -75,9 +76,14 @@ class SecretSource:
     """
 
     variable: str | None = None
-    path: Path | None = None
+    file: NamedFile | None = None
     hosts: tuple[str, ...] = ()
     also_in: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path | None:
+        """The name of the file."""
+        return None if self.file is None else self.file.path
 
     def bind(self, value: str | Secret) -> str | Secret:
         """The value, bound to `hosts` if there are any.
@@ -100,9 +106,9 @@ class SecretSource:
             if not value:
                 raise ConfigError(f"secret {name}: the environment has no variable {self.variable}")
             return value
-        assert self.path is not None
+        assert self.file is not None
         try:
-            with self.path.open("rb") as file:
+            with self.file.open() as file:
                 data = file.read(MAX_SECRET_BYTES + 1)
             text = data.decode()
         except OSError as error:
@@ -157,6 +163,8 @@ class StepDefinition:
     concurrency: int = DEFAULT_CONCURRENCY
     image: str | None = None
     path: Path = field(default_factory=Path)
+    allow_folders: Sequence[Path] = ()
+    """Where files that the step and its test cases name may lie, besides their own folder."""
     text: str = ""
     """The step file and what it refers to, as the run store keeps it."""
 

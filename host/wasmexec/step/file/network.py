@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import ConfigError
 from ...grants import Grants, HttpGrant
+from ...rows.named_file import NamedFile
 from .document import Node
+from .files import check_file
 from .mistakes import Collector
 
 _FILES = ("ca_file", "client_cert", "client_key")
 
 
-def read_grants(section: Node | None, folder: Path, mistakes: Collector) -> Grants:
-    """The grants of a step file; its file names are meant from `folder`."""
+def read_grants(section: Node | None, named: Callable[[str], NamedFile], mistakes: Collector) -> Grants:
+    """The grants of a step file; `named` are the files by their names there."""
     if section is None:
         return Grants()
     http: list[HttpGrant] = []
     for item in section.fields["http"].items if "http" in section.fields else ():
-        if not item.is_right:
+        if not item.is_right or not _check_files(item, named, mistakes):
             continue
         try:
             http.append(
-                HttpGrant.parse(item.value) if isinstance(item.value, str) else HttpGrant(**_beside(item, folder))
+                HttpGrant.parse(item.value) if isinstance(item.value, str) else HttpGrant(**_beside(item, named))
             )
         except ConfigError as error:
             mistakes.add(item.place, error.message)
     options: dict[str, Any] = {}
+    values = _beside(section, named) if _check_files(section, named, mistakes) else {}
     for key in ("ca_file", "proxy"):
-        value = _beside(section, folder).get(key)
+        value = values.get(key)
         if value is None:
             continue
         place = section.fields[key].place
@@ -44,7 +47,12 @@ def read_grants(section: Node | None, folder: Path, mistakes: Collector) -> Gran
     return Grants(http=http, **options)
 
 
-def _beside(section: Node, folder: Path) -> dict[str, Any]:
+def _check_files(section: Node, named: Callable[[str], NamedFile], mistakes: Collector) -> bool:
+    files = [(key, node) for key, node in section.fields.items() if key in _FILES]
+    return False not in [check_file(named(str(node.value)), mistakes, node.place, key) for key, node in files]
+
+
+def _beside(section: Node, named: Callable[[str], NamedFile]) -> dict[str, Any]:
     """The plain values of a mapping, its files with their folder."""
     values = {key: node.plain() for key, node in section.fields.items()}
-    return {key: folder / value if key in _FILES else value for key, value in values.items()}
+    return {key: named(value).path if key in _FILES else value for key, value in values.items()}

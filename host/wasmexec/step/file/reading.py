@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
 from ...limits import Limits, parse_size
 from ...rows.formats import ReadOptions
+from ...rows.named_file import NamedFile
 from ...schema import Mode, Role, RowSchema, row_schema
 from ...schema.columns import did_you_mean
 from ...secret import checked_hosts
 from .checking import check
 from .definition import InputDefinition, LocalVariable, SecretSource, StatementText, StepDefinition
 from .document import Node, Place, pointer_tokens
-from .files import read_document, read_file
+from .files import check_file, read_document, read_file
 from .mistakes import Collector
 from .network import read_grants
 from .schema import NAME, ROW_SCHEMA, noted_step_schema
 
 
-def read_definition(path: Path) -> StepDefinition:
-    """The step in a file.
+def read_definition(path: Path, allow_folders: Sequence[Path] = ()) -> StepDefinition:
+    """The step in a file; what it names lies below its own folder, or below one of `allow_folders`.
 
     Raises:
         StepFileError: it cannot be read or something in it is wrong; all mistakes at once.
     """
-    reader = _Reader(path)
+    reader = _Reader(path, allow_folders)
     definition = reader.read()
     reader.mistakes.raise_if_any()
     assert definition is not None
     return definition
 
 
+def read_name(path: Path) -> str:
+    """The name of the step in a file, whose other files are not looked at.
+
+    Raises:
+        StepFileError: it cannot be read or something in it is wrong.
+    """
+    reader = _Reader(path, ())
+    name = reader.read_name()
+    reader.mistakes.raise_if_any()
+    return name
+
+
 class _Reader:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, allow_folders: Sequence[Path]) -> None:
         self._path = path
+        self._allow_folders = tuple(allow_folders)
         self.mistakes = Collector(str(path))
         self._texts: list[str] = []
 
     def read(self) -> StepDefinition | None:
         """The definition, or None if a mistake leaves nothing to build it from."""
-        shown = str(self._path)
-        top, text = read_document(self._path, self.mistakes, Place(shown, 1, 1), shown)
+        top = self._top()
         if top is None:
             return None
-        self._texts.append(text)
-        check(top, noted_step_schema(), self.mistakes)
         statement = self._statement(top)
         output = self._schema(top.fields.get("output_schema"), "output_schema", top.get("mode"))
         variables = self._variables(top)
@@ -61,14 +73,30 @@ class _Reader:
             "name": self._name(top),
             "inputs": self._inputs(top),
             "limits": self._limits(top.fields.get("limits")),
-            "grants": read_grants(top.fields.get("grants"), self._path.parent, self.mistakes),
+            "grants": read_grants(top.fields.get("grants"), self._named, self.mistakes),
         }
         if self.mistakes.found or statement is None or output is None:
             return None
         return StepDefinition(
             statement=statement, output=output, local_variables=variables, secrets=secrets, path=self._path,
-            text="\n".join(self._texts), **parts,
+            text="\n".join(self._texts), allow_folders=self._allow_folders, **parts,
         )  # fmt: skip
+
+    def _named(self, name: str) -> NamedFile:
+        return NamedFile(self._path.parent / name, (self._path.parent, *self._allow_folders))
+
+    def read_name(self) -> str:
+        """Only the step's name; mistakes are in `mistakes`."""
+        top = self._top()
+        return "" if top is None else self._name(top)
+
+    def _top(self) -> Node | None:
+        shown = str(self._path)
+        top, text = read_document(self._path, self.mistakes, Place(shown, 1, 1), shown)
+        if top is not None:
+            self._texts.append(text)
+            check(top, noted_step_schema(), self.mistakes)
+        return top
 
     def _name(self, top: Node) -> str:
         node = top.fields.get("name")
@@ -89,19 +117,19 @@ class _Reader:
         node = top.fields.get("statement_file")
         if node is None:
             return None
-        path = self._path.parent / str(node.value)
-        file_text = read_file(path, self.mistakes, node.place, str(node.value))
+        file = self._named(str(node.value))
+        file_text = read_file(file, self.mistakes, node.place, f"statement_file: {node.value}")
         if file_text is None:
             return None
         self._texts.append(file_text)
-        return StatementText(file_text, str(path))
+        return StatementText(file_text, str(file.path))
 
     def _schema(self, node: Node | None, key: str, mode: Mode | None) -> RowSchema | None:
         if node is None:
             return None
         if isinstance(node.value, str):
-            path = self._path.parent / node.value
-            loaded, text = read_document(path, self.mistakes, node.place, str(path))
+            file = self._named(node.value)
+            loaded, text = read_document(file, self.mistakes, node.place, str(file.path))
             if loaded is None:
                 return None
             self._texts.append(text)
@@ -162,14 +190,17 @@ class _Reader:
             if name in variables:
                 self.mistakes.add(place, f"secret {name}: a local variable has the same name")
         for name, node in section.fields.items():
-            hosts, path = node.get("hosts") or (), node.get("file")
+            hosts = node.get("hosts") or ()
             if hosts and node.fields["hosts"].is_right:
                 try:
                     checked_hosts(hosts)
                 except ConfigError as error:
                     self.mistakes.add(node.fields["hosts"].place, f"hosts: {error.message}")
-            path = None if path is None else self._path.parent / path
-            found[name] = SecretSource(node.get("env"), path, tuple(hosts), tuple(node.get("also_in") or ()))
+            file = None
+            if "file" in node.fields:
+                file = self._named(str(node.get("file")))
+                check_file(file, self.mistakes, node.fields["file"].place, f"secret {name}")
+            found[name] = SecretSource(node.get("env"), file, tuple(hosts), tuple(node.get("also_in") or ()))
         return found
 
     def _limits(self, node: Node | None) -> Limits:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...errors import WasmexecError
 from ...limits import RESERVE_RECORDS
 from ...result import LogRecord, Result, Usage
-from ...rows.block import RowBlock, blocks_of
+from ...rows.block import RowBlock
 from ...rows.spool import Spool
 from ...status import Status
 from ..result import MAX_KEPT_FAILURES, RowFailure, StepLog
@@ -65,23 +65,24 @@ class Totals:
         """Take the rows, log and usage of an execution that succeeded."""
         self.note(result, row, logs_shown=logs_shown)
         self.has_errors |= result.status is Status.FINISHED_WITH_ERRORS
-        rows = result.rows
+        rows = result.block
         if not rows:
             return
         self.rows_out += len(rows)
-        self.last_row = rows[-1]
+        self.last_row = rows.last
         if self._output is None:
-            self.rows += rows
+            self.rows += rows.rows
             if row is not None:
                 self.source_rows.extend([row] * len(rows))
-        elif self._spool is None:
-            self._output.write(rows, row)
-        if self._spool is not None or self._store is not None:
-            for block in blocks_of(rows):
-                if self._spool is not None:
-                    self._spool.write_block(block, row)
-                if self._store is not None:
-                    self._store.add_block(block, row)
+        if self._output is None and self._store is None:
+            return
+        for block in rows.blocks():
+            if self._spool is not None:
+                self._spool.write_block(block, row)
+            elif self._output is not None:
+                self._output.write(block.rows, row)
+            if self._store is not None:
+                self._store.add_block(block, row)
 
     def fail(self, row: int, status: Status, error: WasmexecError, result: Result | None) -> None:
         """Take the failure of an input row, with the log and usage of its execution if there was one."""

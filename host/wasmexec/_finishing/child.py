@@ -1,0 +1,136 @@
+"""A process that finishes outputs, one after the other: jobs come in on standard input, answers go out on the output.
+
+SECURITY: it holds one output at a time and no more memory than that is allowed to take; whoever started it ends it when
+the execution that it works for is over.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import orjson
+
+from .._masking.masker import Masker
+from ..errors import OutputError, OutputLimitError
+from ..schema import Schema
+from .acceptance import Bounds, NotJsonError, accept
+from .messages import HEAD, Kind, refused
+
+_VIRTUAL = 13
+"""Bytes for each of a text that orjson asks for, of which it uses a part."""
+
+
+def main(file: str) -> NoReturn:
+    """Serve until standard input ends.
+
+    `file` is the number of the descriptor through which texts pass.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _keep_no_core()
+    while True:
+        job = _receive()
+        if job is None:
+            os._exit(0)
+        _finish(job, int(file))
+
+
+def _finish(job: Mapping[str, Any], file: int) -> None:
+    definition, mode = job["schema"]
+    schema, bounds = Schema.prepare(definition, mode=mode), Bounds(*job["bounds"])
+    masker = Masker(job["secrets"]) if job["secrets"] else None
+    _send(HEAD.pack(Kind.READY, 0))
+    try:
+        text = _read_text(file, job["size"])
+        with _Bounded(job["memory"] + _VIRTUAL * len(text)):
+            accepted = accept(memoryview(text), schema, masker, bounds)
+            del text
+            lines = accepted.block.lines
+        answer: dict[str, Any] = {
+            "rows": len(accepted.block), "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
+        }  # fmt: skip
+        _write_lines(file, lines)
+    except (OutputError, OutputLimitError, NotJsonError) as error:
+        answer = {"memory": True} if "Not enough memory" in str(error) else refused(error)
+    except (MemoryError, SystemError):
+        answer = {"memory": True}
+    data = orjson.dumps(answer)
+    _send(HEAD.pack(Kind.DONE, len(data)) + data)
+
+
+class _Bounded:
+    """Bounds what this process may take beyond what it has; what fails then may also end it."""
+
+    def __init__(self, more: int) -> None:
+        self._more = more
+
+    def __enter__(self) -> None:
+        with suppress(ImportError, OSError, ValueError):
+            import resource
+
+            with open("/proc/self/statm", "rb") as file:
+                data = int(file.read().split()[5]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_DATA, (data + self._more, resource.RLIM_INFINITY))
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ImportError, OSError, ValueError):
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def _receive() -> dict[str, Any] | None:
+    """The next job; None at the end."""
+    head = _read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    kind, length = HEAD.unpack(head)
+    data = _read(length)
+    if kind != Kind.JOB or len(data) < length:
+        return None
+    job: dict[str, Any] = orjson.loads(data)
+    return job
+
+
+def _read(length: int) -> bytes:
+    """So many bytes of standard input, fewer at its end."""
+    pieces = []
+    while length:
+        piece = os.read(0, length)
+        if not piece:
+            break
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
+
+
+def _read_text(file: int, size: int) -> bytes:
+    text = os.pread(file, size, 0)
+    os.ftruncate(file, 0)
+    if len(text) < size:
+        raise MemoryError
+    return text
+
+
+def _write_lines(file: int, lines: bytes) -> None:
+    at = 0
+    view = memoryview(lines)
+    while at < len(lines):
+        at += os.pwrite(file, view[at:], at)
+
+
+def _send(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(1, view) :]
+
+
+def _keep_no_core() -> None:
+    """SECURITY: a core file would hold what tenants return."""
+    with suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,0 +1,144 @@
+"""Why jsonschema-rs refuses a value, in bounded time and memory: the first error, and for alternatives the nearest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import jsonschema_rs
+
+from .alternatives import Alternatives
+from .dialects import Path
+from .explanations import VALUE, explain
+from .interruption import look
+from .values import pointer, shorten, size_of
+
+_Kind: TypeAlias = jsonschema_rs.ValidationErrorKind
+_MOST_EXPLAINED: Final = 50
+_MOST_LOOKED_AT: Final = 100_000
+_MOST_WITH_TREE: Final = 20
+_MOST_COMPILED: Final = 1000
+_LONGEST: Final = 500
+_SHOWN: Final = 4
+# What says least about how near a value comes, first: it may be meant for another branch.
+_FAR: Final = ((_Kind.Constant, _Kind.Enum, _Kind.FalseSchema), (_Kind.Type,))
+
+
+class Explanation(NamedTuple):
+    """The first error of a value: its path, the keyword, the reason; `error` is what the library says."""
+
+    path: list[str | int]
+    rule: str
+    reason: str
+    error: jsonschema_rs.ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    index: int
+    nearness: tuple[int, int]
+    """The depth of its first error, and how much that says."""
+    reason: str
+    place: str
+
+
+class Explainer:
+    """Explains what a schema of `without_trees` refuses; usable from any thread.
+
+    `compiled` makes the validator of a place in that schema; only those of branches that were asked for are made.
+    """
+
+    def __init__(
+        self,
+        whole: jsonschema_rs.Validator,
+        alternatives: list[Alternatives],
+        compiled: Callable[[Path], jsonschema_rs.Validator],
+        *,
+        is_complete: bool,
+    ) -> None:
+        self._whole = whole
+        self._alternatives: dict[Path, Alternatives] = {found.refusing: found for found in alternatives}
+        self._compiled = compiled
+        self._branches: dict[Path, jsonschema_rs.Validator] = {}
+        self._is_complete = is_complete
+        self._lock = threading.Lock()
+
+    def explain(self, rows: list[Any]) -> Explanation | None:
+        """The first error of some rows, None if that cannot be told in bounded time.
+
+        Raises: ValueError: they are too deep.
+        """
+        if not self._is_complete and size_of(rows, _MOST_WITH_TREE + 1) > _MOST_WITH_TREE:
+            return None
+        error = _first_error(self._whole, rows)
+        if error is None:
+            return None
+        path = error.instance_path
+        alternatives = self._alternatives.get(tuple(error.schema_path))
+        if alternatives is None:
+            return Explanation(path, error.kind.name, explain(error), error)
+        value: Any = rows
+        for step in path:
+            value = value[step]
+        return Explanation(path, alternatives.keyword, self._of_alternatives(alternatives, value), error)
+
+    def _of_alternatives(self, alternatives: Alternatives, value: Any) -> str:
+        most = max(1, min(_MOST_EXPLAINED, _MOST_LOOKED_AT // size_of(value, _MOST_LOOKED_AT)))
+        branches: list[_Branch] = []
+        fitting = 0
+        for index in range(min(alternatives.count, most)):
+            look()
+            error = _first_error(self._branch(alternatives, index), value)
+            if error is None:
+                fitting += 1
+            else:
+                branches.append(self._described(index, error))
+        if fitting and alternatives.keyword == "oneOf":
+            return f"{VALUE} is valid under more than one of the schemas listed in the 'oneOf' keyword"
+        reasons = list(dict.fromkeys(branch.reason for branch in branches))
+        left = len(reasons[_SHOWN:]) + max(alternatives.count - most, 0)
+        more = f"; and {left} more" if left else ""
+        near = _nearest(branches, reasons)
+        return f"{VALUE} fits no branch of {alternatives.keyword!r}{near} ({'; '.join(reasons[:_SHOWN])}{more})"
+
+    def _described(self, index: int, error: jsonschema_rs.ValidationError) -> _Branch:
+        path = error.instance_path
+        alternatives = self._alternatives.get(tuple(error.schema_path))
+        reason = explain(error)
+        if alternatives is not None:
+            reason = f"{VALUE} is not valid under any of the schemas listed in the {alternatives.keyword!r} keyword"
+        far = next((rank for rank, kinds in enumerate(_FAR) if isinstance(error.kind, kinds)), len(_FAR))
+        return _Branch(index, (len(path), far), shorten(reason, _LONGEST), shorten(pointer(path), _LONGEST))
+
+    def _branch(self, alternatives: Alternatives, index: int) -> jsonschema_rs.Validator:
+        place = (*alternatives.at, index)
+        found = self._branches.get(place)
+        if found is None:
+            found = self._compiled(place)
+            with self._lock:
+                if len(self._branches) >= _MOST_COMPILED:
+                    self._branches.clear()
+                self._branches[place] = found
+        return found
+
+
+def _nearest(branches: list[_Branch], reasons: list[str]) -> str:
+    """The one branch that comes nearest, if the reasons that are shown do not tell anyway."""
+    if not branches:
+        return ""
+    nearest = max(branches, key=lambda branch: branch.nearness)
+    if sum(branch.nearness == nearest.nearness for branch in branches) > 1:
+        return ""
+    if not nearest.place and nearest.reason in reasons[:_SHOWN]:
+        return ""
+    return f", {nearest.index} comes nearest: {nearest.place + ' ' if nearest.place else ''}{nearest.reason}"
+
+
+def _first_error(validator: jsonschema_rs.Validator, value: Any) -> jsonschema_rs.ValidationError | None:
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    return None

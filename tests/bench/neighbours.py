@@ -1,0 +1,36 @@
+"""The delay of a neighbour: a trivial run beside each shape of work that is dear for the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from tests.bench.context import Context
+from tests.bench.measure import Line
+from tests.neighbour import worst_delay
+from tests.shapes import NEIGHBOURS, SHAPES, attack, conditions
+
+MOST_MS = 20
+
+
+def worst_neighbour_delay(context: Context) -> Iterator[Line]:
+    """By how much a run took longer, at worst, while something else went on in the same process; over all shapes."""
+    found: list[tuple[float, str, int]] = []
+    for shape in SHAPES:
+        for who in shape.neighbours:
+            statement, options = NEIGHBOURS[who]
+            with conditions(shape) as given:
+                work = partial(attack, context.executor, shape, given)
+                delay = worst_delay(context.executor, work, statement, **options)
+            found.append((delay.added * 1e3, f"{shape.name}, the neighbour is {who}", delay.runs))
+    found.sort(reverse=True)
+    added, name, _ = found[0]
+    yield Line(
+        name="worst neighbour delay", guest=added, target=f"<= {MOST_MS} ms", met=added <= MOST_MS,
+        samples=sum(runs for _, _, runs in found), comment=name,
+    )  # fmt: skip
+    for added, name, runs in [] if context.quick else found[1:5]:
+        yield Line(name=f"  {name}"[:53], guest=added, samples=runs)
+
+
+ALL = {"neighbours": worst_neighbour_delay}

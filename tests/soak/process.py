@@ -1,0 +1,70 @@
+"""What a process holds: descriptors, threads, mappings, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wasmexec import Executor
+
+PAGE_BYTES = 4096
+_SETTLED_SECONDS = 5.0
+
+
+class Held(NamedTuple):
+    """What this process holds at a moment.
+
+    `memory` is its own: without waiting memories of guests and the code of statements, which have bounds.
+    """
+
+    runs: int
+    descriptors: int
+    threads: int
+    mappings: int
+    resident: int
+    memory: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.runs:>8,} runs  {self.descriptors:>4} descriptors  {self.threads:>4} threads  "
+            f"{self.mappings:>5} mappings  {self.resident / 1e6:>7.1f} MB in all  {self.memory / 1e6:>7.2f} MB its own"
+        )
+
+
+def held(executor: Executor, runs: int) -> Held:
+    """What the process holds now that nothing runs."""
+    until = time.monotonic() + _SETTLED_SECONDS
+    while executor.statistics().executions and time.monotonic() < until:
+        time.sleep(0.005)
+    time.sleep(0.05)
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+    figures: dict[str, int] = {}
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name in ("VmRSS", "RssAnon", "Threads"):
+                figures[name] = int(value.split()[0]) * (1 if name == "Threads" else 1024)
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+        mappings = sum(1 for _ in file)
+    waiting = executor._launcher.services.guest.memories._waiting
+    own_pages = sum(memory.pages for memory in tuple(waiting))
+    return Held(
+        runs, len(os.listdir("/proc/self/fd")) - 1, figures["Threads"], mappings - 2 * len(waiting), figures["VmRSS"],
+        figures["RssAnon"] - own_pages * PAGE_BYTES - executor.statistics().code_bytes,
+    )  # fmt: skip
+
+
+def slope(found: Sequence[Held]) -> float:
+    """Megabytes of `memory` per 1,000 runs: the line that fits best."""
+    runs = [item.runs / 1000 for item in found]
+    memory = [item.memory / 1e6 for item in found]
+    middle, mean = sum(runs) / len(runs), sum(memory) / len(memory)
+    across = sum((x - middle) ** 2 for x in runs)
+    return sum((x - middle) * (y - mean) for x, y in zip(runs, memory, strict=True)) / across if across else 0.0
