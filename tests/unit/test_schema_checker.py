@@ -89,7 +89,10 @@ def test_a_schema_says_whether_its_check_can_be_stopped() -> None:
     assert Schema.prepare(COLUMNS).interruptible
     assert Schema.prepare(ROW).interruptible
     assert not Schema.prepare(LOOK_AHEAD).interruptible
-    for counted in ({"minItems": 1}, {"uniqueItems": True}, {"contains": ROW}, {"prefixItems": [ROW]}, {"anyOf": [{}]}):
+    counting: list[dict[str, Any]] = [
+        {"minItems": 1}, {"uniqueItems": True}, {"contains": ROW}, {"prefixItems": [ROW]}, {"anyOf": [{}]},
+    ]  # fmt: skip
+    for counted in counting:
         whole = Schema.prepare({"type": "array", "items": ROW, **counted})
         assert not whole.interruptible
         assert whole.checker().whole_list
