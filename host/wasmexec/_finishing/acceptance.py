@@ -83,7 +83,7 @@ def accept(
     """
     take = partial(_take, text, schema, mask, bounds, check, most_at_once)
     # What is filled in may turn out to be too much: until that is known, no more is held than the text allows.
-    accepted = take(_allowed(len(text))) or take(sys.maxsize)
+    accepted = take(_allowed(len(text)) // 2) or take(sys.maxsize)
     assert accepted is not None
     return accepted
 
