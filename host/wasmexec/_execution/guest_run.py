@@ -214,6 +214,8 @@ class GuestRun:
             if frame.head["kind"] == "done":
                 return read_done(frame, self._order, self._log, self._facts(), self._accept)
             waiting = self._wait(frame)
+            # Not to be held while the next is read.
+            del frame
             if waiting is not None:
                 return waiting
             self._deadlines.check()
