@@ -67,7 +67,9 @@ _FIRST_FOR_BOTH: dict[str, tuple[str, Make]] = {
 }
 _TEXTS: dict[str, tuple[str, Make]] = {
     "json: one row of empty objects": ("json", lambda size: b'[{"a":[' + b",".join([b"{}"] * (size // 3)) + b"]}]"),
-    "json: one row of small objects": ("json", lambda size: b'[{"a":[' + b",".join([b'{"b":0}'] * (size // 8)) + b"]}]"),
+    "json: one row of small objects": (
+        "json", lambda size: b'[{"a":[' + b",".join([b'{"b":0}'] * (size // 8)) + b"]}]"
+    ),
     "json: one object of many keys": ("json", _numbered('"k%d":0', ('[{', '}]'))),
     "json: one object that is no list": ("json", lambda size: b'{"a":[' + b",".join([b"{}"] * (size // 3)) + b"]}"),
     "json: one giant text": ("json", lambda size: b'[{"a":"' + b"x" * size + b'"}]'),
@@ -81,7 +83,9 @@ _TEXTS: dict[str, tuple[str, Make]] = {
     "json: spaces in a row": ("json", lambda size: b"[{" + b" " * size + b"}]"),
     "json lines: newlines": ("jsonl", lambda size: b"\n" * size),
     "json lines: one giant line": ("jsonl", lambda size: b'{"a":[' + b",".join([b"{}"] * (size // 3)) + b"]}"),
-    "csv: ordinary rows": ("csv", _numbered("%d,Anna Berg,Brno,12.5,2036-10-16T09:22:33", ("id,name,city,price,at\n", ""), "\n")),
+    "csv: ordinary rows": (
+        "csv", _numbered("%d,Anna Berg,Brno,12.5,2036-10-16T09:22:33", ("id,name,city,price,at\n", ""), "\n")
+    ),
     "csv: one short column": ("csv", lambda size: b"a\n" + b"1\n" * (size // 2)),
     "csv: two short columns": ("csv", lambda size: b"a,b\n" + b"1,2\n" * (size // 4)),
     "csv: empty cells": ("csv", _table(100, "")),
@@ -130,7 +134,7 @@ def _written(table: Any, **options: Any) -> bytes:
 
 def _column(values: Callable[[int], Any], **options: Any) -> Make:
     def make(size: int) -> bytes:
-        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow as pa
 
         return _written(pa.table({"a": values(size)}), **options)
 
@@ -153,14 +157,17 @@ def _lists(count: int, length: int, kind: str) -> Any:
 
 PARQUET: dict[str, Make] = {
     "parquet: ordinary rows": lambda size: _written(
-        _pa().table({"id": list(range(size // 20)), "name": [f"name {number * 7919 % 100_003}" for number in range(size // 20)],
+        _pa().table({"id": list(range(size // 20)),
+                     "name": [f"name {number * 7919 % 100_003}" for number in range(size // 20)],
                      "price": [number * 0.37 for number in range(size // 20)]})
     ),
     "parquet: nulls": _column(lambda size: _pa().nulls(size, _pa().int64())),
     "parquet: one number": _column(lambda size: [7] * size),
     "parquet: short texts": _column(lambda size: ["a"] * size),
     "parquet: a long text again and again": _column(lambda size: ["x" * (size // 20)] * 4000, compression="zstd"),
-    "parquet: a long text once, compressed": _column(lambda size: ["x" * (size * 20)], compression="zstd", use_dictionary=False),
+    "parquet: a long text once, compressed": _column(
+        lambda size: ["x" * (size * 20)], compression="zstd", use_dictionary=False
+    ),
     "parquet: many columns": lambda size: _written(_pa().table({f"c{number}": [1] for number in range(size // 500)})),
     "parquet: lists of one number": _column(lambda size: _lists(20, size // 8, "integers")),
     "parquet: lists of nulls": _column(lambda size: _lists(20, size // 8, "nulls")),
@@ -168,7 +175,7 @@ PARQUET: dict[str, Make] = {
     "parquet: lists of objects": _column(lambda size: _lists(20, size // 8, "objects")),
     "parquet: one list of objects": _column(lambda size: _lists(1, size, "objects")),
     **{
-        f"parquet: compressible, {codec}": _column(lambda size: ["x" * 1000 + str(number) for number in range(size // 100)],
+        f"parquet: compressible, {codec}": _column(lambda size: ["x" * 1000 + str(row) for row in range(size // 100)],
                                                    compression=codec, use_dictionary=False)
         for codec in ("none", "snappy", "gzip", "brotli", "zstd", "lz4")
     },

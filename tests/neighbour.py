@@ -90,6 +90,8 @@ import json, os, sys, threading, time
 import wasmexec
 executor = wasmexec.Executor()
 executor.run("return [{'a': 1}]")
+# The process that takes long rows is there from now on, as threads are.
+executor.run("return [{'a': [0] * 200_000}]", output_schema={"type": "object"})
 
 def resident():
     me = os.getpid()

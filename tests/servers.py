@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import json
@@ -350,81 +349,6 @@ class ScriptedServer:
                 connection.sendall(answer)
 
     def __enter__(self) -> ScriptedServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class FloodServer:
-    """A server that answers every connection's first request with `head` and then `piece` again and again.
-
-    It stops after `count` pieces, or when the client goes. `pieces` of them go into one packet. `answered` counts
-    requests.
-    """
-
-    def __init__(
-        self, head: bytes, piece: bytes, *, count: int = 10**9, pieces: int = 4096, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self.answered = 0
-        self._head = head
-        self._piece = piece
-        self._count = count
-        self._pieces = pieces
-        self._tls = tls
-        self._is_closed = False
-        self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.authority = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, name="flood-server", daemon=True).start()
-
-    def url(self, path: str = "/") -> str:
-        """The URL of a path."""
-        return f"{'http' if self._tls is None else 'https'}://{self.authority}{path}"
-
-    def close(self) -> None:
-        """Stop, with the answers under way."""
-        self._is_closed = True
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in tuple(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while not self._is_closed:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._answer, args=(connection,), name="flood", daemon=True).start()
-
-    def _answer(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(LONGEST_WAIT_SECONDS)
-        self._open.add(connection)
-        try:
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            with connection:
-                received = b""
-                while b"\r\n\r\n" not in received:
-                    more = connection.recv(65_536)
-                    if not more:
-                        return
-                    received += more
-                self.answered += 1
-                connection.sendall(self._head)
-                for _ in range(0, self._count, self._pieces):
-                    connection.sendall(self._piece * self._pieces)
-        except OSError:
-            pass
-        finally:
-            self._open.discard(connection)
-
-    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -161,9 +161,9 @@ SHAPES = (
     Shape(
         name="synchronous calls that nobody answers", handed=0,
         statement="import httpx\nhttpx.get(LocalVariable.Server)", server=Flood(b""),
-        options={"limits": Limits(wall_seconds=1)}, parallel=40, neighbours=("trivial", "sleeping"),
+        options={"limits": Limits(wall_seconds=1)}, parallel=12, neighbours=("trivial", "sleeping"),
     ),
-    Shape(name="synchronous sleeps", statement="import time\ntime.sleep(1)\nreturn []", handed=0, parallel=40),
+    Shape(name="synchronous sleeps", statement="import time\ntime.sleep(1)\nreturn []", handed=0, parallel=12),
     Shape(
         name="one-byte chunks", statement=_GATHER, handed=6 * 16 * 60_000,
         server=Flood(_CHUNKED, b"1\r\nx\r\n", 60_000), options={"limits": Limits(**_LIMITS, http_bytes=64 * _MB)},

@@ -83,13 +83,15 @@ class StepFile(pytest.File):
         step = _load(self.config, self.path)
         yield CheckItem.from_parent(self, name="check", step=step)
         for case in load_cases(self.path, step.definition):
-            yield CaseItem.from_parent(self, name=case.name, step=step, case=case)
+            yield CaseItem.from_parent(self, name=_shown(case.name), step=step, case=case)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The mistakes, not our traceback."""
         from .errors import WasmexecError
 
-        return excinfo.value.message if isinstance(excinfo.value, WasmexecError) else super().repr_failure(excinfo)
+        return (
+            _shown(excinfo.value.message) if isinstance(excinfo.value, WasmexecError) else super().repr_failure(excinfo)
+        )
 
 
 class StepFailed(Exception):
@@ -103,7 +105,11 @@ class _StepItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What differs, not our traceback."""
-        return str(excinfo.value) if isinstance(excinfo.value, StepFailed) else super().repr_failure(excinfo, style)
+        return (
+            _shown(str(excinfo.value))
+            if isinstance(excinfo.value, StepFailed)
+            else super().repr_failure(excinfo, style)
+        )
 
 
 class CheckItem(_StepItem):
@@ -133,19 +139,26 @@ class CaseItem(_StepItem):
 
         outcome = run_case(self.step, self.case, _executor(self.config))
         for item in outcome.result.logs:
-            self.add_report_section("call", "log", f"{item.record.level} {item.record.message}")
+            self.add_report_section("call", "log", _shown(f"{item.record.level} {item.record.message}"))
         if outcome.differences:
             raise StepFailed("\n".join(map(str, outcome.differences)))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where it is from."""
-        return self.path, self.case.place.line - 1, f"{self.path.name}: {self.case.name}"
+        return self.path, self.case.place.line - 1, f"{self.path.name}: {self.name}"
 
 
 def _load(config: pytest.Config, path: Path) -> Step:
     from .step import Step
 
     return Step.load(path, allow_folders=config.getoption("--wasmexec-allow-folder"))
+
+
+def _shown(text: str) -> str:
+    """SECURITY: what a step's file or its statement says drives no terminal."""
+    from .rows.visible import visible
+
+    return visible(text)
 
 
 _KEY = pytest.StashKey["Executor"]()

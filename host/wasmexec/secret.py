@@ -78,7 +78,7 @@ class Secret:
         if not SHORTEST <= len(self.value) <= LONGEST:
             raise ConfigError(
                 f"a secret with hosts must have {SHORTEST} to {LONGEST:,} characters, not {len(self.value):,}; "
-                "a plain string may have more"
+                "a plain string can be shorter or longer"
             )
         if not _VALUE.fullmatch(self.value):
             raise ConfigError("a secret with hosts must be printable ASCII, without spaces at its ends")

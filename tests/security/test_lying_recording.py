@@ -7,7 +7,10 @@ The unchanged recording is the control, before the attacks and after each of the
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import math
+import time
+import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -227,10 +230,103 @@ def test_wrong_parts_are_refused_when_they_are_read(
     assert message.startswith("the recording ")
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_wrong_bytes_are_refused_or_replayed(executor: Executor, recorded: Recorded, data: st.DataObject) -> None:
+    """Bytes changed, left out or added anywhere in any part, and numbers that no clock has."""
+    recorder = MemoryRecorder()
+    assert recorded.recording.give_to(recorder)
+    parts = list(recorder.parts)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(parts) - 1))
+        payload = parts[at].payload
+        start = data.draw(st.integers(0, len(payload)))
+        end = min(len(payload), start + data.draw(st.integers(0, 8)))
+        new = data.draw(st.binary(max_size=8) | st.sampled_from(_JSON_TEXTS).map(str.encode))
+        parts[at] = parts[at]._replace(payload=payload[:start] + new + payload[end:])
+    exchanges = [
+        dataclasses.replace(
+            item,
+            started=data.draw(_MOMENTS),
+            seconds=data.draw(_MOMENTS),
+            response_body=data.draw(st.just(item.response_body) | st.sampled_from(_COMPRESSED)),
+            response_headers=data.draw(st.just(item.response_headers) | st.just((("Content-Encoding", "gzip"),))),
+            response_chunks=(),
+        )
+        for item in recorder.exchanges
+    ]
+    try:
+        recording = Recording.from_parts(parts, exchanges)
+    except ConfigError as error:
+        message = error.message
+    else:
+        message = "the recording could be read"
+        check(executor, recorded, recording)
+    assert message.startswith("the recording ")
+    assert len(message) < 1000
+
+
+_MOMENTS = st.sampled_from([0.0, 0, 1e-300, -1e300, 1e300, 1e18, math.nan, math.inf, True, 2**62, -1])
+_COMPRESSED = [
+    b"",
+    b"\x1f\x8b",
+    zlib.compress(bytes(50_000_000)),
+    zlib.compress(b"x")[:-3],
+    gzip.compress(bytes(10**7)) * 3,
+]
+
+
+def test_moments_that_are_right_are_taken(executor: Executor, recorded: Recorded) -> None:
+    first, *others = recorded.recording.exchanges
+    for moment in (0.0, 1e-300, 1e300):
+        exchanges = (dataclasses.replace(first, started=moment, seconds=moment), *others)
+        assert check(executor, recorded, changed(recorded, exchanges=exchanges)).status is not Status.CONFIG_REFUSED
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize(
+    "kind", ["operations", "strays", "headers", "exchanges", "rows", "nested rows", "long row", "log"]
+)
+def test_the_time_of_a_replay_grows_with_the_recording_and_not_faster(
+    executor: Executor, recorded: Recorded, kind: str
+) -> None:
+    def long(count: int) -> Recording:
+        first, *others = recorded.recording.exchanges
+        right = ["http.open", 0, 1, 1, "ok", 0, False]
+        match kind:
+            case "operations":
+                extra = {**first.extra, "operations": [right] * count}
+                return changed(recorded, exchanges=(dataclasses.replace(first, extra=extra), *others))
+            case "strays":
+                return changed(recorded, strays=[right] * count)
+            case "headers":
+                headers = (("a", "b"),) * count
+                return changed(recorded, exchanges=(dataclasses.replace(first, response_headers=headers), *others))
+            case "exchanges":
+                return changed(recorded, exchanges=(*recorded.recording.exchanges, *(first,) * (count // 10)))
+            case "rows":
+                return changed(recorded, rows=b"[%b]" % b",".join(b'{"a":%d}' % number for number in range(count)))
+            case "nested rows":
+                return changed(recorded, rows=b"[%b]" % b",".join([b'{"a":[{},[{"b":"}"}]]}'] * count))
+            case "long row":
+                return changed(recorded, rows=b'[{"a":[%b]}]' % b",".join([b"{}"] * count))
+        return changed(recorded, incomplete="x" * count)
+
+    def seconds(count: int) -> float:
+        recording = long(count)
+        started = time.process_time()
+        check(executor, recorded, recording)
+        return time.process_time() - started
+
+    short = min(seconds(5_000) for _ in range(3))
+    assert seconds(80_000) < 1 + 48 * short
+
+
 _JSON_FIELDS = (
     "format", "start", "step", "ending", "ended", "strays", "status", "error", "log_sha256", "image", "incomplete",
 )  # fmt: skip
 _JSON_TEXTS = [
+    "-1e300", "1e300",
     "null", "true", "-1", "0", "2", "1e308", "1e400", "NaN", "9" * 30, "9" * 5000, '"x"', '"\\ud800"', "[]", "[[]]",
     "{}", "[" * 99_999, '[["a",1,null,0,"",0,false]]', '[["a",1,null,0,"",0,0]]',
 ]  # fmt: skip

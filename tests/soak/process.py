@@ -16,6 +16,27 @@ PAGE_BYTES = 4096
 _SETTLED_SECONDS = 5.0
 
 
+class _Allocated(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keep",
+        )
+    )
+
+
+_libc = ctypes.CDLL(None)
+
+
 class Held(NamedTuple):
     """What this process holds at a moment.
 
@@ -28,11 +49,14 @@ class Held(NamedTuple):
     mappings: int
     resident: int
     memory: int
+    allocated: int
+    """What the C library's allocator has given out of it: where this is level, the rest is its own free room."""
 
     def __str__(self) -> str:
         return (
             f"{self.runs:>8,} runs  {self.descriptors:>4} descriptors  {self.threads:>4} threads  "
-            f"{self.mappings:>5} mappings  {self.resident / 1e6:>7.1f} MB in all  {self.memory / 1e6:>7.2f} MB its own"
+            f"{self.mappings:>5} mappings  {self.resident / 1e6:>7.1f} MB in all  {self.memory / 1e6:>7.2f} MB "
+            f"its own, {self.allocated / 1e6:.2f} MB of it allocated"
         )
 
 
@@ -43,8 +67,12 @@ def held(executor: Executor, runs: int) -> Held:
         time.sleep(0.005)
     time.sleep(0.05)
     gc.collect()
+    allocated = 0
     with contextlib.suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+        _libc.malloc_trim(0)
+        _libc.mallinfo2.restype = _Allocated
+        found = _libc.mallinfo2()
+        allocated = found.uordblks + found.hblkhd
     figures: dict[str, int] = {}
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         for line in file:
@@ -57,7 +85,7 @@ def held(executor: Executor, runs: int) -> Held:
     own_pages = sum(memory.pages for memory in tuple(waiting))
     return Held(
         runs, len(os.listdir("/proc/self/fd")) - 1, figures["Threads"], mappings - 2 * len(waiting), figures["VmRSS"],
-        figures["RssAnon"] - own_pages * PAGE_BYTES - executor.statistics().code_bytes,
+        figures["RssAnon"] - own_pages * PAGE_BYTES - executor.statistics().code_bytes, allocated,
     )  # fmt: skip
 
 

@@ -19,6 +19,6 @@ def test_descriptors_threads_and_mappings_stay_the_same() -> None:
 
 
 def test_the_slope_is_that_of_the_line_which_fits_best() -> None:
-    found = [Held(1000 * number, 1, 1, 1, 0, 5_000_000 + 2_000_000 * number) for number in range(5)]
+    found = [Held(1000 * number, 1, 1, 1, 0, 5_000_000 + 2_000_000 * number, 0) for number in range(5)]
     assert round(slope(found), 9) == 2
     assert slope(found[:1]) == 0

@@ -327,7 +327,7 @@ def test_the_process_ends_with_its_reader_and_with_its_parent(tmp_path: Path) ->
     rows = Source(path, max_row_bytes=MIB).rows()
     next(rows)
     assert len(readers(psutil.Process())) == 1
-    rows.close()  # type: ignore[attr-defined]
+    rows.close()
     assert readers(psutil.Process()) == []
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom wasmexec.rows.source import Source\n"

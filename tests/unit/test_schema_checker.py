@@ -89,8 +89,31 @@ def test_a_schema_says_whether_its_check_can_be_stopped() -> None:
     assert Schema.prepare(COLUMNS).interruptible
     assert Schema.prepare(ROW).interruptible
     assert not Schema.prepare(LOOK_AHEAD).interruptible
-    assert not Schema.prepare({"type": "array", "items": ROW}).interruptible
-    assert Schema.prepare({"type": "array", "items": ROW}).checker().whole_list
+    counting: list[dict[str, Any]] = [
+        {"minItems": 1}, {"uniqueItems": True}, {"contains": ROW}, {"prefixItems": [ROW]}, {"anyOf": [{}]},
+    ]  # fmt: skip
+    for counted in counting:
+        whole = Schema.prepare({"type": "array", "items": ROW, **counted})
+        assert not whole.interruptible
+        assert whole.checker().whole_list
+    # A list of which only the items are told can be checked in parts.
+    parts = Schema.prepare({"type": "array", "title": "rows", "items": ROW})
+    assert parts.interruptible
+    assert not parts.checker().whole_list
+
+
+def test_a_list_in_parts_is_refused_as_the_whole_is() -> None:
+    definition = {"type": "array", "items": {"properties": {"id": {"anyOf": [{"maximum": 7999}, {"type": "string"}]}}}}
+    rows = [{"id": number} for number in range(8001)]
+    parts, whole = Schema.prepare(definition), Schema.prepare({**definition, "minItems": 0})
+    assert parts.validate(rows[:8000]).rows == whole.validate(rows[:8000]).rows == rows[:8000]
+    found = []
+    for schema in (parts, whole):
+        with pytest.raises(OutputError) as caught:
+            schema.validate(rows)
+        found.append({**vars(caught.value), "text": str(caught.value)})
+    assert found[0] == found[1]
+    assert found[0]["pointer"] == "/8000/id"
 
 
 def test_the_caller_hears_how_many_values_are_made_before_they_are() -> None:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from wasmexec._execution.threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
+from wasmexec._execution.timers import Timers
 
 
 def test_threads_start_only_when_all_others_are_busy() -> None:
@@ -138,3 +139,105 @@ def test_a_loop_that_was_never_used_has_no_thread() -> None:
     loop = LoopThread()
     loop.close()
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "wasmexec-loop"]
+
+
+def test_a_job_that_waits_lets_another_work_and_takes_its_place_back() -> None:
+    pool = WorkerPool(1, "test", most_threads=3)
+    order: list[str] = []
+    waits, released, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def waiting() -> None:
+        pool.let_go()
+        waits.set()
+        assert released.wait(5)
+        pool.take_back(lambda: None)
+        order.append("waited")
+        ended.set()
+
+    def computing() -> None:
+        assert waits.wait(5)
+        released.set()
+        time.sleep(0.05)
+        order.append("computed")
+
+    pool.submit(waiting)
+    pool.submit(computing)
+    pool.submit(lambda: order.append("last"))
+    assert ended.wait(5)
+    pool.close()
+    assert order == ["computed", "waited", "last"]
+
+
+def test_no_more_wait_than_there_may_be_threads() -> None:
+    pool = WorkerPool(1, "test-many", most_threads=3)
+    released = threading.Event()
+    waiting = threading.Semaphore(0)
+
+    def wait() -> None:
+        pool.let_go()
+        waiting.release()
+        assert released.wait(5)
+        pool.take_back()
+
+    for _ in range(5):
+        pool.submit(wait)
+    for _ in range(3):
+        assert waiting.acquire(timeout=5)
+    assert not waiting.acquire(timeout=0.1)
+    released.set()
+    pool.close()
+    assert waiting.acquire(timeout=1)
+    assert waiting.acquire(timeout=1)
+
+
+def test_whoever_is_stopped_while_it_waits_for_its_place_goes_on_at_once() -> None:
+    pool = WorkerPool(1, "test", most_threads=3)
+    busy, released, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def stop() -> None:
+        raise KeyError
+
+    def waiting() -> None:
+        pool.let_go()
+        assert busy.wait(5)
+        with pytest.raises(KeyError):
+            pool.take_back(stop)
+        stopped.set()
+
+    def computing() -> None:
+        busy.set()
+        assert released.wait(5)
+
+    pool.submit(waiting)
+    pool.submit(computing)
+    assert stopped.wait(5)
+    done = threading.Event()
+    pool.submit(done.set)
+    assert not done.wait(0.05)
+    released.set()
+    assert done.wait(5)
+    pool.close()
+
+
+def test_timers_ring_in_order_and_not_once_they_are_cancelled() -> None:
+    timers = Timers()
+    rung: list[str] = []
+    charged: list[float] = []
+    done = threading.Event()
+    now = time.monotonic()
+    timers.at(now + 0.04, lambda: rung.append("second"), charged.append)
+    timers.at(now + 0.02, lambda: rung.append("first"), charged.append)
+    timers.cancel(timers.at(now + 0.03, lambda: rung.append("cancelled"), charged.append))
+    timers.at(now + 0.06, done.set, charged.append)
+    never = [timers.at(1e300, lambda: rung.append("never"), charged.append) for _ in range(1000)]
+    for timer in never:
+        timers.cancel(timer)
+        timers.cancel(timer)
+    assert len(timers._timers) < 200
+    assert done.wait(5)
+    timers.close()
+    timers.close()
+    assert rung == ["first", "second"]
+    assert all(seconds > 0 for seconds in charged)
+    timers.at(0.0, lambda: rung.append("too late"), charged.append)
+    assert rung == ["first", "second"]

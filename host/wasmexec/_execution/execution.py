@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -42,6 +43,12 @@ class Phase(enum.Enum):
     FINISHED = 4
 
 
+_awake: set[Execution] = set()
+"""Those of this process that a worker works for, or should: what the loop does for others holds them up."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_awake.clear)
+
+
 class Execution:
     """Runs one order and calls `on_done(self)` exactly once, on some thread of ours, when `result` is set.
 
@@ -57,7 +64,8 @@ class Execution:
         self._on_done = on_done
         self._mask = order.masker
         self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.couriers)
-        self._guest = GuestRun(services, order, self._look, None if self._logs is None else self._logs.post)
+        deliver = None if self._logs is None else self._logs.post
+        self._guest = GuestRun(services, order, self._look, deliver, self._has_company)
         if self._logs is not None:
             self._logs.charge = self._guest.charge
         self._lock = threading.Lock()
@@ -77,7 +85,11 @@ class Execution:
 
     def start(self) -> None:
         """Queue it for a worker."""
-        self._services.workers.submit(self.advance)
+        try:
+            self._submit()
+        except BaseException:
+            _awake.discard(self)
+            raise
 
     def cancel(self) -> None:
         """End it with status 303 wherever it is, within a few milliseconds.
@@ -121,6 +133,7 @@ class Execution:
             self._replace_timer(waiting.due, self._look)
             self._guest.leave()
             self._phase = Phase.WAITING
+            _awake.discard(self)
         # From here on another worker may already run the guest.
         return True
 
@@ -138,7 +151,7 @@ class Execution:
 
     def _resume(self) -> None:
         try:
-            is_taken = self._services.workers.submit(self.advance)
+            is_taken = self._submit()
         except RuntimeError:
             # The executor is closed, and nobody else is there to end it.
             self._guest.interrupt()
@@ -148,6 +161,13 @@ class Execution:
             with self._lock:
                 if self._phase is Phase.QUEUED:
                     self._replace_timer(self._guest.wall, self._hurry)
+
+    def _submit(self) -> bool:
+        _awake.add(self)
+        return self._services.workers.submit(self.advance)
+
+    def _has_company(self) -> bool:
+        return len(_awake) > (self in _awake)
 
     def _hurry(self) -> None:
         """It has to end, and perhaps all workers are busy: it needs none, for its guest does not run any more."""
@@ -162,6 +182,7 @@ class Execution:
     def _finish(self) -> None:
         with self._lock:
             self._phase = Phase.FINISHED
+            _awake.discard(self)
         self._guest.leave()
         began = time.thread_time()
         self._guest.stop_calls()
@@ -211,7 +232,8 @@ class Execution:
         if logs.undelivered:
             found.append(f"on_log was not called with the last {logs.undelivered:,} records, or had not returned")
         result.warnings.extend(found if self._mask is None else map(self._mask, found))
-        return dataclasses.replace(result, usage=dataclasses.replace(result.usage, cpu_seconds=cpu_seconds))
+        usage = dataclasses.replace(result.usage, cpu_seconds=cpu_seconds)
+        return dataclasses.replace(result, rows=result.block, usage=usage)
 
 
 def result_of(execution: Execution) -> Result:

@@ -58,12 +58,14 @@ class Waiting(NamedTuple):
 class GuestRun:
     """Steps the guest of one order; but for `interrupt`, used by one thread at a time, between `enter` and `leave`.
 
-    `wake` is called on some thread when an answer has come. `code` is the statement's code, if there is any.
+    `wake` is called on some thread when an answer has come; `has_company` tells whether other executions are awake.
+    `code` is the statement's code, if there is any.
     """
 
     def __init__(
-        self, services: Services, order: Order, wake: Callable[[], None], deliver: Callable[[LogRecord], None] | None
-    ) -> None:
+        self, services: Services, order: Order, wake: Callable[[], None], deliver: Callable[[LogRecord], None] | None,
+        has_company: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self.code: bytes | None = None
         self._guest = services.guest
         self._loop = services.loop
@@ -72,6 +74,7 @@ class GuestRun:
         self._order = order
         self._world = order.world
         self._wake = wake
+        self._has_company = has_company
         self._deadlines = Deadlines(order.limits, self._look, services.cleanup.add)
         self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
         self._instance: Instance | None = None
@@ -360,12 +363,16 @@ class GuestRun:
         return self._calls
 
     def _make_live(self) -> Live:
+        # All of it here: an import on the loop would hold up everyone else's calls.
+        import wasmexec._hostcalls.http.capability  # noqa: F401
+
         from .._hostcalls.live import Live
 
         order = self._order
         return Live(
             self._make_http, self._loop, order.masker, self._deadlines.charge,
             max_body_bytes=order.limits.http_bytes, is_granted=bool(order.grants.http_grants),
+            has_company=self._has_company,
         )  # fmt: skip
 
     def _make_http(self) -> HttpCapability:

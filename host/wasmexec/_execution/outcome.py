@@ -71,8 +71,8 @@ def read_done(
 
 def _too_heavy(error: TooMuchMemoryError) -> OutputError:
     text = (
-        f"the rows have {error.size:,} bytes of JSON, and to check them takes more than {error.limit:,} bytes of "
-        "memory: return fewer or less deeply nested values, or larger ones"
+        f"the rows have {error.size:,} bytes of JSON, and to check them, or to say why they are refused, takes more "
+        f"than {error.limit:,} bytes of memory: return fewer or less deeply nested values, or larger ones"
     )
     return OutputError("", "memory", "", text)
 

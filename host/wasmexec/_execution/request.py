@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ..rows.json_text import encode
 
 SHORTEST_SECRET = 3
 """Characters, without the space around them: fewer are part of every text, which would be spoilt by masking them."""
+_PIECE_BYTES = 1024**2
 LONGEST_SECRET = 64 * 1024
 """Characters: what masking takes, in time and memory, grows with them."""
 MOST_SECRETS = 256
@@ -171,10 +173,9 @@ def _statement(statement: str) -> bytes:
 def _input_json(value: object, name: str) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         data = bytes(value)
-        try:
-            data.decode()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{name} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start}") from None
+        position = _not_utf8(data)
+        if position is not None:
+            raise InputError(f"{name} is not UTF-8: byte 0x{data[position]:02x} at position {position}")
         return data
     try:
         return encode(value)
@@ -182,6 +183,20 @@ def _input_json(value: object, name: str) -> bytes:
         is_missing = str(error).endswith("is nan, which JSON does not have")
         advice = "; write None for a missing value (df.astype(object).where(df.notna(), None))" if is_missing else ""
         raise InputError(f"{name} is not JSON: {error}{advice}") from None
+
+
+def _not_utf8(data: bytes) -> int | None:
+    """Where a byte is that UTF-8 does not have there. In pieces: as a text it could take four times its size."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(data)
+    for start in range(0, len(data) or 1, _PIECE_BYTES):
+        piece = view[start : start + _PIECE_BYTES]
+        kept = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, start + len(piece) == len(data))
+        except UnicodeDecodeError as error:
+            return start - kept + error.start
+    return None
 
 
 def _locals(local_variables: Mapping[str, object] | None, secrets: Mapping[str, object] | None) -> bytes:

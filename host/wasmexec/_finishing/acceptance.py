@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from ..errors import OutputLimitError
@@ -28,8 +29,6 @@ _PART_VALUES = 16 * 1024
 """Values that are checked, and perhaps filled in, in one go."""
 
 _ROWS_AT_ONCE = 4096
-_FILLED_VALUE_BYTES = 8
-"""The least that a key and its null take as JSON: `"a":null`."""
 _COUNTED_BYTES = 64 * 1024
 
 
@@ -82,15 +81,32 @@ def accept(
         OutputError: a row is refused.
         OutputLimitError: there are more rows than allowed, or the schema fills in too much.
     """
-    with interrupted_by(check):
-        try:
-            return _Acceptance(text, schema, mask, bounds, most_at_once).take(pieces_of(text, most_at_once))
-        except _NotInPiecesError:
-            if len(text) > most_at_once:
-                raise TooHeavyError from None
-            return _Acceptance(text, schema, mask, bounds, most_at_once).take((bytes(text),))
-        except PieceTooLongError:
+    take = partial(_take, text, schema, mask, bounds, check, most_at_once)
+    # What is filled in may turn out to be too much: until that is known, no more is held than the text allows.
+    accepted = take(_allowed(len(text)) // 2) or take(sys.maxsize)
+    assert accepted is not None
+    return accepted
+
+
+def _take(
+    text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None], most_at_once: int,
+    most_held: int,
+) -> Accepted | None:  # fmt: skip
+    """What is accepted; None if it is, but would be more than `most_held` bytes."""
+    make = partial(_Acceptance, text, schema, mask, bounds, check, most_at_once, most_held)
+    try:
+        return make().take(pieces_of(text, most_at_once))
+    except _NotInPiecesError:
+        if len(text) > most_at_once:
             raise TooHeavyError from None
+        return make().take((bytes(text),))
+    except PieceTooLongError:
+        raise TooHeavyError from None
+
+
+def _allowed(size: int) -> int:
+    """What may be held for so many bytes in and out."""
+    return 12 * size + 8 * MIB
 
 
 def objects_in(text: bytes, schema: Schema) -> int:
@@ -100,11 +116,13 @@ def objects_in(text: bytes, schema: Schema) -> int:
 
 def allowed_memory(text: memoryview, schema: Schema, bounds: Bounds) -> int:
     """What a text may take in the process that finishes it: 12 bytes for each in or out, and 8 MB."""
-    filled = 0
-    if schema.width > 1:
-        for start in range(0, len(text), _COUNTED_BYTES):
-            filled += bytes(text[start : start + _COUNTED_BYTES]).count(b"{") * schema.width
-    return 12 * (len(text) + min(_FILLED_VALUE_BYTES * filled, bounds.bytes)) + 8 * MIB
+    filled = 0 if schema.width == 1 else _count(text, b"{") * schema.width * schema.null_bytes
+    return _allowed(len(text) + min(filled, bounds.bytes))
+
+
+def _count(text: memoryview, letter: bytes) -> int:
+    steps = range(0, len(text), _COUNTED_BYTES)
+    return sum(bytes(text[start : start + _COUNTED_BYTES]).count(letter) for start in steps)
 
 
 class _NotInPiecesError(Exception):
@@ -114,19 +132,37 @@ class _NotInPiecesError(Exception):
 class _Acceptance:
     """Takes the rows of one output in order."""
 
-    def __init__(self, text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, most_at_once: int) -> None:
-        self._size = len(text)
+    def __init__(
+        self, text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None],
+        most_at_once: int, most_held: int,
+    ) -> None:  # fmt: skip
+        self._text = text
         self._schema = schema
         self._mask = mask
         self._bounds = bounds
+        self._check = check
         self._most_at_once = most_at_once
-        self._width = schema.width
         self._checker = schema.checker(mask)
-        self._is_for_the_whole = schema.kind == "list"
-        self._kept = _Kept(bounds.bytes, as_objects=len(text) <= OBJECTS_BYTES)
-        self._count = self._longest_piece = 0
+        self._is_for_the_whole = not schema.in_pieces
+        self._kept = _Kept(bounds.bytes, most_held, as_objects=len(text) <= OBJECTS_BYTES)
+        self._count = self._longest_piece = self._made = 0
 
-    def take(self, pieces: Iterable[bytes]) -> Accepted:
+    def take(self, pieces: Iterable[bytes]) -> Accepted | None:
+        with interrupted_by(self._check, self._making):
+            return self._take(pieces)
+
+    @cached_property
+    def _given(self) -> int:
+        """How many values have a name in the text, at most."""
+        return _count(self._text, b":")
+
+    def _making(self, values: int) -> None:
+        """So many more values are about to be made: those that are not in the text are nulls."""
+        self._made += values
+        if (self._made - self._given) * self._schema.null_bytes > self._bounds.bytes:
+            raise too_much_filled_in(self._bounds.bytes, self._made * self._schema.null_bytes)
+
+    def _take(self, pieces: Iterable[bytes]) -> Accepted | None:
         whole: list[Row] = []
         cuts = -1
         for piece in pieces:
@@ -142,11 +178,12 @@ class _Acceptance:
                     self._kept.add(*self._accepted(part, first))
         if self._is_for_the_whole:
             self._kept.add(*self._accepted(whole, 0))
-        return Accepted(self._kept.block(), self._checker.warnings(), self._size - cuts)
+        block = self._kept.block()
+        return None if block is None else Accepted(block, self._checker.warnings(), len(self._text) - cuts)
 
     def _rows(self, piece: bytes) -> list[Any]:
         look()
-        is_part = len(piece) < self._size
+        is_part = len(piece) < len(self._text)
         if objects_in(piece, self._schema) > self._most_at_once:
             raise TooHeavyError
         self._longest_piece = max(self._longest_piece, len(piece))
@@ -162,7 +199,7 @@ class _Acceptance:
         return rows
 
     def _parts(self, rows: list[Any]) -> Iterator[list[Any]]:
-        step = max(1, _PART_VALUES // self._width)
+        step = max(1, _PART_VALUES // self._schema.width)
         if len(rows) <= step:
             yield rows
         else:
@@ -172,7 +209,7 @@ class _Acceptance:
     def _accepted(self, rows: list[Any], first: int) -> tuple[list[Row], int]:
         """What is accepted of some rows, and how many values were filled in at most."""
         accepted = self._checker.rows(rows, first)
-        return accepted, 0 if accepted is rows else len(rows) * self._width
+        return accepted, 0 if accepted is rows else len(rows) * self._schema.width
 
     def _bound(self, rows: list[Any]) -> None:
         first, most = self._count, self._bounds.keys
@@ -191,10 +228,11 @@ class _Acceptance:
 
 
 class _Kept:
-    """Accepted rows: as objects while there are few, as text beyond that."""
+    """Accepted rows: as objects while there are few, as text beyond that, and only counted beyond `most_held` bytes."""
 
-    def __init__(self, max_bytes: int, *, as_objects: bool) -> None:
+    def __init__(self, max_bytes: int, most_held: int, *, as_objects: bool) -> None:
         self._max_bytes = max_bytes
+        self._most_held = most_held
         self._as_objects = as_objects
         self._rows: list[Row] = []
         self._lines: list[bytes] = []
@@ -210,25 +248,31 @@ class _Kept:
         if self._filled > OBJECTS_VALUES or not self._as_objects:
             self._write()
 
-    def block(self) -> RowBlock:
-        """All of them."""
-        if not self._lines:
+    def block(self) -> RowBlock | None:
+        """All of them; None if they were only counted."""
+        if not self._size:
             return RowBlock(self._rows)
         self._write()
-        return RowBlock(lines=b"".join(self._lines))
+        return None if self._size > self._most_held else RowBlock(lines=b"".join(self._lines))
 
     def _write(self) -> None:
         rows, self._rows = self._rows, []
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            self._write_some(rows[start : start + _ROWS_AT_ONCE])
+            look()
+            lines = encode_lines(rows[start : start + _ROWS_AT_ONCE], may_have_nan=False)
+            self._size += len(lines)
+            if self._size > self._max_bytes:
+                raise too_much_filled_in(self._max_bytes, self._size)
+            if self._size <= self._most_held:
+                self._lines.append(lines)
+            else:
+                self._lines.clear()
 
-    def _write_some(self, rows: list[Row]) -> None:
-        lines = encode_lines(rows, may_have_nan=False)
-        self._size += len(lines)
-        if self._size > self._max_bytes:
-            raise OutputLimitError(
-                f"the rows have more than {self._max_bytes:,} bytes of JSON once their schema has filled in what was "
-                "missing: return fewer rows, or fewer columns that allow null",
-                limit=self._max_bytes, used=self._size,
-            )  # fmt: skip
-        self._lines.append(lines)
+
+def too_much_filled_in(limit: int, used: int) -> OutputLimitError:
+    """The error for rows that are too long only once the schema has filled in what is missing."""
+    return OutputLimitError(
+        f"the rows have more than {limit:,} bytes of JSON once their schema has filled in what was missing: return "
+        "fewer rows, or fewer columns that allow null",
+        limit=limit, used=used,
+    )  # fmt: skip

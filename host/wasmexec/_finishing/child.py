@@ -16,12 +16,14 @@ import orjson
 
 from .._masking.masker import Masker
 from ..errors import OutputError, OutputLimitError
+from ..limits import MIB
 from ..schema import Schema
 from .acceptance import Bounds, NotJsonError, accept
 from .messages import HEAD, Kind, refused
 
 _VIRTUAL = 13
-"""Bytes for each of a text that orjson asks for, of which it uses a part."""
+_VIRTUAL_BYTES = 64 * MIB
+"""What libraries ask for and do not use: orjson so many bytes for each of a text, all of them stacks and arenas."""
 
 
 def main(file: str) -> NoReturn:
@@ -45,7 +47,7 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
     _send(HEAD.pack(Kind.READY, 0))
     try:
         text = _read_text(file, job["size"])
-        with _Bounded(job["memory"] + _VIRTUAL * len(text)):
+        with _Bounded(job["memory"] + _VIRTUAL * len(text) + _VIRTUAL_BYTES):
             accepted = accept(memoryview(text), schema, masker, bounds)
             del text
             lines = accepted.block.lines

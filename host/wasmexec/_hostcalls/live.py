@@ -51,13 +51,13 @@ class Live:
     `make_http` is called on the loop at the first call of an operation of HTTP: most executions ask for none. `masker`
     hides secrets in messages of errors before they are cut. `charge` gets the processor time that the loop uses.
     `max_body_bytes`: of the bodies of all calls under way, if that is more than MAX_BODY_BYTES. `is_granted`: whether
-    anything may be reached at all.
+    anything may be reached at all. `has_company`: whether other executions are awake.
     """
 
     def __init__(
         self, make_http: Callable[[], HttpCapability], loop: Loop, masker: Masker | None = None,
         charge: Callable[[float], None] = _free, max_body_bytes: int = MAX_BODY_BYTES,
-        is_granted: bool = True,
+        is_granted: bool = True, has_company: Callable[[], bool] = bool,
     ) -> None:  # fmt: skip
         self._make_http = make_http
         self._loop = loop
@@ -65,6 +65,7 @@ class Live:
         self._charge = charge
         self._max_body_bytes = max(max_body_bytes, MAX_BODY_BYTES)
         self._is_granted = is_granted
+        self._has_company = has_company
         self._lock = threading.Lock()
         # What was started and has not begun on the loop; with the lock.
         self._queued: dict[int, _Queued] = {}
@@ -163,7 +164,7 @@ class Live:
         if self._share is None:
             from .share import Share
 
-            self._share = Share(self._loop.turns, self._charge)
+            self._share = Share(self._loop.turns, self._charge, self._has_company)
         return self._share
 
     def _spawn(self, number: int, work: Coroutine[Any, Any, None], call: Call | None = None) -> None:

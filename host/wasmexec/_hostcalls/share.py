@@ -1,8 +1,8 @@
 """Each execution's share of the event loop: what it uses there is measured, charged to it, and taken in turns.
 
 One loop serves the host calls of all executions of an executor, in small steps: whoever is about to do more of them
-asks for its turn (`Share.turn`), and one that has used more than a little gets them one by one, with rests in which the
-loop and the interpreter are free for others.
+asks for its turn (`Share.turn`), and one that has used more than a little gets them one by one; if others are awake,
+with rests in which the loop and the interpreter are free for them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _current: ContextVar[Share | None] = ContextVar("_current", default=None)
 
 
 class Turns:
-    """Hands out turns on one loop, round and round; between two of them is a rest as long as the turn took.
+    """Hands out turns on one loop, round and round; after one whose execution has company, it rests for as long.
 
     Used on the thread of the loop only; `rest` counts what no task did (sockets, the loop itself).
     """
@@ -47,7 +47,7 @@ class Turns:
         if not self._is_busy:
             self._is_busy = True
             # It has just used up what it had.
-            asyncio.get_running_loop().call_later(TURN_SECONDS, self._next)
+            self._rest(share, share.used - TURN_SECONDS)
 
     def used(self, share: Share, seconds: float) -> None:
         """Note what a step of an execution took."""
@@ -78,18 +78,23 @@ class Turns:
         self._is_busy = False
 
     def _rest(self, share: Share, before: float) -> None:
-        rest = min(max(share.used - before, _TIMER_SECONDS), LONGEST_REST_SECONDS)
-        asyncio.get_running_loop().call_later(rest, self._next)
+        loop = asyncio.get_running_loop()
+        if share.has_company():
+            rest = min(max(share.used - before, _TIMER_SECONDS), LONGEST_REST_SECONDS)
+            loop.call_later(rest, self._next)
+        else:
+            loop.call_soon(self._next)
 
 
 class Share:
     """What one execution may do on the loop, and what it has done there; used on the thread of the loop only.
 
-    `charge` gets every processor time that is used.
+    `charge` gets every processor time that is used; `has_company` tells whether other executions are awake.
     """
 
-    def __init__(self, turns: Turns, charge: Callable[[float], None]) -> None:
+    def __init__(self, turns: Turns, charge: Callable[[float], None], has_company: Callable[[], bool]) -> None:
         self.used = 0.0
+        self.has_company = has_company
         self._turns = turns
         self._charge = charge
         self._left = FREE_SECONDS

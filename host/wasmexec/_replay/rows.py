@@ -7,7 +7,6 @@ opposite each other as far as their order allows, and those between them index b
 from __future__ import annotations
 
 import hashlib
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ..replay import RowDifference
+from ..rows.array_spans import object_spans
 from ..rows.json_text import decode, encode
 
 MAX_ROW_DIFFERENCES = 1000
@@ -26,14 +26,7 @@ _WINDOW = 10_000
 """Rows of each list that are held against each other at a time."""
 _LONGEST_SPELT = 64 * 1024
 """Bytes of a row up to which another spelling of its numbers counts as the same."""
-_PIECE = 128 * 1024
-_CHECKED_ROWS = 256
 _CUT_CHARACTERS = 100
-_BETWEEN = re.compile(rb"[ \t\r\n,]*")
-# An object with nothing but plain values: most rows. Nothing is tried twice.
-_FLAT = re.compile(rb'\{[^{}"\[\]]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^{}"\[\]]*+)*+\}', re.DOTALL)
-_BRACKET = re.compile(rb'["\[\]{}]')
-_OPENING = b"[{"
 
 
 class Differences(NamedTuple):
@@ -176,7 +169,7 @@ class _Report:
 
 
 def _rows(data: bytes, check: Callable[[], None], *, may_be_spelt: bool) -> Iterator[_Row]:
-    for number, (start, end) in enumerate(row_spans(data, check)):
+    for number, (start, end) in enumerate(object_spans(data, check)):
         text = data[start:end] if end - start <= _LONGEST_SPELT else None
         if text is None:
             key = hashlib.sha256(memoryview(data)[start:end]).digest()
@@ -192,60 +185,3 @@ def _canonical(text: bytes) -> bytes:
         return encode(decode(text), may_have_nan=False)
     except ValueError:
         return text
-
-
-def row_spans(data: bytes, check: Callable[[], None]) -> Iterator[tuple[int, int]]:
-    """Where each object of a JSON array begins and ends; as far as the array goes, if it is none.
-
-    SECURITY: not a parser. What is no JSON gives some spans in linear time, whatever it is.
-    """
-    position = data.find(b"[") + 1
-    number = 0
-    while True:
-        if number % _CHECKED_ROWS == 0:
-            check()
-        number += 1
-        between = _BETWEEN.match(data, position, position + _PIECE)
-        assert between is not None
-        position = between.end()
-        if data[position : position + 1] != b"{":
-            if position - between.start() == _PIECE:
-                continue
-            return
-        flat = _FLAT.match(data, position, position + _PIECE)
-        end = _end(data, position, check) if flat is None else flat.end()
-        yield position, end
-        position = end
-
-
-def _end(data: bytes, position: int, check: Callable[[], None]) -> int:
-    """Where the object ends that begins here; the end of the data if it does not end."""
-    depth = 0
-    is_text = False
-    while position < len(data):
-        check()
-        piece = data[position : position + _PIECE]
-        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:
-            piece = data[position : position + len(piece) + 1]
-        bare = piece.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-        at = 0
-        while at < len(bare):
-            if is_text:
-                at = bare.find(b'"', at) + 1
-                if not at:
-                    break
-                is_text = False
-            match = _BRACKET.search(bare, at)
-            if match is None:
-                break
-            at = match.end()
-            if match[0] == b'"':
-                is_text = True
-            elif match[0] in _OPENING:
-                depth += 1
-            else:
-                depth -= 1
-                if depth <= 0:
-                    return position + at
-        position += len(piece)
-    return len(data)

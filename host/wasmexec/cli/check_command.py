@@ -9,7 +9,7 @@ import click
 from ..result import Problem
 from . import exit_codes, outputs, report, statements
 from .streams import emit
-from .terminal import clean, say
+from .terminal import one_line, say
 
 
 @click.command(
@@ -51,12 +51,12 @@ def command(statement: str, form: str, image: str | None) -> int:
     else:
         for problem in problems:
             _show(problem, file_name, text)
-        say(f"{len(problems)} problem{'' if len(problems) == 1 else 's'} in {clean(file_name)}")
+        say(f"{len(problems)} problem{'' if len(problems) == 1 else 's'} in {one_line(file_name)}")
     return exit_codes.USAGE if problems else 0
 
 
 def _show(problem: Problem, file_name: str, text: str) -> None:
-    emit(clean(f"{file_name}:{problem.line}:{problem.column}: {problem.message}") + "\n")
+    emit(f"{one_line(file_name)}:{problem.line}:{problem.column}: {one_line(problem.message)}\n")
     sys.stdout.flush()
     end = problem.end_column if problem.end_line in (None, problem.line) else None
     shown = report.source_line(file_name, text, problem.line, problem.column, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from ..errors import ConfigError, DeliveryError, ImageError, InputError, Wasmexe
 from ..status import Status
 from . import exit_codes, streams
 from .lazy_group import LazyGroup
-from .terminal import fail
+from .terminal import fail, say
 
 
 def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -66,7 +67,10 @@ def _invoke(arguments: Sequence[str] | None) -> int:
     try:
         outcome = group.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        # What is wrong with the command line has it in it, names of files, too.
+        text = io.StringIO()
+        error.show(text)
+        say(text.getvalue().rstrip("\n"))
         return exit_codes.USAGE
     except (click.Abort, KeyboardInterrupt):
         return _cancelled()

@@ -13,8 +13,8 @@ import click
 from ..errors import ConfigError, DeliveryError
 from ..rows.json_text import encode
 from ..rows.writers import FORMATS as STREAMED
-from .streams import emit
-from .terminal import clean
+from .streams import emit_coloured
+from .terminal import clean, one_line
 
 if TYPE_CHECKING:
     from ..rows.block import Row
@@ -92,7 +92,7 @@ def write_rows(
     target = destination(None) if target is None else target
     names = _names(rows, form, column_names, target)
     if form == "table" and target.is_standard_output:
-        emit(_table(rows, names, on_terminal=sys.stdout.isatty()))
+        emit_coloured(_table(rows, names, on_terminal=sys.stdout.isatty()))
         return
     with target.open() as out:
         if form == "table":
@@ -148,7 +148,7 @@ def _table(rows: Sequence[Row], names: Sequence[str], *, on_terminal: bool) -> s
     table = Table(header_style="bold")
     for name in names:
         numeric = any(type(row.get(name)) in (int, float) for row in rows)
-        table.add_column(Text(clean(name)), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(one_line(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row[name])) if name in row else Text() for name in names))
     if names:

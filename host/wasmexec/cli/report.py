@@ -8,7 +8,7 @@ from ..errors import ConfigError, OutputError, StatementRaised, StatementSyntaxE
 from ..result import LogRecord, Result
 from ..status import Status
 from .parameters import by_options, limit_option, reached_limits
-from .terminal import clean, fail, note, say, style, warn
+from .terminal import clean, fail, note, one_line, say, style, warn
 
 _MEANING = {
     Status.STATEMENT_RAISED: "the statement raised",
@@ -76,12 +76,12 @@ def advise(errors: Iterable[WasmexecError | None], logs: Iterable[LogRecord], *,
 
 def source_line(file_name: str, statement: str, line: int, column: int | None, end_column: int | None = None) -> str:
     """`file:line:column` above the source line, with a caret below it when the column is known."""
-    place = f"{file_name}:{line}" + ("" if column is None else f":{column}")
+    place = f"{one_line(file_name)}:{line}" + ("" if column is None else f":{column}")
     lines = statement.split("\n")
     if not 1 <= line <= len(lines):
         return style(place, bold=True)
     text = lines[line - 1].rstrip("\r")
-    shown = f"{style(clean(place), bold=True)}\n  {clean(text)}"
+    shown = f"{style(place, bold=True)}\n  {clean(text)}"
     if column is None or column < 1:
         return shown
     # Tabs stay tabs, so that the caret stands below its column whatever their width.
@@ -92,7 +92,7 @@ def source_line(file_name: str, statement: str, line: int, column: int | None, e
 
 def _show_place(error: WasmexecError, file_name: str, statement: str) -> None:
     if isinstance(error, StatementRaised) and error.traceback:
-        say(clean(error.traceback.rstrip().replace('File "<statement>"', f'File "{file_name}"')))
+        say(clean(error.traceback.rstrip().replace('File "<statement>"', f'File "{one_line(file_name)}"')))
         return
     line = getattr(error, "line", None)
     if isinstance(line, int):

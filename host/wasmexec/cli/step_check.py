@@ -10,7 +10,7 @@ import click
 from . import exit_codes, outputs
 from .step_support import folder_option, schema_notes
 from .streams import emit
-from .terminal import clean, note, say
+from .terminal import note, one_line, say
 
 if TYPE_CHECKING:
     from ..step import Mistake
@@ -44,8 +44,8 @@ def command(
         emit(outputs.to_json([mistake.as_dict() for mistake in mistakes], indent=True) + "\n")
     else:
         for mistake in mistakes:
-            emit(clean(str(mistake)) + "\n")
-        shown = f"{len(files)} files" if len(files) > 1 else clean(str(files[0]))
+            emit(one_line(str(mistake)) + "\n")
+        shown = f"{len(files)} files" if len(files) > 1 else one_line(str(files[0]))
         say(f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'} in {shown}")
     return exit_codes.USAGE if mistakes else 0
 

@@ -9,7 +9,7 @@ import click
 from . import outputs, parameters
 from .step_support import STORE_HELP, moment, open_store, short_json, step_name, store_option
 from .streams import emit
-from .terminal import say
+from .terminal import one_line, say
 
 if TYPE_CHECKING:
     from ..store import Checkpoint
@@ -76,6 +76,6 @@ def reset(step: str, store_url: str | None) -> int:
 
 def _described(checkpoint: Checkpoint) -> str:
     if checkpoint.cause == "never":
-        return f"{checkpoint.step}: no checkpoint"
+        return f"{one_line(checkpoint.step)}: no checkpoint"
     by = f"run {checkpoint.run_id}" if checkpoint.cause == "run" else checkpoint.cause
-    return f"{checkpoint.step}: version {checkpoint.version}, by {by}, {moment(checkpoint.changed_at)}"
+    return f"{one_line(checkpoint.step)}: version {checkpoint.version}, by {by}, {moment(checkpoint.changed_at)}"

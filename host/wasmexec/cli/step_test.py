@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from .step_support import folder_option
-from .streams import emit
-from .terminal import clean, note, say, style
+from .streams import emit, emit_coloured
+from .terminal import clean, note, one_line, say, style
 
 _FAILED = 1
 
@@ -74,7 +74,7 @@ def command(
                 passed += outcome.has_passed
                 failed += not outcome.has_passed
                 mark = style("pass", fg="green") if outcome.has_passed else style("FAIL", fg="red", bold=True)
-                emit(f"{mark} {clean(step.name)}: {clean(case.name)}\n")
+                emit_coloured(f"{mark} {one_line(step.name)}: {one_line(case.name)}\n")
                 for difference in outcome.differences:
                     emit(clean(str(difference)).replace("\n", "\n    ").join(("    ", "\n")))
                 if not outcome.has_passed:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import DeliveryError
+from ..rows.visible import visible
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -131,7 +132,15 @@ def drop() -> None:
 
 
 def emit(text: str) -> bool:
-    """Write text to standard output; False once nobody reads it any more."""
+    """Write text to standard output; False once nobody reads it any more.
+
+    SECURITY: on a terminal without what would drive it. In a pipe or a file it is data.
+    """
+    return emit_coloured(visible(text) if sys.stdout.isatty() else text)
+
+
+def emit_coloured(text: str) -> bool:
+    """Write text with colours of ours in it, everything else in it cleaned."""
     sys.stdout.write(text)
     return has_reader()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from typing import Any, Final
@@ -12,6 +13,8 @@ import click
 from ..result import LogRecord
 from ..rows.visible import CONTROLS
 
+_ESC = "\x1b["
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 _LEVEL_STYLES: Final[dict[str, dict[str, Any]]] = {
     "trace": {"dim": True}, "debug": {"dim": True}, "info": {"fg": "green"}, "warn": {"fg": "yellow"},
     "error": {"fg": "red", "bold": True},
@@ -24,6 +27,11 @@ def clean(text: str) -> str:
     return CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """The same with tabs and line ends as escapes, too: for what is quoted within a line."""
+    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def style(text: str, **look: Any) -> str:
     """The text in a colour, if standard error is a terminal and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or not sys.stderr.isatty():
@@ -34,7 +42,8 @@ def style(text: str, **look: Any) -> str:
 def say(text: str) -> None:
     """One line, or more, on standard error; a closed standard error is nobody's problem."""
     try:
-        sys.stderr.write(text + "\n")
+        # SECURITY: whatever slipped in; only colours stay, which are ours.
+        sys.stderr.write("".join(part if part.startswith(_ESC) else clean(part) for part in _COLOUR.split(text)) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return

@@ -21,7 +21,7 @@ class Chunk(NamedTuple):
     """Some rows: their text with commas between, how many, the line that each begins in, their values if known."""
 
     text: bytes
-    count: int
+    number: int
     lines: Sequence[int | None] = ()
     values: list[Any] | None = None
 

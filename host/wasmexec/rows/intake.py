@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from ..errors import InputError, InputSchemaError, OutputError
@@ -23,9 +24,18 @@ _MOST_WARNINGS = 100
 _COUNTED = re.compile(r"(.* )([0-9,]+) (row|value)s?")
 
 
-def checked_rows(source: Source, schema: RowSchema | None, mask: Mask | None = None) -> Iterator[bytes | BadRow]:
+def checked_rows(
+    source: Source, schema: RowSchema | None, mask: Mask | None = None
+) -> Generator[bytes | BadRow, None, None]:
     """Each row as the JSON text of a list with this one row, or a `BadRow` in its place."""
-    for index, row in enumerate(source.rows()):
+    with closing(source.rows()) as rows:
+        yield from _each_checked(source, rows, schema, mask)
+
+
+def _each_checked(
+    source: Source, rows: Iterable[bytes | BadRow], schema: RowSchema | None, mask: Mask | None
+) -> Iterator[bytes | BadRow]:
+    for index, row in enumerate(rows):
         if isinstance(row, BadRow):
             yield row
             continue
@@ -123,7 +133,7 @@ class _Intake:
         for chunk in self._source.chunks():
             self._source.look_up()
             if self._schema is None:
-                self._joined.add(chunk.text, chunk.count)
+                self._joined.add(chunk.text, chunk.number)
             else:
                 for text, count in self._checked(chunk):
                     self._joined.add(text, count)
@@ -206,8 +216,8 @@ def _checked_list(
         raise _not_json(source, data, error) from None
     if not may_be_values(data):
         raise InputError(
-            f"{source.name} has more values than may be held at once for a schema of the whole list: its type is array; "
-            "give the schema of one row, which is what its items are",
+            f"{source.name} has more values than may be held at once for a schema of the whole list (its type is "
+            "array): give the schema of one row, which is what its items are",
             source=source.name,
         )
     rows = decode(data)

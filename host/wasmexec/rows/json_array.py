@@ -14,7 +14,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 JSON_LINES = "it looks like JSON Lines: name it .jsonl or add --input-format jsonl"
 # A whole string, a bracket, or a quote whose string goes on behind the end of what has been read.
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}",]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}",]', re.DOTALL)
 
 
 class Element(NamedTuple):

@@ -138,7 +138,7 @@ def _values(text: bytes, span: Span, max_depth: int) -> Any:
     if span.opened:
         before += b"0"
     after = b"".join(_CLOSING[bracket] for bracket in reversed(span.left_open[kept:]))
-    piece = b"%b%b%b" % (before, memoryview(text)[span.start : span.end], after)
+    piece = b"".join((before, memoryview(text)[span.start : span.end], after))
     try:
         return decode(piece, max_depth=max_depth)
     except json.JSONDecodeError as error:

@@ -105,7 +105,7 @@ class _Child:
                     str(max_row_bytes),
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(descriptor,),
-                env={"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"},
+                env={"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )  # fmt: skip
         finally:
             os.close(descriptor)

@@ -86,7 +86,7 @@ def _bound(size: int) -> int:
     """Bound what the process may have beside its libraries, which are loaded here, by the size of its file."""
     import resource
 
-    import pyarrow.compute
+    import pyarrow.compute  # type: ignore[import-untyped, unused-ignore]
     import pyarrow.parquet  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -147,7 +147,7 @@ def _write_batches(source: Any, columns: list[_Column], writer: _Writer, batch_r
                 _frame(writer.out, b"N", nans)
             if is_first and batch.num_rows:
                 each = max(writer.size - before, batch.nbytes) // batch.num_rows
-                better = max(1, min(most_rows, BATCH_BYTES // max(1, each)))
+                better: int = max(1, min(most_rows, BATCH_BYTES // max(1, each)))
                 if better != batch_rows:
                     return better
     except MemoryError:

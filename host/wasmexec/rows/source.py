@@ -10,8 +10,8 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -111,7 +111,7 @@ class Source:
         if self.is_cancelled():
             raise ExecutionCancelled("cancelled while its input was read")
 
-    def rows(self) -> Iterator[bytes | BadRow]:
+    def rows(self) -> Generator[bytes | BadRow, None, None]:
         """The rows one by one, each as JSON text.
 
         Raises:
@@ -154,13 +154,13 @@ class Source:
             return self._text(Head(io.BytesIO(value)), max_bytes).read()
         if not isinstance(value, Path) or self.form == "parquet":
             return None
-        file = self._open(value)
-        text = self._file_text(file, max_bytes)
-        if self.form != "json":
+        with ExitStack() as stack:
+            text = self._file_text(stack.enter_context(self._open(value)), max_bytes)
+            if self.form == "json":
+                return text.read()
             self._opened = self._text_rows(text)
-            return None
-        with file:
-            return text.read()
+            stack.pop_all()
+        return None
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows, some at a time, after `text` was asked for and is None.
@@ -195,7 +195,7 @@ class Source:
             return text
         joined = Joined(max_bytes, self.too_large(max_bytes))
         for chunk in self.chunks():
-            joined.add(chunk.text, chunk.count)
+            joined.add(chunk.text, chunk.number)
         return joined.array()
 
     def too_large(self, max_bytes: int) -> InputError:

@@ -58,8 +58,8 @@ class Head(io.RawIOBase):
 class Utf8Reader(io.RawIOBase):
     """The text of a file as UTF-8, checked; a byte order mark decides over `encoding`, and without both it is UTF-8.
 
-    At most `max_bytes` are given out; `look_up` is called for each piece. SECURITY: a small gzip file can hold terabytes; no more than a chunk of it is
-    unpacked at a time.
+    At most `max_bytes` are given out; `look_up` is called for each piece. SECURITY: a small gzip file can
+    hold terabytes; no more than a chunk of it is unpacked at a time.
 
     Raises:
         InputError: while it is read: not in its encoding, no gzip to its end, another kind of file, too large.

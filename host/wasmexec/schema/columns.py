@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, NoReturn
 
 from ..errors import SchemaError, SchemaMistake
@@ -92,6 +93,13 @@ class Table:
     def width(self) -> int:
         """How many columns there are, those of nested tables included."""
         return sum(1 + (column.table.width if column.table is not None else 0) for column in self.columns)
+
+    @property
+    def null_bytes(self) -> int:
+        """The least that a null of some column takes as JSON: its name in quotes, a colon, "null" and a comma."""
+        nested = (column.table.null_bytes for column in self.columns if column.table is not None)
+        least = min(len(column.name.encode("utf-8", "replace")) + 8 for column in self.columns)
+        return min(chain((least,), nested))
 
     @staticmethod
     def parse(definition: object, at: str = "") -> Table:

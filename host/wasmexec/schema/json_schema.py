@@ -21,6 +21,10 @@ _UNBOUNDED: Final = ("unevaluatedItems", "unevaluatedProperties")
 
 
 _MOST_INTERRUPTIBLE: Final = 1000
+_SAYS_NOTHING_OF_THE_LIST: Final = {
+    "type", "items", "$schema", "$id", "id", "$comment", "title", "description", "examples", "default", "$defs",
+    "definitions",
+}  # fmt: skip
 
 
 class Engine(Protocol):
@@ -35,13 +39,16 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JsonSchema:
-    """A JSON Schema ready for use: for each row, or for the whole list when its "type" is "array".
+    """A JSON Schema ready for use: for each row, or for the list when its "type" is "array".
 
-    `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that no call takes long,
-    but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or references multiply.
+    `in_pieces` says that parts of the list can be checked by themselves: all but schemas for a list that count or
+    compare its items. `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that
+    no call takes long, but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or
+    references multiply.
     """
 
     whole_list: bool
+    in_pieces: bool
     names: tuple[str, ...] | None
     slower: str
     interruptible: bool
@@ -75,12 +82,18 @@ class JsonSchema:
             raise SchemaError(pointer(burden.at), f"its references multiply: {many}")
         whole_list = kind == "array"
         names = _names(definition.get("items") if whole_list else definition)
-        engine, slower = _engine(definition, dialect, whole_list=whole_list, names=names or (), growth=burden.growth)
+        in_pieces = not whole_list or (
+            definition.keys() <= _SAYS_NOTHING_OF_THE_LIST and isinstance(definition.get("items", {}), (dict, bool))
+        )
+        engine, slower = _engine(
+            definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), growth=burden.growth
+        )
+        in_pieces = in_pieces and not (slower and whole_list)
         linear = all(
             compile_pattern(text).is_linear for _, node in subschemas(definition) for _, text in patterns_of(node)
         )
-        light = linear and not whole_list and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
-        return JsonSchema(whole_list, names, slower, light, engine)
+        light = linear and in_pieces and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
+        return JsonSchema(whole_list, in_pieces, names, slower, light, engine)
 
     def check(self) -> PieceCheck:
         """For one list of rows."""
@@ -103,13 +116,17 @@ class _Check:
 
 
 def _engine(
-    definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...], growth: int
-) -> tuple[Engine, str]:
+    definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, in_pieces: bool, names: tuple[str, ...],
+    growth: int,
+) -> tuple[Engine, str]:  # fmt: skip
     if dialect.validator is None:
         reason = f"jsonschema-rs does not know {dialect.name}"
     else:
         try:
-            return RustEngine(definition, dialect, whole_list=whole_list, names=names, growth=growth), ""
+            engine = RustEngine(
+                definition, dialect, is_list=whole_list, in_pieces=in_pieces, names=names, growth=growth
+            )
+            return engine, ""
         except SchemaError as error:
             reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"
             if any(key in node for _, node in subschemas(definition) for key in _UNBOUNDED):

@@ -37,10 +37,23 @@ class Schema:
     `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing;
     `interruptible` says that a check can be stopped after each few rows (`interruption`);
     `source` is the JSON of the definition that it was made from; `width` is how many values a row, or an object in it,
-    may have once the schema has filled in what is missing, 1 if it fills in nothing.
+    may have once the schema has filled in what is missing, 1 if it fills in nothing, and `null_bytes` the least that
+    each of those takes; `in_pieces` says that parts of a list can be checked by themselves.
     """
 
-    __slots__ = ("_start", "column_names", "interruptible", "kind", "mode", "note", "role", "source", "width")
+    __slots__ = (
+        "_start",
+        "column_names",
+        "in_pieces",
+        "interruptible",
+        "kind",
+        "mode",
+        "note",
+        "null_bytes",
+        "role",
+        "source",
+        "width",
+    )
 
     def __init__(
         self,
@@ -53,6 +66,8 @@ class Schema:
         interruptible: bool = True,
         source: bytes = b"null",
         width: int = 1,
+        in_pieces: bool = True,
+        null_bytes: int = 0,
     ) -> None:
         self.kind = kind
         self.mode = mode
@@ -63,6 +78,8 @@ class Schema:
         self.interruptible = interruptible
         self.source = source
         self.width = width
+        self.in_pieces = in_pieces
+        self.null_bytes = null_bytes
 
     @staticmethod
     def prepare(definition: object, *, mode: Mode = "strict", role: Role = "output") -> Schema:
@@ -115,7 +132,7 @@ class Schema:
 
     def checker(self, mask: Mask | None = None) -> Checker:
         """For one list of rows that comes in pieces; `mask` is as in `validate`."""
-        return Checker(self._start(), role=self.role, mask=mask, whole_list=self.kind == "list")
+        return Checker(self._start(), role=self.role, mask=mask, whole_list=not self.in_pieces)
 
     def __repr__(self) -> str:
         columns = "" if self.column_names is None else f" {', '.join(self.column_names)}"
@@ -165,7 +182,7 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         lenient = mode == "lenient"
         return Schema(
             "columns", mode, table.names, lambda: TableCheck(table, lenient=lenient, role=role), role,
-            source=content, width=table.width,
+            source=content, width=table.width, null_bytes=table.null_bytes,
         )  # fmt: skip
     if mode == "lenient":
         raise ConfigError(
@@ -176,7 +193,10 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     with _named(role):
         schema = JsonSchema.parse(cast("dict[str, Any]", definition))
     kind: Kind = "list" if schema.whole_list else "rows"
-    return Schema(kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, source=content)
+    return Schema(
+        kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, source=content,
+        in_pieces=schema.in_pieces,
+    )  # fmt: skip
 
 
 @contextmanager

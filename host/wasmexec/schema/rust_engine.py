@@ -39,15 +39,19 @@ class RustEngine:
     """One schema, compiled; usable from any thread."""
 
     def __init__(
-        self, definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, names: tuple[str, ...], growth: int = 1
-    ) -> None:
-        """`names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
+        self, definition: dict[str, Any], dialect: Dialect, *, is_list: bool, in_pieces: bool, names: tuple[str, ...],
+        growth: int = 1,
+    ) -> None:  # fmt: skip
+        """`is_list`: it is for a list of rows, `in_pieces`: which can be checked in parts.
+
+        `names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
 
         Raises: SchemaError: the library does not take the schema.
         """
         self._definition = definition
         self._dialect = dialect
-        self._whole_list = whole_list
+        self._is_list = is_list
+        self._whole_list = not in_pieces
         self._names = names
         self._growth = growth
         hard = [
@@ -127,7 +131,7 @@ class RustEngine:
 
     def _compile(self, names: Matching) -> _Compiled:
         definition = self._definition if self._is_plain else _with_bounded(self._definition, linear_patterns(names))
-        compiler = _Compiler(self._dialect, self._whole_list, has_bounded=not self._is_plain, growth=self._growth)
+        compiler = _Compiler(self._dialect, self._is_list, has_bounded=not self._is_plain, growth=self._growth)
         try:
             return _Compiled(names, compiler.rows(definition), definition, compiler)
         except jsonschema_rs.ValidationError as error:
@@ -160,13 +164,13 @@ class _Compiled:
 @dataclass(frozen=True, slots=True)
 class _Compiler:
     dialect: Dialect
-    whole_list: bool
+    is_list: bool
     has_bounded: bool
     growth: int
 
     def rows(self, definition: dict[str, Any]) -> jsonschema_rs.Validator:
         """A validator for lists of rows."""
-        if self.whole_list:
+        if self.is_list:
             return self._validator(definition, None)
         # A resource of its own, so that its "#/$defs/..." keep their meaning.
         uri, registry = self._registered(definition)

@@ -10,6 +10,7 @@ import builtins
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,8 +63,19 @@ class LocalVariables:
 log = Log()
 
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _shown(text: str, stream: Any) -> str:
+    """A text as it is written to a stream: what would drive a terminal is an escape there, as in `rows.visible`."""
+    if not stream.isatty():
+        return text
+    return CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def _write(level: str, message: object) -> None:
-    builtins.print(time.strftime("%H:%M:%S"), f"{level:<5}", message, file=sys.stderr, flush=True)
+    text = _shown(str(message), sys.stderr)
+    builtins.print(time.strftime("%H:%M:%S"), f"{level:<5}", text, file=sys.stderr, flush=True)
 
 
 def print_to_log(
@@ -118,6 +130,6 @@ def run(statement: Callable[[], Awaitable[object]], warning: str) -> None:
         if not isinstance(row, dict):
             sys.exit(f"/{index}: every row must be a dict, not {type(row).__name__}")
     try:
-        builtins.print(json.dumps(to_json(rows), ensure_ascii=False, indent=2))
+        builtins.print(_shown(json.dumps(to_json(rows), ensure_ascii=False, indent=2), sys.stdout))
     except NotJson as error:
         sys.exit(f"the output is refused: {error}")

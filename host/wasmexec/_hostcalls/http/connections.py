@@ -108,6 +108,11 @@ class MeteredStream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         try:
+            await take_turn()
+        except BaseException:
+            await self._inner.aclose()
+            raise
+        try:
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
         except httpcore.ConnectError as error:
             if isinstance(error.__cause__, ssl.SSLError):

@@ -34,6 +34,7 @@ class Pieces:
         # Of the chunk that has begun, its line end included; and what has come of the line before the next one.
         self._left = 0
         self._line = b""
+        self._has_return = False
 
     def begin_body(self, *, is_chunked: bool) -> None:
         """The head was parsed."""
@@ -53,8 +54,7 @@ class Pieces:
     def _next_lines(self, data: bytes) -> int:
         if self._lines > MAX_LINES:
             raise HostCallError(
-                "protocol",
-                f"more than {MAX_LINES:,} lines in the head of the response, or in what precedes or follows it",
+                "protocol", f"the response has more than {MAX_LINES:,} lines before its body, or after it"
             )
         seen = self._tail + data[:HEAD_BYTES]
         end = _END_OF_HEAD.search(seen)
@@ -71,13 +71,14 @@ class Pieces:
             at += skipped
             if at == len(data):
                 break
-            is_cut = self._line.endswith(b"\r") and data.startswith(b"\n", at)
+            is_cut = self._has_return and data.startswith(b"\n", at)
             end = at - 1 if is_cut else data.find(b"\r\n", at)
             if end < 0 and not is_cut:
-                self._line = (self._line + data[at : at + _SIZE_BYTES])[:_SIZE_BYTES] + data[-1:]
+                self._line = (self._line + data[at : at + _SIZE_BYTES])[:_SIZE_BYTES]
+                self._has_return = data.endswith(b"\r")
                 return len(data)
             size = _SIZE.match(self._line + data[at : min(end, at + _SIZE_BYTES)])
-            self._line = b""
+            self._line, self._has_return = b"", False
             at = end + 2
             length = 0 if size is None else int(size[0], 16)
             if not length:

@@ -93,10 +93,12 @@ class _Reader:
             return []
         check(top, noted_cases_schema(), self.mistakes)
         cases: list[Case] = []
+        names: set[str] = set()
         for number, node in enumerate(top.fields["cases"].items if "cases" in top.fields else (), 1):
             case = self._case(node, number)
-            if any(case.name == other.name for other in cases):
+            if case.name in names:
                 self.mistakes.add(case.place, f"the case {case.name!r} is there twice")
+            names.add(case.name)
             cases.append(case)
         return cases
 

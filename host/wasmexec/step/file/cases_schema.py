@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, cast
 
 from ...status import Status
-from .vocabulary import DRAFT, Schema, about, at_most_one, entries, items, mapping, published, text
+from .vocabulary import DRAFT, Schema, about, at_most_one, entries, file_name, items, mapping, published, text
 
 HTTP_ERRORS = (
     "connect", "connect_timeout", "read_timeout", "write_timeout", "pool_timeout", "read", "write", "protocol",
@@ -25,7 +25,7 @@ def noted_cases_schema() -> Schema:
     """The same with the notes of `vocabulary`; nobody changes it."""
     rows: Schema = {
         "x-expected": "rows, or the name of a file with them",
-        "anyOf": [{"type": "array"}, {"type": "object"}, {"type": "null"}, about(text(), "The name of a file.")],
+        "anyOf": [{"type": "array"}, {"type": "object"}, {"type": "null"}, about(file_name(), "The name of a file.")],
     }
     properties: Schema = {
         "name": text(),

@@ -110,7 +110,7 @@ class _Checker:
     def _check_keys(self, node: Node, fields: dict[str, Node], schema: Schema) -> bool:
         properties: Schema = schema["properties"]
         what = schema["x-what"]
-        before = len(self._mistakes.found)
+        before = self._mistakes.count
         for key in fields:
             if key not in properties:
                 hint = did_you_mean(key, properties) or f"; {what} has {', '.join(properties)}"
@@ -120,7 +120,7 @@ class _Checker:
                 self._mistakes.add(node.place, f"{what} needs {key!r}: {self._expected(properties[key])}")
         self._check_combinations(node, fields, schema)
         parts = [self.check(value, properties[key], key) for key, value in fields.items() if key in properties]
-        return all(parts) and len(self._mistakes.found) == before
+        return all(parts) and self._mistakes.count == before
 
     def _check_combinations(self, node: Node, fields: dict[str, Node], schema: Schema) -> None:
         what = schema["x-what"]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 MAX_FILE_BYTES = 16 * 1024 * 1024
-MAX_NODES = 1_000_000
 MAX_DEPTH = 200
+MAX_SHOWN_CHARS = 60
 MAX_NUMBER_CHARS = 3_000
 """Python itself would not write a whole number of 4,300 digits."""
 _TYPE_NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number"}
@@ -110,10 +110,25 @@ def pointer_tokens(pointer: str) -> Iterator[str]:
         yield token.replace("~1", "/").replace("~0", "~")
 
 
+def check_text(place: Place, text: str) -> None:
+    """Raises: DocumentError: it is no Unicode text; escapes can write what a file itself cannot hold."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise DocumentError(
+            place, f"U+{code:04X} is half of a character: both halves, or the character itself"
+        ) from None
+
+
 def add_key(keys: dict[str, Place], key: str, place: Place) -> None:
-    """Raises: DocumentError: the key is there already."""
+    """Raises: DocumentError: the key is there already, or is no Unicode text."""
+    check_text(place, key)
     if key in keys:
-        raise DocumentError(place, f"the key {key!r} is there twice, first in line {keys[key].line}")
+        shown = repr(key if len(key) <= MAX_SHOWN_CHARS else key[:MAX_SHOWN_CHARS] + "...")
+        raise DocumentError(place, f"the key {shown} is there twice, first in line {keys[key].line}")
     keys[key] = place
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # public, but not in the stubs
 
-from .document import MAX_DEPTH, DocumentError, Node, Place, Scalar, add_key, read_number
+from .document import MAX_DEPTH, DocumentError, Node, Place, Scalar, add_key, check_text, read_number
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -45,6 +45,7 @@ class JsonReader:
             text, end = scanstring(self._text, position + 1, True)
         except json.JSONDecodeError as error:
             raise self._error(error.pos, error.msg) from None
+        check_text(self._place(position), text)
         return text, end
 
     def _value(self, position: int, depth: int) -> tuple[Node, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ...errors import ConfigError
 from .document import Place
@@ -38,20 +38,48 @@ class StepFileError(ConfigError):
         return {"mistakes": [mistake.as_dict() for mistake in self.mistakes]}
 
 
-@dataclass(slots=True)
-class Collector:
-    """Gathers mistakes while a file is read; `main_file` comes first when they are sorted."""
+MAX_MISTAKES = 1000
+"""So many are told; a file with more has them of a kind."""
 
-    main_file: str
-    found: list[Mistake] = field(default_factory=list)
+
+_MAX_MESSAGE = 2000
+
+
+class Collector:
+    """Gathers mistakes while a file is read, each once; `main_file` comes first when they are sorted.
+
+    `count` is how many there were, of which the first thousand are kept.
+    """
+
+    def __init__(self, main_file: str) -> None:
+        self.main_file = main_file
+        self.count = 0
+        self._found: dict[Mistake, None] = {}
+
+    @property
+    def found(self) -> list[Mistake]:
+        """Those that are kept, as they were found."""
+        return list(self._found)
 
     def add(self, place: Place, message: str) -> None:
         """Note one; reading goes on."""
+        if len(message) > _MAX_MESSAGE:
+            # A key of a megabyte is one, and the advice comes last.
+            message = f"{message[: _MAX_MESSAGE // 2]} ... {message[-_MAX_MESSAGE // 2 :]}"
         mistake = Mistake(place.file, place.line, place.column, message)
-        if mistake not in self.found:
-            self.found.append(mistake)
+        if mistake in self._found:
+            return
+        self.count += 1
+        if self.count <= MAX_MISTAKES:
+            self._found[mistake] = None
 
     def raise_if_any(self) -> None:
         """Raises: StepFileError: something was noted."""
-        if self.found:
-            raise StepFileError(sorted(self.found, key=lambda item: (item.file != self.main_file, item)))
+        if not self.count:
+            return
+        found = sorted(self._found, key=lambda item: (item.file != self.main_file, item))
+        if self.count > MAX_MISTAKES:
+            last = found[-1]
+            message = f"and {self.count - MAX_MISTAKES:,} more mistakes: mend these first"
+            found.append(Mistake(last.file, last.line, last.column, message))
+        raise StepFileError(found)

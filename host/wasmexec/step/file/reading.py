@@ -19,7 +19,7 @@ from .document import Node, Place, pointer_tokens
 from .files import check_file, read_document, read_file
 from .mistakes import Collector
 from .network import read_grants
-from .schema import NAME, ROW_SCHEMA, noted_step_schema
+from .schema import MAX_INPUTS, NAME, ROW_SCHEMA, noted_step_schema
 
 
 def read_definition(path: Path, allow_folders: Sequence[Path] = ()) -> StepDefinition:
@@ -75,7 +75,7 @@ class _Reader:
             "limits": self._limits(top.fields.get("limits")),
             "grants": read_grants(top.fields.get("grants"), self._named, self.mistakes),
         }
-        if self.mistakes.found or statement is None or output is None:
+        if self.mistakes.count or statement is None or output is None:
             return None
         return StepDefinition(
             statement=statement, output=output, local_variables=variables, secrets=secrets, path=self._path,
@@ -149,11 +149,14 @@ class _Reader:
         if node is None:
             return None
         found: list[InputDefinition] = []
-        for number, item in enumerate(node.items, 1):
+        names: set[str] = set()
+        # Those beyond are a mistake already.
+        for number, item in enumerate(node.items[:MAX_INPUTS], 1):
             name = item.get("name") or f"input{number}"
-            if any(name == other.name for other in found):
+            if name in names:
                 place = item.fields["name"].place if "name" in item.fields else item.place
                 self.mistakes.add(place, f"the input {name!r} is there twice")
+            names.add(name)
             schema = self._schema(item.fields.get("schema"), "schema", item.get("mode"))
             found.append(InputDefinition(name, schema, self._read_options(item)))
         return tuple(found)

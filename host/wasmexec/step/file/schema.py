@@ -16,7 +16,7 @@ from ...schema import Mode
 from ...schema.columns import COLUMN_TYPES, NESTED_TYPES
 from ...secret import ALSO_IN
 from .definition import DEFAULT_CONCURRENCY, MAX_CONCURRENCY, VARIABLE_TYPES, OnRowError, Processing
-from .vocabulary import DRAFT, Schema, about, either, entries, items, mapping, published, refused_when, text
+from .vocabulary import DRAFT, Schema, about, either, entries, file_name, items, mapping, published, refused_when, text
 
 MAX_NAME = 200
 MAX_INPUTS = 99
@@ -44,7 +44,7 @@ def noted_step_schema() -> Schema:
             "The body of an async function that returns a list of objects.",
         ),
         "statement_file": about(
-            text("the name of a file with Python text"), "A file with the statement, beside the step file."
+            file_name("the name of a file with Python text"), "A file with the statement, beside the step file."
         ),
         "inputs": about(
             items("a list of inputs, each with a name and perhaps a schema", _input(), maxItems=MAX_INPUTS),
@@ -141,7 +141,7 @@ def _row_schema() -> Schema:
             "anyOf": [
                 {"$ref": "#/$defs/columns", "x-type-only": True},
                 {**whole, "x-type-only": True},
-                about(text(), "The name of a file with either."),
+                about(file_name(), "The name of a file with either."),
             ],
         },
         "columns": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/column"}},
@@ -165,7 +165,7 @@ def _local_variable() -> Schema:
 def _secret() -> Schema:
     properties: Schema = {
         "env": about(text("the name of an environment variable"), "An environment variable."),
-        "file": about(text("the name of a file"), "A file."),
+        "file": about(file_name(), "A file."),
         "hosts": about(
             items("a list of hosts, such as [api.example.com]", text("a host"), minItems=1),
             "The statement has a placeholder; only headers of requests there have the value.",
@@ -205,7 +205,7 @@ def _grants() -> Schema:
     properties: Schema = {
         "http": items(hosts, _http_grant()),
         "ca_file": about(
-            text("the name of a PEM file"), "A PEM file: authorities that are trusted besides the system's."
+            file_name("the name of a PEM file"), "A PEM file: authorities that are trusted besides the system's."
         ),
         "proxy": about(proxy, "http://HOST:PORT without credentials, or env: what the environment says."),
     }
@@ -213,7 +213,7 @@ def _grants() -> Schema:
 
 
 def _http_grant() -> Schema:
-    pem = text("the name of a PEM file")
+    pem = file_name("the name of a PEM file")
     properties: Schema = {
         "host": text("a host name, *.NAME or an address"),
         "ports": items(

@@ -32,6 +32,11 @@ def text(expected: str = "a text", **more: object) -> Schema:
     return {"type": "string", "pattern": r"\S", "x-expected": expected, **more}
 
 
+def file_name(expected: str = "the name of a file") -> Schema:
+    """A text that a file can be called: not blank, and without NUL."""
+    return text(expected, pattern=r"^(?![^\u0000]*\u0000)\s*\S")
+
+
 def mapping(what: str, properties: Schema, required: Sequence[str] = (), **more: object) -> Schema:
     """A mapping with these keys and no others."""
     return {

@@ -14,7 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, ScalarNode
 from yaml.nodes import Node as YamlNode
 
-from .document import MAX_DEPTH, MAX_NODES, DocumentError, Node, Place, add_key, read_number
+from .document import MAX_DEPTH, MAX_SHOWN_CHARS, DocumentError, Node, Place, add_key, check_text, read_number
 
 _CORE = "tag:yaml.org,2002"
 _PATTERNS = {
@@ -29,13 +29,29 @@ _PATTERNS = {
     ),
 }
 _SCALARS = (*_PATTERNS, "str")
-_MAX_SHOWN_CHARS = 60
+_FEW_NODES = 1000
+_NODES_PER_CHARACTER = 2
+"""Without aliases a file has less than one; what has many is refused for taking longer than it looks."""
 
 
 class _CoreLoader(yaml.SafeLoader):
     """Resolves scalars as the core schema of YAML 1.2 does; everything else stays text."""
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012  (PyYAML wants it here)
+
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text)
+        self._file = file
+        self._depth = 0
+
+    def compose_node(self, parent: YamlNode | None, index: int | YamlNode | None) -> YamlNode | None:
+        """As its base does, but not so deep that the stack ends: the place is known here."""
+        if self._depth > MAX_DEPTH:
+            raise DocumentError(_place(self._file, self.peek_event().start_mark), "nested too deeply")  # type: ignore[no-untyped-call]
+        self._depth += 1
+        node = super().compose_node(parent, index)  # type: ignore[arg-type]
+        self._depth -= 1
+        return node
 
 
 for _kind, (_pattern, _first) in _PATTERNS.items():
@@ -50,7 +66,7 @@ def read_yaml(text: str, file: str) -> Node:
         RecursionError: it is nested too deeply.
     """
     try:
-        loader: Any = _CoreLoader(text)
+        loader: Any = _CoreLoader(text, file)
         try:
             has_document = loader.check_node()
             if loader.yaml_version not in (None, (1, 2)):
@@ -78,7 +94,7 @@ def read_yaml(text: str, file: str) -> Node:
         raise DocumentError(place, f"not YAML: character U+{error.character:04X} is not allowed") from None
     if root is None:
         return Node(Place(file, 1, 1), None)
-    return _Tree(file, text.split("\n")).node(root, 0)
+    return _Tree(file, text).node(root, 0)
 
 
 def _place(file: str, mark: yaml.Mark) -> Place:
@@ -86,7 +102,7 @@ def _place(file: str, mark: yaml.Mark) -> Place:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= _MAX_SHOWN_CHARS else f"{text[: _MAX_SHOWN_CHARS - 3]}...")
+    return repr(text if len(text) <= MAX_SHOWN_CHARS else f"{text[: MAX_SHOWN_CHARS - 3]}...")
 
 
 def _kind_of(node: YamlNode, place: Place, known: tuple[str, ...], what: str) -> str:
@@ -104,9 +120,11 @@ def _kind_of(node: YamlNode, place: Place, known: tuple[str, ...], what: str) ->
 
 
 class _Tree:
-    def __init__(self, file: str, lines: list[str]) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self._file = file
-        self._lines = lines
+        self._lines = text.split("\n")
+        # SECURITY: aliases can make a small file an enormous tree.
+        self._most = _FEW_NODES + _NODES_PER_CHARACTER * len(text)
         self._count = 0
         self._open: set[int] = set()
 
@@ -114,8 +132,7 @@ class _Tree:
         """The node with all below it."""
         place = _place(self._file, node.start_mark)
         self._count += 1
-        # SECURITY: aliases can make a small file an enormous tree.
-        if self._count > MAX_NODES:
+        if self._count > self._most:
             raise DocumentError(place, "the file stands for too many values")
         if depth > MAX_DEPTH:
             raise DocumentError(place, "nested too deeply")
@@ -159,6 +176,7 @@ class _Tree:
         text: str = node.value
         kind = _kind_of(node, place, _SCALARS, "a single value")
         if kind == "str":
+            check_text(place, text)
             return Node(place, text, block_indent=self._indent(place) if node.style == "|" else None)
         # A tag that is written need not fit.
         if not _PATTERNS[kind][0].fullmatch(text):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..._masking.masker import Masker
 from ...errors import ConfigError
 from ...rows.formats import ReadOptions
@@ -29,7 +31,7 @@ def make_order(run: RunState, stored_checkpoint: object) -> Order:
     run.masker = Masker(held) if held else None
     run.local_variables = _local_variables(definition, request)
     run.checkpoint = stored_checkpoint if request.checkpoint is UNSET else request.checkpoint
-    run.sources = _sources(definition, request)
+    run.sources = _sources(definition, request, lambda: run.cancellation.is_cancelled)
     room = definition.limits.input_bytes
     texts: list[bytes | None] = []
     for index, source in enumerate(run.sources[1:], 1):
@@ -72,7 +74,7 @@ def _local_variables(definition: StepDefinition, request: RunRequest) -> dict[st
     return values
 
 
-def _sources(definition: StepDefinition, request: RunRequest) -> list[Source]:
+def _sources(definition: StepDefinition, request: RunRequest, is_cancelled: Callable[[], bool]) -> list[Source]:
     declared = definition.inputs
     wired = [request.input_data, *request.extra_inputs]
     if declared is not None:
@@ -82,9 +84,12 @@ def _sources(definition: StepDefinition, request: RunRequest) -> list[Source]:
         # A declared input that nobody wired is there, as None.
         wired = [*wired[: len(declared)], *[None] * (len(declared) - len(wired))]
     wired = wired or [None]
-    return sources_of(
+    found = sources_of(
         wired,
         ReadOptions(request.input_format, request.input_encoding, request.input_delimiter),
         [definition.input_options(index) for index in range(len(wired))],
         max_row_bytes=definition.limits.input_bytes,
     )
+    for source in found:
+        source.is_cancelled = is_cancelled
+    return found

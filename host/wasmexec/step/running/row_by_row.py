@@ -42,15 +42,16 @@ def run_row_by_row(run: RunState, order: Order) -> Ending:
         pool=partial(Processes, order, limit=concurrency, processes=processes) if processes > 1 else None,
         warn=totals.warn,
     )
+    rows = checked_rows(source, definition.input_schema(0), run.masker)
     loop = RowLoop(
-        checked_rows(source, definition.input_schema(0), run.masker),
+        rows,
         backends,
         concurrency=concurrency,
         meter=None if request.on_progress is None else ProgressMeter(request.on_progress, source),
     )
     run.cancellation.listen(loop.cancel)
     try:
-        with closing(loop.outcomes()) as outcomes:
+        with closing(rows), closing(loop.outcomes()) as outcomes:
             for index, outcome in outcomes:
                 if isinstance(outcome, Result) and outcome.error is None:
                     totals.accept(outcome, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ...errors import ConfigError, DeliveryError, InputError, OutputError
+from ...errors import ConfigError, DeliveryError, ExecutionCancelled, InputError, OutputError
 from ...executor import Executor
 from ...schema.values import masked_by, short_repr
 from ...status import Status
@@ -69,6 +69,9 @@ def _execute(run: RunState, stored_checkpoint: object) -> Ending:
         return Status.INPUT_REFUSED, error
     except ConfigError as error:
         return Status.CONFIG_REFUSED, error
+    except ExecutionCancelled as error:
+        # While an input was read: what executes is cancelled by itself.
+        return Status.CANCELLED, error
     except OSError as error:
         # Only inputs are files that are opened here.
         reason = f"{error.filename} cannot be read: {error.strerror}" if error.filename else str(error)

@@ -1,0 +1,38 @@
+"""No execution keeps another one waiting: a neighbour's delay while each shape of dear work goes on beside it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from tests.neighbour import worst_delay
+from tests.shapes import NEIGHBOURS, SHAPES, Shape, attack, conditions
+
+from wasmexec import Executor
+
+pytestmark = pytest.mark.timing
+MOST_SECONDS = 0.06
+"""Three times what is promised, for machines with two busy cores."""
+PAIRS = [pytest.param(shape, who, id=f"{shape.name}, {who}") for shape in SHAPES for who in shape.neighbours]
+
+
+@pytest.mark.parametrize(("shape", "who"), PAIRS)
+def test_a_neighbour_hardly_waits(executor: Executor, shape: Shape, who: str) -> None:
+    statement, options = NEIGHBOURS[who]
+    with conditions(shape) as given:
+        delay = worst_delay(executor, lambda: attack(executor, shape, given), statement, **options)
+    assert delay.runs > 0
+    assert delay.added < MOST_SECONDS, delay
+
+
+def test_a_thread_that_holds_the_interpreters_lock_is_noticed(executor: Executor) -> None:
+    """The control: sorting a million numbers is one long step of the interpreter."""
+    numbers = [number * 7919 % 1_000_003 for number in range(1_000_000)]
+
+    def hold() -> None:
+        for _ in range(5):
+            sorted(numbers)
+            time.sleep(0.01)
+
+    delay = worst_delay(executor, hold)
+    assert delay.added > MOST_SECONDS
