@@ -148,7 +148,9 @@ def test_a_replay_of_other_rows_is_compared_within_its_limits(executor: Executor
         ("added", None, 99_999),
     ]
     assert found.added < 0.25
-    limit = result.usage.cpu_seconds - 0.3
+    plain = executor.run(shifted).usage.cpu_seconds
+    compared = executor.run(shifted, replay=recording).usage.cpu_seconds
+    limit = plain + (compared - plain) / 2
     ended = executor.run(shifted, replay=recording, limits=Limits(cpu_seconds=limit))
     assert (ended.status, ended.replay, ended.rows) == (Status.TIMED_OUT, None, [])
     assert ended.warnings == [NOT_RECORDED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -22,6 +23,11 @@ from .threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from .timers import Timers
 
 CLOSE_SECONDS = 10.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps the interpreter's lock from one that wants it.
+
+Of this process, not only of ours: a run takes the lock some fifteen times, and waits each time for whoever computes.
+"""
 MAX_BLOCKED = 256
 """How many statements may block (`time.sleep`, httpx without await) and hold no worker; further ones hold one."""
 COURIERS = 32
@@ -37,6 +43,7 @@ class Launcher:
         self._changed = threading.Condition(threading.Lock())
         self._live: set[Execution] = set()
         self._closed = False
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         guest = acquire_guest(image)
         self.services = Services(
             guest=guest,

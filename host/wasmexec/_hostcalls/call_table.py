@@ -121,6 +121,9 @@ class CallTable:
                 self._answers.pop(number, None)
             if known:
                 self._source.give_up(number)
+        # Cancelled calls count until they have really ended, or the source could be flooded with them.
+        if self._source.under_way + len(self._answers) + len(calls) > MAX_OPEN_CALLS:
+            raise BadFrame(f"more than {MAX_OPEN_CALLS} calls at once")
         position = 0
         for item in calls:
             check()
@@ -130,9 +133,6 @@ class CallTable:
                 raise BadFrame("a call has no number")
             if number <= self._last_number:
                 raise BadFrame(f"call {number} was started before")
-            # Cancelled calls count until they have really ended, or the source could be flooded with them.
-            if self._source.under_way + len(self._answers) >= MAX_OPEN_CALLS:
-                raise BadFrame(f"more than {MAX_OPEN_CALLS} calls at once")
             self._last_number = number
             with self._lock:
                 self._open.add(number)
