@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
@@ -34,7 +35,8 @@ def test_a_neighbour_hardly_waits(executor: Executor, shape: Shape, who: str) ->
 
 def test_a_thread_that_holds_the_interpreters_lock_is_noticed(executor: Executor) -> None:
     """The control: sorting a million numbers is one long step of the interpreter."""
-    numbers = [number * 7919 % 1_000_003 for number in range(1_000_000)]
+    chance = random.Random(1)
+    numbers = [chance.random() for _ in range(1_000_000)]
 
     def hold() -> None:
         for _ in range(5):
