@@ -176,7 +176,7 @@ JSON_STEPS: dict[str, Make] = {
     "unclosed": lambda n: '{"a":' * n,
     "quote": lambda n: '{"a": "' + "x" * n,
     "dups": lambda n: "{" + ",".join(['"a":1'] * n) + "}",
-    "unknown": lambda n: "{" + ",".join('"k%d":1' % i for i in range(n)) + "}",  # noqa: UP031
+    "unknown": lambda n: "{" + ",".join(f'"k{i}":1' for i in range(n)) + "}",
     "spaces": lambda n: " " * n * 10,
     "big ints": lambda n: '{"concurrency":' + "9" * n + "}",
     "list": lambda n: "[" + ",".join(["1"] * n) + "]",
@@ -186,7 +186,7 @@ JSON_STEPS: dict[str, Make] = {
     "nan": lambda n: '{"concurrency":NaN}' + " " * n,
     "floats": lambda n: '{"limits":{"wall_seconds":1e999}}' + " " * n,
     "schema columns": lambda n: (
-        '{"statement":"x","output_schema":[' + ",".join('{"name":"c%d","type":"text"}' % i for i in range(n)) + "]}"  # noqa: UP031
+        '{"statement":"x","output_schema":[' + ",".join(f'{{"name":"c{i}","type":"text"}}' for i in range(n)) + "]}"
     ),
 }
 CASES: dict[str, Make] = {

@@ -33,3 +33,12 @@ def child_command(module: str, *arguments: str) -> list[str]:
 
     folder = str(Path(__file__).resolve().parent)
     return [sys.executable, "-I", "-c", _START, json.dumps(sys.path), folder, module, *arguments]
+
+
+def keep_no_core() -> None:
+    """SECURITY: a core file of a process that works for tenants would hold their secrets and rows."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -147,6 +147,13 @@ def test_a_refusal_says_the_same_wherever_it_is_found(finisher: Finisher) -> Non
     assert "secret" not in str(found)
 
 
+def test_a_value_that_reads_like_a_lack_of_memory_is_refused_for_what_it_is(finisher: Finisher) -> None:
+    text = text_of([*LONG, {"id": "Not enough memory", "note": None}])
+    with pytest.raises(OutputError) as caught:
+        there(finisher, text, COLUMNS)
+    assert (caught.value.pointer, caught.value.rule, caught.value.value) == ("/5000/id", "type", "'Not enough memory'")
+
+
 def test_warnings_count_over_all_pieces(finisher: Finisher) -> None:
     lenient = Schema.prepare([{"name": "id", "type": "integer"}], mode="lenient")
     wanted = ["'note' is not in the output schema: dropped from 5,000 rows"]

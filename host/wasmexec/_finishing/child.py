@@ -16,6 +16,7 @@ import orjson
 
 from .._masking.masker import Masker
 from ..errors import OutputError, OutputLimitError
+from ..isolation import keep_no_core
 from ..limits import MIB
 from ..schema import Schema
 from .acceptance import Bounds, NotJsonError, accept
@@ -32,7 +33,7 @@ def main(file: str) -> NoReturn:
     `file` is the number of the descriptor through which texts pass.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_no_core()
+    keep_no_core()
     while True:
         job = _receive()
         if job is None:
@@ -55,8 +56,11 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
             "rows": len(accepted.block), "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
         }  # fmt: skip
         _write_lines(file, lines)
-    except (OutputError, OutputLimitError, NotJsonError) as error:
-        answer = {"memory": True} if "Not enough memory" in str(error) else refused(error)
+    except (OutputError, OutputLimitError) as error:
+        answer = refused(error)
+    except NotJsonError as error:
+        # So orjson says it, as of a text that it cannot read.
+        answer = {"memory": True} if str(error).startswith("Not enough memory") else refused(error)
     except (MemoryError, SystemError):
         answer = {"memory": True}
     data = orjson.dumps(answer)
@@ -128,11 +132,3 @@ def _send(data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(1, view) :]
-
-
-def _keep_no_core() -> None:
-    """SECURITY: a core file would hold what tenants return."""
-    with suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -16,15 +16,7 @@ import orjson
 
 from ..errors import OutputError, OutputLimitError
 from ..schema import Schema
-from .acceptance import (
-    OBJECTS_BYTES,
-    Accepted,
-    Bounds,
-    NotJsonError,
-    TooHeavyError,
-    accept,
-    allowed_memory,
-)  # fmt: skip
+from .acceptance import OBJECTS_BYTES, Accepted, Bounds, NotJsonError, TooHeavyError, accept, allowed_memory
 from .messages import WORN_BYTES
 from .process import FinishingProcess
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ..errors import WasmexecError
 from ..executor import MAX_WORKERS, Executor
+from ..isolation import keep_no_core
 from ..result import Result
 from ..rows.json_text import decode
 from ..status import Status
@@ -35,7 +36,7 @@ def main(parent: str) -> NoReturn:
 def _serve(parent: int) -> NoReturn:
     # Whoever started us decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_no_core()
+    keep_no_core()
     out = os.dup(1)
     os.dup2(2, 1)
     threading.Thread(target=_end_with, args=(parent,), name="wasmexec-parent", daemon=True).start()
@@ -116,12 +117,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_ORPHAN_SECONDS)
     os._exit(0)
-
-
-def _keep_no_core() -> None:
-    """SECURITY: a core file would hold the secrets of the order."""
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
