@@ -175,24 +175,13 @@ def test_cancelling_ends_what_waits_for_a_worker(small: Executor) -> None:
 
 
 @pytest.mark.timing
-def test_the_wall_limit_ends_what_waits_for_a_worker_again(small: Executor) -> None:
-    asleep = Started(small, "await sleep(0.4)\nreturn []", limits=Limits(wall_seconds=0.8))
+@pytest.mark.parametrize("pause", ["await sleep(0.4)", "import time\ntime.sleep(0.4)"], ids=["asleep", "blocked"])
+def test_what_is_over_needs_no_worker_to_say_so(small: Executor, pause: str) -> None:
+    paused = Started(small, f"{pause}\nreturn []", limits=Limits(wall_seconds=0.8))
     time.sleep(0.1)
     busy = Started(small, COMPUTES, limits=Limits(cpu_seconds=3))
     start = time.monotonic()
-    result = asleep.wait()
-    assert time.monotonic() - start < 1.2
-    assert (result.status, type(result.error)) == (Status.TIMED_OUT, TimeLimitError)
-    assert busy.wait().status == Status.TIMED_OUT
-
-
-@pytest.mark.timing
-def test_a_blocked_statement_that_is_over_needs_no_worker_to_say_so(small: Executor) -> None:
-    blocked = Started(small, "import time\ntime.sleep(0.4)\nreturn []", limits=Limits(wall_seconds=0.8))
-    time.sleep(0.1)
-    busy = Started(small, COMPUTES, limits=Limits(cpu_seconds=3))
-    start = time.monotonic()
-    result = blocked.wait()
+    result = paused.wait()
     assert time.monotonic() - start < 1.2
     assert (result.status, type(result.error)) == (Status.TIMED_OUT, TimeLimitError)
     assert busy.wait().status == Status.TIMED_OUT

@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._finishing.acceptance import Accepted, Bounds
@@ -31,7 +32,6 @@ from .request import compile_request
 
 if TYPE_CHECKING:
     from .._hostcalls.call_table import CallTable
-    from .._hostcalls.http.capability import HttpCapability
     from .._hostcalls.live import Live
     from .order import Order, Services
 
@@ -366,24 +366,19 @@ class GuestRun:
 
     def _make_live(self) -> Live:
         # All of it here: an import on the loop would hold up everyone else's calls.
-        import wasmexec._hostcalls.http.capability  # noqa: F401
-
+        from .._hostcalls.http.capability import HttpCapability
         from .._hostcalls.live import Live
 
         order = self._order
+        make_http = partial(
+            HttpCapability, order.grants, order.limits, self._world.usage,
+            placeholders=order.placeholders, canned=order.canned_http,
+        )  # fmt: skip
         return Live(
-            self._make_http, self._loop, order.masker, self._deadlines.charge,
+            make_http, self._loop, order.masker, self._deadlines.charge,
             max_body_bytes=order.limits.http_bytes, is_granted=bool(order.grants.http_grants),
             has_company=self._has_company,
         )  # fmt: skip
-
-    def _make_http(self) -> HttpCapability:
-        from .._hostcalls.http.capability import HttpCapability
-
-        order = self._order
-        return HttpCapability(
-            order.grants, order.limits, self._world.usage, placeholders=order.placeholders, canned=order.canned_http
-        )
 
     def guest_log(self, level: int, message: memoryview) -> bool:
         self._refuse_while_locating()
