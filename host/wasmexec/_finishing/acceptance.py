@@ -30,6 +30,7 @@ _PART_VALUES = 16 * 1024
 
 _ROWS_AT_ONCE = 4096
 _COUNTED_BYTES = 64 * 1024
+_UNSEEN_BYTES = 4 * MIB
 
 
 class NotJsonError(Exception):
@@ -115,9 +116,12 @@ def objects_in(text: bytes, schema: Schema) -> int:
 
 
 def allowed_memory(text: memoryview, schema: Schema, bounds: Bounds) -> int:
-    """What a text may take in the process that finishes it: 12 bytes for each in or out, and 8 MB."""
+    """What a text may take in the process that finishes it.
+
+    That is 12 bytes for each in or out and 8 MB, less what it may take between two looks at it.
+    """
     filled = 0 if schema.width == 1 else _count(text, b"{") * schema.width * schema.null_bytes
-    return _allowed(len(text) + min(filled, bounds.bytes))
+    return _allowed(len(text) + min(filled, bounds.bytes)) - _UNSEEN_BYTES
 
 
 def _count(text: memoryview, letter: bytes) -> int:

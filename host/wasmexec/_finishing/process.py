@@ -19,8 +19,8 @@ from ..rows.json_text import decode
 from .acceptance import Accepted, Bounds
 from .messages import HEAD, MAX_FRAME_BYTES, Kind, raise_if_refused
 
-TICK_SECONDS = 0.01
-"""How often the deadlines of the execution are looked at."""
+TICK_SECONDS = 0.005
+"""How often the deadlines of the execution, and the memory, are looked at."""
 _AT_ONCE_BYTES = 8 * 1024 * 1024
 _REAP_SECONDS = 5.0
 _EXIT_SECONDS = 0.2
