@@ -1,7 +1,9 @@
 """`python -m tests.soak`: tens of thousands of executions of every kind in one process, which must not grow.
 
-Prints what the process holds after each thousand, and the slope of its memory over the second half. Exits with 1 if
-that is above MOST_MB, if descriptors, threads or mappings grew, or if an execution ended in another way than it must.
+Prints what the process holds after each thousand, and how that grew over the second half: the memory's slope, how much
+higher it got than in the first, what is allocated of it, the interpreter's objects. Exits with 1 if one of the last
+three grew faster than MOST_MB or MOST_BLOCKS, if descriptors, threads or mappings grew, or if an execution ended in
+another way than it must.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ import sys
 import time
 
 from tests.soak.kinds import KINDS
-from tests.soak.process import Held, slope
+from tests.soak.process import Held, growth
 from tests.soak.soak import soak
 
 MOST_MB = 0.1
 """Megabytes per 1,000 executions."""
+MOST_BLOCKS = 500
+"""Objects per 1,000 executions."""
 MOST_MAPPINGS = 20
 """An allocator's arenas come and go."""
 
@@ -45,17 +49,18 @@ def main() -> int:
 
 def _judge(found: list[Held]) -> bool:
     """Say how it grew; whether that is too much."""
-    half = found[len(found) // 2 :]
-    grown = slope(half)
-    first, last = half[0], half[-1]
+    grown = growth(found)
+    first, last = found[len(found) // 2], found[-1]
     print(
-        f"second half: {grown:+.3f} MB per 1,000 runs (at most {MOST_MB}), descriptors "
-        f"{last.descriptors - first.descriptors:+}, threads {last.threads - first.threads:+}, mappings "
+        f"second half, per 1,000 runs: {grown.resident:+.3f} MB its own, the highest {grown.highest:+.3f} and "
+        f"{grown.allocated:+.3f} MB allocated (at most {MOST_MB}), {grown.blocks:+.0f} objects (at most {MOST_BLOCKS})"
+        f"; descriptors {last.descriptors - first.descriptors:+}, threads {last.threads - first.threads:+}, mappings "
         f"{last.mappings - first.mappings:+}",
         flush=True,
     )
     return (
-        grown > MOST_MB
+        max(grown.highest, grown.allocated) > MOST_MB
+        or grown.blocks > MOST_BLOCKS
         or last.descriptors > first.descriptors
         or last.threads > first.threads
         or last.mappings > first.mappings + MOST_MAPPINGS

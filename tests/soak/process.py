@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,12 +52,14 @@ class Held(NamedTuple):
     memory: int
     allocated: int
     """What the C library's allocator has given out of it: where this is level, the rest is its own free room."""
+    blocks: int
+    """Objects of the interpreter."""
 
     def __str__(self) -> str:
         return (
             f"{self.runs:>8,} runs  {self.descriptors:>4} descriptors  {self.threads:>4} threads  "
             f"{self.mappings:>5} mappings  {self.resident / 1e6:>7.1f} MB in all  {self.memory / 1e6:>7.2f} MB "
-            f"its own, {self.allocated / 1e6:.2f} MB of it allocated"
+            f"its own, {self.allocated / 1e6:.2f} MB of it allocated  {self.blocks:>9,} blocks"
         )
 
 
@@ -86,13 +89,38 @@ def held(executor: Executor, runs: int) -> Held:
     return Held(
         runs, len(os.listdir("/proc/self/fd")) - 1, figures["Threads"], mappings - 2 * len(waiting), figures["VmRSS"],
         figures["RssAnon"] - own_pages * PAGE_BYTES - executor.statistics().code_bytes, allocated,
+        sys.getallocatedblocks(),
     )  # fmt: skip
 
 
-def slope(found: Sequence[Held]) -> float:
-    """Megabytes of `memory` per 1,000 runs: the line that fits best."""
-    runs = [item.runs / 1000 for item in found]
-    memory = [item.memory / 1e6 for item in found]
-    middle, mean = sum(runs) / len(runs), sum(memory) / len(memory)
-    across = sum((x - middle) ** 2 for x in runs)
-    return sum((x - middle) * (y - mean) for x, y in zip(runs, memory, strict=True)) / across if across else 0.0
+class Growth(NamedTuple):
+    """How a process grew, in megabytes per 1,000 runs, and in objects."""
+
+    resident: float
+    """Of its memory, the line that fits best: it goes up and down by megabytes with the allocator's free room."""
+    highest: float
+    """Of the highest that its memory got, from one half to the other."""
+    allocated: float
+    """Of what the allocator has given out, the line that fits best."""
+    blocks: float
+    """Of the interpreter's objects, the line that fits best, per 1,000 runs."""
+
+
+def growth(found: Sequence[Held]) -> Growth:
+    """How it grew over the second half, and beyond the first."""
+    half, first = found[len(found) // 2 :], found[: len(found) // 2]
+    runs = [item.runs / 1000 for item in half]
+    highest = max(item.memory for item in half) - max((item.memory for item in first), default=half[0].memory)
+    return Growth(
+        slope(runs, [item.memory / 1e6 for item in half]),
+        highest / 1e6 / max(1e-3, runs[-1] - runs[0]),
+        slope(runs, [item.allocated / 1e6 for item in half]),
+        slope(runs, [item.blocks for item in half]),
+    )
+
+
+def slope(places: Sequence[float], values: Sequence[float]) -> float:
+    """The slope of the line that fits best."""
+    middle, mean = sum(places) / len(places), sum(values) / len(values)
+    across = sum((x - middle) ** 2 for x in places)
+    return sum((x - middle) * (y - mean) for x, y in zip(places, values, strict=True)) / across if across else 0.0
