@@ -94,26 +94,22 @@ def held(executor: Executor, runs: int) -> Held:
 
 
 class Growth(NamedTuple):
-    """How a process grew, in megabytes per 1,000 runs, and in objects."""
+    """How a process grew over the second half, per 1,000 runs: slopes of the lines that fit best."""
 
-    resident: float
-    """Of its memory, the line that fits best: it goes up and down by megabytes with the allocator's free room."""
-    highest: float
-    """Of the highest that its memory got, from one half to the other."""
+    memory: float
+    """Megabytes of its own: up and down by five with the allocator's free room."""
     allocated: float
-    """Of what the allocator has given out, the line that fits best."""
+    """Megabytes that the allocator has given out."""
     blocks: float
-    """Of the interpreter's objects, the line that fits best, per 1,000 runs."""
+    """Objects of the interpreter."""
 
 
 def growth(found: Sequence[Held]) -> Growth:
-    """How it grew over the second half, and beyond the first."""
-    half, first = found[len(found) // 2 :], found[: len(found) // 2]
+    """How it grew over the second half."""
+    half = found[len(found) // 2 :]
     runs = [item.runs / 1000 for item in half]
-    highest = max(item.memory for item in half) - max((item.memory for item in first), default=half[0].memory)
     return Growth(
         slope(runs, [item.memory / 1e6 for item in half]),
-        highest / 1e6 / max(1e-3, runs[-1] - runs[0]),
         slope(runs, [item.allocated / 1e6 for item in half]),
         slope(runs, [item.blocks for item in half]),
     )
