@@ -144,8 +144,8 @@ def test_bytes_stay_as_they_are_around_a_secret() -> None:
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(b"a SECRET b")),
-        ("X-GZIP", gzip.compress(b"a SECRET b")),
+        ("gzip", gzip.compress(b"a SECRET b", mtime=0)),
+        ("X-GZIP", gzip.compress(b"a SECRET b", mtime=0)),
         ("deflate", zlib.compress(b"a SECRET b")),
         ("deflate", zlib.compress(b"a SECRET b")[2:-4]),
     ],
