@@ -119,8 +119,8 @@ static PyMethodDef methods[] = {
     {"log", (PyCFunction)(void (*)(void))module_log, METH_FASTCALL,
      PyDoc_STR("log(level, message) -> bool\nFalse when the log has no more room for the level. During boot nothing is logged.")},
     {"encode_rows", (PyCFunction)(void (*)(void))wx_encode_rows, METH_FASTCALL,
-     PyDoc_STR("encode_rows(rows, convert, max_bytes, max_keys=..., max_depth=...) -> (memoryview, bool)\nThe rows as JSON, and whether "
-               "an integer beyond 64 bits is among them.\n\nRaises EncodeError (pointer, rule, value) and OutputTooLarge (used).")},
+     PyDoc_STR("encode_rows(rows, convert, max_bytes, max_keys=..., max_depth=...) -> memoryview\nThe rows as JSON.\n\n"
+               "Raises EncodeError (pointer, rule, value) and OutputTooLarge (used).")},
     {"reseed_crypto", module_reseed_crypto, METH_NOARGS,
      PyDoc_STR("reseed_crypto()\nMakes OpenSSL draw a new seed from the host before its next random byte.")},
     {NULL, NULL, 0, NULL},

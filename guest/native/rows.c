@@ -28,7 +28,6 @@ struct encoder {
     uint64_t breaks; /* newlines between pieces, which do not count */
     Py_ssize_t keys_max;
     PyObject *convert;
-    bool wide;
     int depth, depth_max, level_count;
     struct level levels[LEVELS_MAX];
 };
@@ -177,9 +176,6 @@ static bool encode_int(struct encoder *encoder, PyObject *object) {
         }
         encoder->cursor = wx_int_write(encoder->cursor, value);
         return true;
-    }
-    if (overflow < 0 || _PyLong_NumBits(object) > 64) {
-        encoder->wide = true;
     }
     PyObject *text = PyLong_Type.tp_repr(object);
     if (text == NULL) {
@@ -393,7 +389,7 @@ static PyObject *finish(struct encoder *encoder) {
         return NULL;
     }
     Py_XSETREF(wx_last_rows, Py_NewRef(encoder->bytes));
-    return Py_BuildValue("(NN)", rows, PyBool_FromLong(encoder->wide));
+    return rows;
 }
 
 PyObject *wx_encode_rows(PyObject *Py_UNUSED(module), PyObject *const *arguments, Py_ssize_t count) {
@@ -427,7 +423,6 @@ PyObject *wx_encode_rows(PyObject *Py_UNUSED(module), PyObject *const *arguments
         encoder->keys_max = limits[1];
         encoder->depth_max = limits[2] < DEPTH_MAX ? (int)limits[2] : DEPTH_MAX;
         encoder->convert = arguments[1];
-        encoder->wide = false;
         encoder->depth = encoder->level_count = 0;
         if (encode_sequence(encoder, arguments[0], true)) {
             result = finish(encoder);

@@ -199,8 +199,6 @@ class Execution:
             "kind": "done", "outcome": "rows", "rows": (0, len(encoded.text)), "count": encoded.row_count,
             "log_dropped": logs.dropped(),
         }  # fmt: skip
-        if encoded.has_wide_integers:
-            head["wide_integers"] = True
         return DONE, head, encoded.text
 
     def _failed(self, error: dict[str, object]) -> Frame:

@@ -310,11 +310,10 @@ def shown(value: object) -> str:
 
 
 class Encoded(NamedTuple):
-    """Rows as JSON text; `has_wide_integers` when one of them does not fit into 64 bits."""
+    """Rows as JSON text."""
 
     text: memoryview
     row_count: int
-    has_wide_integers: bool
 
 
 def encode(
@@ -345,11 +344,11 @@ def encode(
     if len(rows) > max_rows:
         raise TooManyRows(len(rows), max_rows)
     try:
-        text, has_wide_integers = _wasmexec.encode_rows(rows, convert, max_bytes, max_keys, max_depth)
+        text = _wasmexec.encode_rows(rows, convert, max_bytes, max_keys, max_depth)
     except _wasmexec.EncodeError as error:
         message = texts.shorten(str(error), errors.MAX_MESSAGE_CHARS) + _mend(rows, error.pointer, error.rule)
         pointer = texts.shorten(error.pointer, errors.MAX_MESSAGE_CHARS)
         raise OutputRefused(pointer, error.rule, shown(error.value), message) from None
     except RecursionError:
         raise OutputRefused("", "depth", short_repr(value), "the rows are nested too deeply") from None
-    return Encoded(text, len(rows), has_wide_integers)
+    return Encoded(text, len(rows))

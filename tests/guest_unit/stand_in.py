@@ -99,17 +99,11 @@ def log(level: int, message: str) -> bool:
 
 def encode_rows(
     rows: list[object], convert: Callable[[object], object], max_bytes: int, max_keys: int, max_depth: int
-) -> tuple[memoryview, bool]:
-    wide = False
-
+) -> memoryview:
     def plain(value: object, pointer: str, depth: int) -> object:
-        nonlocal wide
         if depth > 1000:
             raise RecursionError
-        if value is None or type(value) in (str, bool):
-            return value
-        if type(value) is int:
-            wide = wide or not -(2**63) <= value < 2**64
+        if value is None or type(value) in (str, bool, int):
             return value
         if type(value) is float:
             if math.isinf(value):
@@ -135,7 +129,7 @@ def encode_rows(
     text = json.dumps(plain(rows, "", 0), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     if len(text) > max_bytes:
         raise OutputTooLarge(len(text))
-    return memoryview(text), wide
+    return memoryview(text)
 
 
 def reseed_crypto() -> None:

@@ -67,3 +67,23 @@ for text, form in [("5 Mar 2024", "%d %b %Y"), ("14:07:09", "%H:%M:%S"), ("2024-
     except ValueError as error:
         rows.append({"found": str(error)})
 return rows
+
+# === locales that there are and others
+import pandas as pd
+
+moments = pd.Series(pd.to_datetime(["2024-03-05", "2024-10-06"]))
+rows = []
+for name in ["C", "C.UTF-8", "C.utf8", "POSIX", "", "de_DE.utf8", "de_DE.UTF-8", "en_US.UTF-8", "fr_FR", "German", "C.UTF-9", "x" * 300]:
+    for work in [
+        lambda: moments.dt.day_name(locale=name).tolist(),
+        lambda: moments.dt.month_name(locale=name).tolist(),
+        lambda: [moments[0].day_name(name)],
+        lambda: pd.DatetimeIndex(moments).month_name(name).tolist(),
+        lambda: pd.date_range("2024-01", periods=1).day_name(locale=(name, "UTF-8")).tolist(),
+    ]:
+        try:
+            rows.append({"locale": name, "found": work()})
+        except Exception as error:
+            rows.append({"locale": name, "found": f"{type(error).__name__}: {error}"})
+rows.append({"locale": "", "found": f"{1234567:n} {1234.5:n}"})
+return rows
