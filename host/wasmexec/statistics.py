@@ -14,8 +14,8 @@ class Statistics:
     one process share both by image.
 
     `overhead_cpu_seconds` is the processor time that is in no `Result.usage`: what was done for executions of this
-    executor after their results were told (memories are put back and connections closed while nobody waits), and the
-    process's one thread that has running guests look at their limits.
+    executor after their results were told (memories are put back and connections closed while nobody waits), what
+    `prepare` and `check` took, and the process's one thread that has running guests look at their limits.
     """
 
     executions: int

@@ -9,9 +9,11 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 from tests.flood_server import FloodServer
 from tests.http_caller import private_grant
 from tests.neighbour import TRIVIAL, cancel_delay, worst_delay
@@ -29,6 +31,7 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
     "trailers": (CHUNKED + b"0\r\n", b"a:\r\n"),
     "an endless body": (ENDLESS, b"x" * 1024),
 }
+RECORDS = "TLS records of one byte"
 PRELUDE = """import httpx
 asyncio = httpx._client.typing.sys.modules["asyncio"]
 """
@@ -45,29 +48,47 @@ while True:
     await asyncio.gather(*(fetch() for _ in range(16)))
 """
 SLEEP = "await sleep(0.02)\nreturn [{'a': 1}]"
-
-
-MOST_ADDED = {"interim responses": 0.6}
-"""Where the neighbour still waits for longer than is promised: a step of h11 over many heads."""
+MOST_SECONDS = 0.06
+"""Three times what is promised, for machines with two busy cores."""
+TRIES = 3
 
 
 class Flood(NamedTuple):
     """A server under way."""
 
-    name: str
     server: FloodServer
+    ca_file: Path | None
 
 
-@pytest.fixture(params=[*FLOODS])
-def flood(request: pytest.FixtureRequest) -> Iterator[Flood]:
-    with FloodServer(*FLOODS[request.param]) as server:
-        yield Flood(request.param, server)
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The file of an authority, and that of a server's certificate and key."""
+    authority = trustme.CA()
+    folder = tmp_path_factory.mktemp("tls")
+    ca_file, server_file = folder / "ca.pem", folder / "server.pem"
+    ca_file.write_bytes(authority.cert_pem.bytes())
+    server_file.write_bytes(authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes())
+    return ca_file, server_file
+
+
+@pytest.fixture(scope="module", params=[*FLOODS, RECORDS])
+def flood(request: pytest.FixtureRequest, identity: tuple[Path, Path], executor: Executor) -> Iterator[Flood]:
+    ca_file, server_file = identity
+    if request.param == RECORDS:
+        server, trusted = FloodServer(ENDLESS, b"x", server_file), ca_file
+    else:
+        server, trusted = FloodServer(*FLOODS[request.param]), None
+    with server:
+        flood = Flood(server, trusted)
+        # What the process loads once is nobody's burden here.
+        attack(executor, flood, cpu_seconds=0.5)
+        yield flood
 
 
 def conditions(flood: Flood, **limits: Any) -> dict[str, Any]:
     return {
         "local_variables": {"Server": flood.server.url},
-        "grants": Grants(http=[private_grant(flood.server.authority)]),
+        "grants": Grants(http=[private_grant(flood.server.authority)], ca_file=flood.ca_file),
         "limits": Limits(**{"http_requests": 10_000, "http_bytes": 2**30, **limits}),
     }
 
@@ -95,35 +116,35 @@ def test_no_answer_of_a_server_delays_a_neighbour(
         used(turns, share, seconds)
 
     def flooded() -> None:
-        result = attack(executor, flood, cpu_seconds=1.0)
+        result = attack(executor, flood, cpu_seconds=0.5)
         assert isinstance(result.error, CpuLimitError)
         received.append(result.usage.http_bytes_received)
 
     def computed() -> None:
-        executor.run("while True:\n    pass", limits=Limits(cpu_seconds=1.0))
+        executor.run("while True:\n    pass", limits=Limits(cpu_seconds=0.5))
 
     monkeypatch.setattr(Turns, "used", noted)
     # What the tests before have left behind would make a collection take longer than all steps together.
     gc.freeze()
-    flooded()
-    for _ in range(3):
-        allowed = MOST_ADDED.get(flood.name, 0.06) + 2 * worst_added(executor, computed, statement)
-        if worst_added(executor, flooded, statement) < allowed:
+    added = []
+    for _ in range(TRIES):
+        added.append(worst_added(executor, flooded, statement))
+        if added[-1] < MOST_SECONDS or added[-1] < MOST_SECONDS + 2 * worst_added(executor, computed, statement):
             break
     else:
-        pytest.fail(f"the neighbour was delayed by more than {allowed:g} s each time")
+        pytest.fail(f"the neighbour was delayed by {added} s")
     # The control: so much of the answers was read. What was done without a pause is what others may have to wait for.
-    assert min(received) > 0
+    assert min(received) > 1000
     assert max(steps) < 0.02
 
 
 @pytest.mark.timing
 def test_limits_end_whatever_a_server_answers(executor: Executor, flood: Flood) -> None:
     start = time.monotonic()
-    result = attack(executor, flood, wall_seconds=0.5)
+    result = attack(executor, flood, wall_seconds=0.3)
     seconds = time.monotonic() - start
     assert (result.status, type(result.error)) == (Status.TIMED_OUT, TimeLimitError)
-    assert seconds < 1
+    assert seconds < 0.8
     result = attack(executor, flood, cpu_seconds=0.3)
     assert (result.status, type(result.error)) == (Status.TIMED_OUT, CpuLimitError)
     assert result.usage.cpu_seconds < 0.4
@@ -131,7 +152,7 @@ def test_limits_end_whatever_a_server_answers(executor: Executor, flood: Flood) 
 
 @pytest.mark.timing
 def test_cancelling_ends_whatever_a_server_answers(executor: Executor, flood: Flood) -> None:
-    seconds, result = cancel_delay(executor, PRELUDE + FETCH_MANY, 0.5, **conditions(flood))
+    seconds, result = cancel_delay(executor, PRELUDE + FETCH_MANY, 0.3, **conditions(flood))
     assert result.status == Status.CANCELLED
     assert seconds < 0.3
 

@@ -157,3 +157,31 @@ def test_a_child_that_dies_or_lies_is_an_error_and_the_next_one_works(hanging: l
 
     asyncio.run(main())
     lookups.close()
+
+
+class Hasty(threading.Thread):
+    """Has ended before anybody goes on."""
+
+    def start(self) -> None:
+        super().start()
+        self.join()
+
+
+def test_a_child_that_has_ended_before_it_is_asked_is_an_error(
+    hanging: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookups = Resolver(("/no/such/program",))
+
+    async def main() -> None:
+        stuck = [asyncio.ensure_future(lookups(f"hang{number}", 80)) for number in range(MAX_THREADS)]
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(threading, "Thread", Hasty)
+        async with asyncio.timeout(5):
+            with pytest.raises(OSError, match=r"^the process that looks names up failed"):
+                await lookups("localhost", 80)
+        for task in stuck:
+            task.cancel()
+        await asyncio.wait(stuck)
+
+    asyncio.run(main())
+    lookups.close()

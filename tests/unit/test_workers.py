@@ -10,6 +10,7 @@ import pytest
 
 from wasmexec._execution.threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
 from wasmexec._execution.timers import Timers
+from wasmexec._execution.unclaimed import claim, own_thread, unclaimed_since
 
 
 def test_threads_start_only_when_all_others_are_busy() -> None:
@@ -241,3 +242,86 @@ def test_timers_ring_in_order_and_not_once_they_are_cancelled() -> None:
     assert all(seconds > 0 for seconds in charged)
     timers.at(0.0, lambda: rung.append("too late"), charged.append)
     assert rung == ["first", "second"]
+
+
+def test_whoever_has_the_thread_of_timers_woken_is_charged() -> None:
+    timers = Timers()
+    later: list[float] = []
+    sooner: list[float] = []
+    timers.at(time.monotonic() + 60, lambda: None, later.append)
+    while not timers._wakes_at > 0:
+        time.sleep(0.001)
+    time.sleep(0.01)
+    before = len(later)
+    for seconds in (50, 40, 30):
+        timers.cancel(timers.at(time.monotonic() + seconds, lambda: None, sooner.append))
+        time.sleep(0.02)
+    assert len(sooner) == 3
+    # The thread sleeps until the first of them, and has no reason to look.
+    timers.at(time.monotonic() + 55, lambda: None, sooner.append)
+    time.sleep(0.02)
+    assert (len(sooner), len(later)) == (3, before)
+    timers.close()
+
+
+def compute(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_all_of_a_thread_that_is_ours_is_claimed_once() -> None:
+    claimed: list[float] = []
+    used: list[float] = []
+
+    def run() -> None:
+        own_thread()
+        compute(0.01)
+        outer = unclaimed_since()
+        compute(0.01)
+        claimed.append(claim(unclaimed_since()))
+        compute(0.01)
+        claimed.append(claim(outer))
+        used.append(time.thread_time())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert claimed[0] >= 0.02
+    assert sum(claimed) == pytest.approx(used[0], abs=0.001)
+
+
+def test_a_thread_of_the_callers_is_claimed_from_when_our_work_began() -> None:
+    compute(0.01)
+    since = unclaimed_since()
+    compute(0.002)
+    assert 0.002 <= claim(since) < 0.01
+    compute(0.01)
+    assert claim(unclaimed_since()) < 0.002
+
+
+@pytest.mark.timing
+def test_a_loop_that_goes_on_and_on_keeps_the_lock_from_nobody() -> None:
+    """It lets go of it for each look at its sockets, but for too short: without pauses a thread waits for 0.2 s.
+
+    Where processors are few and busy, nobody waits so long in any case.
+    """
+    loop = LoopThread()
+    waits: list[float] = []
+    ended = threading.Event()
+
+    def again() -> None:
+        until = time.monotonic() + 0.00004
+        while time.monotonic() < until:
+            pass
+        if not ended.is_set():
+            asyncio.get_running_loop().call_soon(again)
+
+    loop.call(again)
+    for _ in range(50):
+        start = time.monotonic()
+        time.sleep(0.001)
+        waits.append(time.monotonic() - start)
+    ended.set()
+    loop.close()
+    assert sorted(waits)[40] < 0.01

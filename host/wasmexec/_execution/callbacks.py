@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec
 
+from .unclaimed import claim, unclaimed_since
+
 if TYPE_CHECKING:
     from ..result import LogRecord
     from .threads import WorkerPool
@@ -110,7 +112,7 @@ class LogDelivery:
             self.stop()
 
     def _deliver(self) -> None:
-        began = time.thread_time()
+        began = unclaimed_since()
         until = time.monotonic() + DELIVERY_SECONDS
         is_over = False
         while not is_over and time.monotonic() < until:
@@ -121,7 +123,7 @@ class LogDelivery:
             if record is not None:
                 self._call(record)
                 is_over = self._has_come_too_late()
-        self.charge(time.thread_time() - began)
+        self.charge(claim(began))
         with self._lock:
             has_more = self._is_under_way = bool(self._records)
             on_end = None

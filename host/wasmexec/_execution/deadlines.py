@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .._guest.instance import StopGuest
 from ..limits import Limits
 from .failures import Stop
+from .unclaimed import claim, unclaimed_since
 
 CLOSING_CPU_SECONDS = 0.25
 CANCELLED_CPU_SECONDS = 0.03
@@ -32,9 +33,9 @@ class Cleanup:
 class Deadlines:
     """The clocks of one execution; but for `interrupt` and `charge`, used by the worker that runs the guest.
 
-    The processor's counts what the worker's thread does around the guest, too, from `enter` to `leave`, and whatever is
-    charged. `on_exceeded` is called, from any thread, whenever something is charged beyond what the execution may use.
-    What is charged after `end` is counted by `late`.
+    The processor's counts what the worker's thread does around the guest, too, from `enter` to `leave`, what it took to
+    wake that thread, and whatever is charged. `on_exceeded` is called, from any thread, whenever something is charged
+    beyond what the execution may use. What is charged after `end` is counted by `late`.
     """
 
     def __init__(self, limits: Limits, on_exceeded: Callable[[], None], late: Callable[[float], None]) -> None:
@@ -58,13 +59,12 @@ class Deadlines:
 
     def enter(self) -> None:
         """This thread works for the execution from now on."""
-        self._entered_at = time.thread_time()
+        self._entered_at = unclaimed_since()
 
     def leave(self) -> None:
         """This thread is about to let go of it."""
-        now = time.thread_time()
-        self._cpu_used += now - self._entered_at
-        self._entered_at = now
+        self._cpu_used += claim(self._entered_at)
+        self._entered_at = unclaimed_since()
 
     def charge(self, seconds: float) -> None:
         """Count processor time that another thread has used for it; from any thread."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from ..result import Problem, Result
 from .callbacks import LogDelivery, call_last
 from .guest_run import GuestRun, Waiting
+from .unclaimed import claim, unclaimed_since
 
 if TYPE_CHECKING:
     from .order import Order, Services
@@ -63,6 +64,8 @@ class Execution:
         self._services = services
         self._on_done = on_done
         self._mask = order.masker
+        # The usage of other requests is told to nobody.
+        self._is_run = order.request.kind == "run"
         self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.couriers)
         deliver = None if self._logs is None else self._logs.post
         self._guest = GuestRun(services, order, self._look, deliver, self._has_company)
@@ -184,7 +187,7 @@ class Execution:
             self._phase = Phase.FINISHED
             _awake.discard(self)
         self._guest.leave()
-        began = time.thread_time()
+        began = unclaimed_since()
         self._guest.stop_calls()
         if self._logs is None:
             self._tell()
@@ -194,7 +197,7 @@ class Execution:
             self._stop_delivery(CANCELLED_RECORDS_SECONDS if self._is_cancelled else LAST_RECORDS_SECONDS)
         # Only now: nobody has to wait while the memory is put back.
         self._guest.close()
-        self._guest.charge(time.thread_time() - began)
+        self._guest.charge(claim(began))
 
     def _stop_delivery(self, seconds: float, *, at_once: bool = False) -> None:
         """Have the delivery of the log stopped after so long, unless the time that the execution has ends later."""
@@ -223,7 +226,9 @@ class Execution:
             with self._lock:
                 self._replace_timer(None, logs.stop)
             if result is not None:
-                self.result = self._with_delivery(result, logs, cpu_seconds)
+                result = self.result = self._with_delivery(result, logs, cpu_seconds)
+        told = result.usage.cpu_seconds if result is not None and self._is_run else 0.0
+        self._services.cleanup.add(cpu_seconds - told)
         call_last(self._on_done, self)
 
     def _with_delivery(self, result: Result, logs: LogDelivery, cpu_seconds: float) -> Result:

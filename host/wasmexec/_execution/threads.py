@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .unclaimed import own_thread
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -162,6 +164,7 @@ class WorkerPool:
         self._threads.add(thread)
 
     def _run(self, worker: _Worker) -> None:
+        own_thread()
         while worker.job is not None:
             worker.job()
             worker.job = None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 import time
 from collections.abc import Callable
+
+from .unclaimed import claim, own_thread
 
 JOIN_SECONDS = 10.0
 _FEW = 64
@@ -28,7 +31,8 @@ class Timer:
 class Timers:
     """Calls functions, which must be quick and not raise, at their times; the thread starts at first use.
 
-    What that costs is charged to each by the function that it names.
+    What that costs is charged to each by the function that it names, and so is it when the thread is only woken because
+    a timer is the first one now.
     """
 
     def __init__(self) -> None:
@@ -37,6 +41,7 @@ class Timers:
         self._cancelled = 0
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._wakes_at = -math.inf
 
     def at(self, due: float, function: Callable[[], None], charge: Callable[[float], None]) -> Timer:
         """Have a function called on the thread, and `charge` with the processor time; after `close` they are not.
@@ -53,7 +58,7 @@ class Timers:
                 thread.start()
                 self._thread = thread
             heapq.heappush(self._timers, timer)
-            if self._timers[0] is timer:
+            if due < self._wakes_at:
                 self._changed.notify()
         return timer
 
@@ -80,29 +85,30 @@ class Timers:
             thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
-        used = 0.0
+        own_thread()
         while True:
+            function = None
             with self._changed:
                 timer = self._next()
                 if self._is_closed:
                     return
-                function = None
                 if timer is not None:
                     function, timer.function = timer.function, None
                     self._cancelled -= function is None
-            if timer is not None and function is not None:
+                elif self._timers:
+                    timer = self._timers[0]
+            if function is not None:
                 function()
-                now = time.thread_time()
-                timer.charge(now - used)
-                used = now
+            if timer is not None:
+                timer.charge(claim(0.0))
 
     def _next(self) -> Timer | None:
         """Wait for the first timer; None to look again."""
-        if not self._timers:
-            self._changed.wait()
-            return None
-        left = self._timers[0].due - time.monotonic()
-        if left > 0:
-            self._changed.wait(min(left, threading.TIMEOUT_MAX))
-            return None
-        return heapq.heappop(self._timers)
+        due = self._timers[0].due if self._timers else math.inf
+        left = due - time.monotonic()
+        if left <= 0:
+            return heapq.heappop(self._timers)
+        self._wakes_at = due
+        self._changed.wait(min(left, threading.TIMEOUT_MAX))
+        self._wakes_at = -math.inf
+        return None

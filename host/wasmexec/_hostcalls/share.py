@@ -24,6 +24,10 @@ FREE_PART = 0.1
 TURN_SECONDS = 0.002
 """What one turn is for. SECURITY: a step between two turns must not take much longer, whatever a server sends."""
 LONGEST_REST_SECONDS = 0.02
+AT_WORK_SECONDS = 0.001
+"""How long the loop goes on before it lets go of the interpreter's lock for PAUSE_SECONDS."""
+PAUSE_SECONDS = 0.0001
+"""Longer than it takes to wake a thread."""
 _TIMER_SECONDS = 0.001
 
 _current: ContextVar[Share | None] = ContextVar("_current", default=None)
@@ -115,8 +119,12 @@ class Share:
         return self._left > running
 
     async def turn(self) -> None:
-        """Return when it may do more."""
-        if not self._waiting and self.has_turn:
+        """Return when it may do more.
+
+        What is left of a turn is used up although others of the same execution wait: a turn for each small step would
+        cost more than the steps.
+        """
+        if self.has_turn:
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -271,15 +279,27 @@ def _make_task(
 
 
 class _Selector(selectors.DefaultSelector):
-    """Tells the turns whenever the loop has done what there was to do."""
+    """Tells the turns whenever the loop has done what there was to do, and pauses when it goes on for long.
+
+    The pauses are for other threads: a look at the sockets lets go of the interpreter's lock for a few microseconds
+    only, in which nobody who waits for it wakes up in time. Who is let down so each time never asks for it either:
+    CPython does that for a thread that has seen nobody let go for a whole switch interval.
+    """
 
     def __init__(self, turns: Turns) -> None:
         super().__init__()
         self._turns = turns
+        self._went_on_at = time.monotonic()
 
     def select(self, timeout: float | None = None) -> Any:
         self._turns.settle()
-        return super().select(timeout)
+        if timeout is not None and timeout <= 0:
+            if time.monotonic() - self._went_on_at < AT_WORK_SECONDS:
+                return super().select(timeout)
+            time.sleep(PAUSE_SECONDS)
+        found = super().select(timeout)
+        self._went_on_at = time.monotonic()
+        return found
 
 
 def make_loop(turns: Turns) -> asyncio.AbstractEventLoop:

@@ -36,13 +36,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...grants import Grants
 from ...limits import Limits
 from ..error import HostCallError
+from ..share import in_thread
 from ..usage import UsageCounter
 from .egress import EgressPolicy, Resolver
 from .message import CHUNK_BYTES, OPERATIONS, parse_request, timeout_seconds
@@ -56,6 +56,23 @@ if TYPE_CHECKING:
     from .placeholders import Placeholder
 
 _log = logging.getLogger(__name__)
+_is_network_loaded = False
+
+
+async def _network_loaded() -> None:
+    """Return when what connects is imported: that takes a while, in which everyone else of the loop would wait.
+
+    A module that is being imported is in `sys.modules`, too, and whoever imports it waits for the other.
+    """
+    global _is_network_loaded
+    if not _is_network_loaded:
+        await in_thread(_load_network)
+        _is_network_loaded = True
+
+
+def _load_network() -> None:
+    network = importlib.import_module(".network", __package__)
+    network.load_backend()
 
 
 class HttpCapability:
@@ -158,9 +175,7 @@ class HttpCapability:
 
     async def _run(self, stream: HttpStream) -> None:
         """The whole life of a request, in one task: its slot, its connection, the request, the response."""
-        if f"{__package__}.network" not in sys.modules:
-            # httpcore takes a while to import: not on the event loop, where everyone else would wait.
-            await asyncio.to_thread(importlib.import_module, ".network", __package__)
+        await _network_loaded()
         from .network import Network, host_call_error
 
         limits = self._limits

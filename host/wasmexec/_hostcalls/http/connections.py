@@ -109,12 +109,12 @@ class MeteredStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         try:
             await take_turn()
-        except BaseException:
-            await self._inner.aclose()
-            raise
-        try:
             inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        except httpcore.ConnectError as error:
+        except BaseException as error:
+            # httpcore does that for errors, and not for a cancellation.
+            await self._inner.aclose()
+            if not isinstance(error, httpcore.ConnectError):
+                raise
             if isinstance(error.__cause__, ssl.SSLError):
                 raise _tls_failure(error.__cause__, server_hostname) from error
             reason = str(error) or "the server closed the connection"

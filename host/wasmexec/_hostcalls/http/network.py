@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import anyio
 import h11
 import httpcore
 
@@ -58,6 +59,11 @@ def host_call_error(error: Exception) -> HostCallError | None:
         return None
     text = str(error) or _MESSAGES.get(code, code)
     return HostCallError(code, _H11_IN_OUR_WORDS.get(text, text))
+
+
+def load_backend() -> None:
+    """Have anyio import its part for asyncio, which it does at first use."""
+    anyio.run(anyio.sleep, 0)
 
 
 _Key: TypeAlias = "tuple[ProxyServer | None, bool, TlsFiles | None]"

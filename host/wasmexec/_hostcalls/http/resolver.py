@@ -87,10 +87,8 @@ class Resolver:
         loop = asyncio.get_running_loop()
         mine = _Waiting(host, port, loop, loop.create_future())
         with self._lock:
-            if self._child is None or self._child.has_ended:
-                self._child = _Child(self._command)
-            child = self._child
-            child.ask(mine)
+            if self._child is None or not self._child.ask(mine):
+                self._child = _Child(self._command, [mine])
         try:
             return await mine.answer
         except asyncio.CancelledError:
@@ -105,19 +103,18 @@ class Resolver:
             child.give_up(mine)
             if child.abandoned < MAX_ABANDONED:
                 return
-            self._child = None
             others = child.take_waiting()
-            if others:
-                self._child = _Child(self._command)
-                for other in others:
-                    self._child.ask(other)
+            self._child = _Child(self._command, others) if others else None
         child.end()
 
 
 class _Child:
-    """One process that looks names up; the resolver's lock is held around its methods, but for `end`."""
+    """One process that looks names up; the resolver's lock is held around its methods, but for `end`.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    `waiting` wait for it from the first: a process that ends at once tells them so, too.
+    """
+
+    def __init__(self, command: Sequence[str], waiting: Sequence[_Waiting]) -> None:
         self._command = command
         self._lock = threading.Lock()
         self._waiting: dict[int, _Waiting] = {}
@@ -126,13 +123,17 @@ class _Child:
         self._process: subprocess.Popen[str] | None = None
         self.abandoned = 0
         """Lookups that it is still busy with and nobody waits for."""
-        self.has_ended = False
+        self._has_ended = False
+        for one in waiting:
+            self.ask(one)
         # A process takes a while to start: not on the event loop.
         threading.Thread(target=self._run, name="wasmexec-lookups", daemon=True).start()
 
-    def ask(self, waiting: _Waiting) -> None:
-        """Have it look a name up."""
+    def ask(self, waiting: _Waiting) -> bool:
+        """Have it look a name up; False if it has ended."""
         with self._lock:
+            if self._has_ended:
+                return False
             self._last += 1
             self._waiting[self._last] = waiting
             line = json.dumps([self._last, waiting.host, waiting.port]) + "\n"
@@ -140,6 +141,7 @@ class _Child:
                 self._unsent.append(line)
             else:
                 self._send(self._process, line)
+            return True
 
     def give_up(self, waiting: _Waiting) -> None:
         """Nobody waits for that any more."""
@@ -159,7 +161,7 @@ class _Child:
     def end(self) -> None:
         """End the process, whatever it is busy with."""
         with self._lock:
-            self.has_ended = True
+            self._has_ended = True
             process = self._process
         if process is not None:
             process.kill()
@@ -179,7 +181,7 @@ class _Child:
             reason = f"the process that looks names up failed: {error}"
         finally:
             with self._lock:
-                self.has_ended = True
+                self._has_ended = True
             for waiting in self.take_waiting():
                 _tell(waiting, OSError(reason))
             if process is not None:
@@ -193,7 +195,7 @@ class _Child:
             for line in self._unsent:
                 self._send(process, line)
             self._unsent.clear()
-            if self.has_ended:
+            if self._has_ended:
                 process.kill()
 
     @staticmethod
