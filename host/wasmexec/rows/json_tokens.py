@@ -1,0 +1,21 @@
+"""What the brackets and strings of JSON text look like: nothing is tried twice, so that all of it takes linear time."""
+
+from __future__ import annotations
+
+import re
+
+_INSIDE = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_STRING = rb'"%b"' % _INSIDE
+_FLAT = rb'[^"\[\]{}]*+(?:%b[^"\[\]{}]*+)*+' % _STRING
+GAP = re.compile(rb'(?:[^"\[\]{}]++|%b|\{%b\}|\[%b\])*+' % (_STRING, _FLAT, _FLAT), re.DOTALL)
+"""Everything up to a bracket with other brackets inside, or a string that is not closed."""
+NO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|%b)*+' % _STRING, re.DOTALL)
+IN_STRING = re.compile(_INSIDE, re.DOTALL)
+FLAT_OBJECT = re.compile(rb"\{%b\}" % _FLAT, re.DOTALL)
+"""An object with nothing but plain values: most rows."""
+TOKEN = re.compile(rb'%b|[\[\]{}",]' % _STRING, re.DOTALL)
+"""A whole string, a bracket, a comma, or a quote whose string goes on behind the end."""
+_ESCAPE = rb"\\(?:u[dD][89abAB]..\\u....|u(?![dD][89abAB])....|[^u])"
+WHOLE_ESCAPES = re.compile(rb"[^\\]*+(?:%b[^\\]*+)*+" % _ESCAPE, re.DOTALL)
+"""The inside of a string without a part of an escape at its end: two may make one character together."""
+LONGEST_ESCAPE = 12
