@@ -248,7 +248,7 @@ class Source:
             return json_lines(text, self.name, self._max_row_bytes, self.look_up)
         return delimited_rows(
             text, self.name, default="\t" if self.form == "tsv" else ",", delimiter=self._options.delimiter,
-            max_row_bytes=self._max_row_bytes, remark=self.remark,
+            max_row_bytes=self._max_row_bytes, remark=self.remark, look_up=self.look_up,
         )  # fmt: skip
 
     def _text(self, head: Head, max_bytes: int | None) -> io.BufferedReader:
