@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from .json_text import ROWS_DEPTH, decode
@@ -22,6 +23,8 @@ SPARE_BYTES = 6 * 1024**2
 """What the values of one text may take beside what is in proportion to it."""
 _TIMES = 16
 _MOST_PIECES = 4
+_MOST_TRIES = 63
+"""So many pieces are cut with care after a guess that was wrong."""
 _LONGEST_TOKEN = 64
 _LONGEST_NUMBER = 64 * 1024
 _NO_COMMA = re.compile(rb'[^",\[\]{}]*+')
@@ -96,18 +99,47 @@ def array_rows(text: bytes, max_depth: int = ROWS_DEPTH, look_up: LookUp = bool)
     Raises:
         ValueError: as `check`; what has been given was JSON.
     """
-    for span in _cut(text, 0, len(text), max_depth, look_up, deep=False):
+    at = tries = 0
+    while at < len(text):
         look_up()
-        start, end = _inside(text, span, look_up)
-        if end - start <= _MOST_PIECES * PIECE_BYTES:
-            values = _values(text, span, max_depth)
-            yield Rows(start, end, values[1:] if span.opened else values)
+        rows = _guessed(text, at, max_depth)
+        if rows is not None:
+            yield rows
+            at, tries = rows.end, 0
             continue
-        if not span.left_open and text.find(b"]", end) < 0:
-            # What the array itself lacks is found by reading all of it.
-            check(text, max_depth, look_up)
-        check(text, max_depth - 1, look_up, start, end)
-        yield Rows(start, end, None)
+        spans = _cut(text, at, len(text), max_depth, look_up, deep=False, opened=b"[" if at else b"")
+        for span in islice(spans, 1 + tries):
+            yield _rows(text, span, max_depth, look_up)
+            at = span.end
+        tries = min(2 * tries + 1, _MOST_TRIES)
+
+
+def _guessed(text: bytes, at: int, max_depth: int) -> Rows | None:
+    """Some elements up to where one seems to end; None if it does not.
+
+    If they are a list by themselves, they are elements of the array, and the comma behind them is one between two.
+    """
+    end = text.rfind(b"},", at + PIECE_BYTES // 2, at + PIECE_BYTES) + 1
+    start = at or skip(text, 0, PIECE_BYTES)
+    if not end or text[start] not in b",[":
+        return None
+    start = skip(text, start + 1, end)
+    try:
+        return Rows(start, end, decode(b"[%b]" % text[start:end], max_depth=max_depth))
+    except ValueError:
+        return None
+
+
+def _rows(text: bytes, span: Span, max_depth: int, look_up: LookUp) -> Rows:
+    start, end = _inside(text, span, look_up)
+    if end - start <= _MOST_PIECES * PIECE_BYTES:
+        values = _values(text, span, max_depth)
+        return Rows(start, end, values[1:] if span.opened else values)
+    if not span.left_open and text.find(b"]", end) < 0:
+        # What the array itself lacks is found by reading all of it.
+        check(text, max_depth, look_up)
+    check(text, max_depth - 1, look_up, start, end)
+    return Rows(start, end, None)
 
 
 def may_be_values(text: bytes, look_up: LookUp = bool) -> bool:
@@ -206,14 +238,15 @@ def byte_position(text: bytes, characters: int) -> int:
     return min(len(text.decode("utf-8", "replace")[:characters].encode()), len(text))
 
 
-def _cut(text: bytes, start: int, size: int, max_depth: int, look_up: LookUp, *, deep: bool) -> Iterator[Span]:
+def _cut(
+    text: bytes, start: int, size: int, max_depth: int, look_up: LookUp, *, deep: bool, opened: bytes = b""
+) -> Iterator[Span]:
     """Spans that make up a text that ends at `size`: at any depth, or between the elements of the outermost array only.
 
     Without `deep` a span that is longer than four pieces has one element.
     """
-    opened = b""
-    stack = bytearray()
-    position, low = start, 0
+    stack = bytearray(opened)
+    position, low = start, len(opened)
     least = PIECE_BYTES // (1 if deep else 2)
     comma = -1
     left_out: list[tuple[int, int]] = []
