@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from .json_text import ROWS_DEPTH, decode
-from .json_tokens import GAP, IN_STRING, LONGEST_ESCAPE, NO_BRACKET, WHOLE_ESCAPES
-from .steps import STEP_BYTES, LookUp, count, is_ascii, skip, skip_back
+from .json_tokens import GAP, LONGEST_ESCAPE, NO_BRACKET, WHOLE_ESCAPES, string_end
+from .steps import LookUp, count, is_ascii, skip, skip_back
 
 PIECE_BYTES = 32 * 1024
 SPARE_BYTES = 6 * 1024**2
@@ -285,7 +285,7 @@ def _cut(
             stack.append(byte)
             position += 1
         elif byte == 0x22:
-            end = _string_end(text, position, size, look_up)
+            end = string_end(text, position, size, look_up)
             if deep and (size + 1 if end < 0 else end) - position > PIECE_BYTES:
                 left_out.append((position + 1, size if end < 0 else end - 1))
             if end < 0:
@@ -324,21 +324,6 @@ def _beyond(text: bytes, position: int, size: int, look_up: LookUp) -> int:
     if word.end() - position == _LONGEST_NUMBER:
         raise MisplacedError(f"number of more than {_LONGEST_NUMBER:,} characters", position)
     return skip(text, position, size, look_up)
-
-
-def _string_end(text: bytes, position: int, size: int, look_up: LookUp) -> int:
-    """Where the string ends that begins there; -1 if it does not."""
-    position += 1
-    while position < size:
-        look_up()
-        found = IN_STRING.match(text, position, min(position + STEP_BYTES, size))
-        assert found is not None
-        position = found.end()
-        if text[position : position + 1] == b'"' and position < size:
-            return position + 1
-        if position + 1 >= size:
-            break
-    return -1
 
 
 def _comma_before(text: bytes, start: int, position: int, known: int, look_up: LookUp) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .steps import STEP_BYTES, LookUp, Text
+
 _INSIDE = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING = rb'"%b"' % _INSIDE
 _FLAT = rb'[^"\[\]{}]*+(?:%b[^"\[\]{}]*+)*+' % _STRING
@@ -19,3 +21,18 @@ _ESCAPE = rb"\\(?:u[dD][89abAB]..\\u....|u(?![dD][89abAB])....|[^u])"
 WHOLE_ESCAPES = re.compile(rb"[^\\]*+(?:%b[^\\]*+)*+" % _ESCAPE, re.DOTALL)
 """The inside of a string without a part of an escape at its end: two may make one character together."""
 LONGEST_ESCAPE = 12
+
+
+def string_end(text: Text, position: int, size: int, look_up: LookUp) -> int:
+    """Where the string ends that begins there; -1 if it does not."""
+    position += 1
+    while position < size:
+        look_up()
+        found = IN_STRING.match(text, position, min(position + STEP_BYTES, size))
+        assert found is not None
+        position = found.end()
+        if text[position : position + 1] == b'"' and position < size:
+            return position + 1
+        if position + 1 >= size:
+            break
+    return -1
