@@ -64,7 +64,7 @@ def read(path, form, how):
                 out += len(row)
     except WasmexecError as failure:
         error = f"{type(failure).__name__}: {failure}"
-    return [out, error, ready.pop()]
+    return [out, error, ready.pop() if len(ready) > 1 else 0]
 
 found = {}
 for name, path, form, how in json.loads(sys.argv[1]):

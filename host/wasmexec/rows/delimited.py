@@ -24,6 +24,7 @@ MAX_HEADER = LONG_CHARACTERS = 1024 * 1024
 _MANY_FIELDS = 100_000
 _FIELD_BYTES = 60
 _LOOKED_AT = 32 * 1024
+_MANY_LINES = 1000
 _SAMPLE_CHARACTERS = 32 * 1024
 # The limit is one for the process; how long a record may be is decided by `_Lines`.
 csv.field_size_limit(_LONGEST_FIELD)
@@ -166,6 +167,7 @@ class _Lines(Iterator[str]):
         self._text = text
         self._look_up = look_up
         self._record: list[str] = []
+        self._blocks: list[str] = []
         self._behind = ""
         self._some: list[str] = []
         self._name = name
@@ -183,13 +185,18 @@ class _Lines(Iterator[str]):
             raise StopIteration
         self._count(line)
         self._record.append(line)
+        if len(self._record) == _MANY_LINES:
+            # Short texts take twenty times their characters.
+            self._blocks.append("".join(self._record))
+            self._record.clear()
         if self._most - self._room >= LONG_CHARACTERS and self.delimiter:
             raise _LongRecordError
         return line
 
     def again(self) -> Iterable[str]:
         """The text from the beginning of the record, some lines at a time; `end` is to be called where it is over."""
-        some, self._record = self._record, []
+        some = [*self._blocks, *self._record]
+        self._forget()
         while some:
             self._look_up()
             yield "".join(some)
@@ -243,12 +250,17 @@ class _Lines(Iterator[str]):
         self.begun = self.number + 1
         self._room = self._most
         self._delimiters = 0
-        self._record.clear()
+        self._forget()
 
     def skip(self) -> None:
         """A blank line is over; too many of them are too much."""
         self.begun = self.number + 1
+        self._forget()
+
+    def _forget(self) -> None:
         self._record.clear()
+        if self._blocks:
+            self._blocks.clear()
 
     def peek(self, index: int) -> str | None:
         """A line that is still to come, None behind the last."""
