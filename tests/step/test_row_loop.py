@@ -14,7 +14,7 @@ import pytest
 from wasmexec import InputError, Result, Status, WasmexecError
 from wasmexec.rows.bad_row import BadRow
 from wasmexec.step.running.backends import POOL_AFTER_ROWS, Backends
-from wasmexec.step.running.row_loop import RowLoop
+from wasmexec.step.running.row_loop import WINDOW_BYTES, RowLoop
 
 Done = Callable[[int, "Result | BaseException"], None]
 
@@ -119,6 +119,25 @@ class Holds:
     def close(self) -> None:
         assert self.waiting == []
         self.closed = True
+
+
+def test_long_rows_are_bounded_by_their_bytes() -> None:
+    long, longer = b"x" * (WINDOW_BYTES // 4), b"x" * (2 * WINDOW_BYTES)
+    texts = [long] * 40 + [b"[1]"] * 400 + [longer] * 3
+    backends: list[Backend] = []
+    under_way: dict[bytes, int] = dict.fromkeys(texts, 0)
+
+    def rows() -> Iterator[bytes]:
+        for index, text in enumerate(texts):
+            yield text
+            # Asked for another row, the loop has room for one.
+            under_way[text] = max(under_way[text], index + 1 - backends[0].ended)
+
+    row_loop, backends = loop(8, rows())
+    assert [index for index, _ in row_loop.outcomes()] == list(range(443))
+    assert under_way[longer] == 0
+    assert under_way[long] == 3
+    assert under_way[b"[1]"] >= 7
 
 
 @pytest.mark.parametrize("leaves_by", ["break", "exception"])

@@ -243,7 +243,8 @@ def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], li
     """Reads rows from a process that runs a program in place of the reader."""
 
     def run(program: str) -> list[Any]:
-        monkeypatch.setattr(reader, "_START", "import os, sys, time\n" + textwrap.dedent(program))
+        command = [sys.executable, "-I", "-c", "import os, sys, time\n" + textwrap.dedent(program)]
+        monkeypatch.setattr(reader, "child_command", lambda *_: command)
         path = tmp_path / "a.parquet"
         path.write_bytes(b"")
         return read(path, max_row_bytes=1000)[0]

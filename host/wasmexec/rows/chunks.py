@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from ..errors import InputError
 from .bad_row import BadRow, RowStream
 from .json_pieces import PIECE_BYTES
 from .python_rows import PythonRows
+from .steps import LookUp, steps
 
 _MOST_ROWS = 1000
 _FIRST_ROWS = 16
@@ -78,10 +80,11 @@ def python_chunks(rows: Sequence[Any], encoder: PythonRows, name: str) -> Iterat
 class Joined:
     """The JSON array that chunks make, of at most `max_bytes`."""
 
-    def __init__(self, max_bytes: int, refusal: InputError) -> None:
-        self._text = bytearray(b"[")
+    def __init__(self, max_bytes: int, refusal: InputError, look_up: LookUp = bool) -> None:
+        self._text = io.BytesIO()
         self._max_bytes = max_bytes
         self._refusal = refusal
+        self._look_up = look_up
         self.count = 0
 
     def add(self, text: bytes | memoryview, count: int) -> None:
@@ -92,15 +95,17 @@ class Joined:
         """
         if not count:
             return
-        if self.count:
-            self._text += b","
-        if len(self._text) + len(text) + 1 > self._max_bytes:
+        if self._text.tell() + len(text) + 2 > self._max_bytes:
             raise self._refusal
-        self._text += text
+        self._text.write(b"," if self.count else b"[")
+        with memoryview(text) as view:
+            for start, end in steps(0, len(view), self._look_up):
+                self._text.write(view[start:end])
         self.count += count
 
     def array(self) -> bytes:
         """The whole of it; there is nothing left here."""
-        self._text += b"]"
-        whole, self._text = bytes(self._text), bytearray()
-        return whole
+        self._text.write(b"]" if self.count else b"[]")
+        text, self._text = self._text, io.BytesIO()
+        # Not copied: it gives out its buffer.
+        return text.getvalue()

@@ -5,20 +5,26 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import orjson
 
 from ..errors import InputError
 from .bad_row import BadRow, RowStream
 from .dialect import DELIMITERS, SAMPLE_LINES, Dialect, find_dialect, is_blank, stated_delimiter
+from .long_record import LongRecord
+from .steps import LookUp
 
 _LONGEST_FIELD = 2**31 - 1
 MAX_COLUMNS = 100_000
 MAX_NAME = 10_000
 """Characters of a column's name, which each row has as its key."""
+MAX_HEADER = LONG_CHARACTERS = 1024 * 1024
+"""Characters of a line or record that are parsed in one go, which takes some milliseconds; a header is no longer."""
 _MANY_FIELDS = 100_000
 _FIELD_BYTES = 60
+_LOOKED_AT = 32 * 1024
+_MANY_LINES = 1000
 _SAMPLE_CHARACTERS = 32 * 1024
 # The limit is one for the process; how long a record may be is decided by `_Lines`.
 csv.field_size_limit(_LONGEST_FIELD)
@@ -32,6 +38,7 @@ def delimited_rows(
     delimiter: str | None,
     max_row_bytes: int,
     remark: Callable[[str], object],
+    look_up: LookUp = bool,
 ) -> RowStream:
     """The line that each record begins in, and its JSON text; `remark` takes what the user should know.
 
@@ -39,7 +46,7 @@ def delimited_rows(
         InputError: there is no going on: a quoted field is not closed, a column is there twice, a record is too large.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    lines = _Lines(text, name, max_row_bytes)
+    lines = _Lines(text, name, max_row_bytes, look_up)
     try:
         yield from _records(lines, name, default, delimiter, remark)
     except csv.Error as error:
@@ -69,16 +76,20 @@ def _records(
     )  # fmt: skip
     for text in dialect.remarks:
         remark(text)
-    records = iter(dialect.fields(lines))
+    records = _Records(dialect, lines)
     lines.begin()
     lines.delimiter = dialect.delimiter
-    columns = _Columns(next(records), name, lines.number, remark)
+    columns = _Columns(records.header(name), name, lines.number, remark)
     if not columns.names[-1] and columns.is_closed_by_delimiter(dialect, lines):
         columns.names.pop()
     columns.name_all()
     lines.begin()
     is_narrow = len(columns.names) == 1
-    for fields in records:
+    while (fields := records.next(columns)) is not None:
+        if not isinstance(fields, list):
+            yield lines.begun, fields
+            lines.begin()
+            continue
         # Old systems end a file with a character of its own.
         is_blank_line = len(fields) == 1 and (fields[0] == "\x1a" or (not is_narrow and not fields[0].strip()))
         if not fields or is_blank_line:
@@ -96,11 +107,53 @@ def _bound_columns(header: str, delimiters: Sequence[str], name: str, line: int)
     """
     if any(header.count(other) >= MAX_COLUMNS for other in delimiters):
         reason = f"the header has too many columns, at most {MAX_COLUMNS:,} are read"
-    elif len(header) > MAX_COLUMNS * (MAX_NAME + 3):
-        reason = f"the header is too long: names of {MAX_NAME:,} characters at most are read"
-    else:
-        return
-    raise InputError(f"{name}, line {line}: {reason}", source=name, source_line=line)
+        raise InputError(f"{name}, line {line}: {reason}", source=name, source_line=line)
+    if len(header) >= MAX_HEADER:
+        raise _header_too_long(name, line)
+
+
+def _header_too_long(name: str, line: int) -> InputError:
+    reason = f"the header is too long, at most {MAX_HEADER:,} characters are read: is there one?"
+    return InputError(f"{name}, line {line}: {reason}", source=name, source_line=line)
+
+
+class _LongRecordError(Exception):
+    """The record is too long to be parsed in one go."""
+
+
+class _Records:
+    """The records of lines."""
+
+    def __init__(self, dialect: Dialect, lines: _Lines) -> None:
+        self._dialect = dialect
+        self._lines = lines
+        self._short = iter(dialect.fields(lines))
+
+    def header(self, name: str) -> list[str]:
+        """The fields of the first record.
+
+        Raises:
+            InputError: it is too long.
+        """
+        try:
+            return next(self._short)
+        except _LongRecordError:
+            raise _header_too_long(name, self._lines.begun) from None
+
+    def next(self, columns: _Columns) -> list[str] | bytes | BadRow | None:
+        """The fields of the next record, or what a long one is as a row; None at the end.
+
+        Raises:
+            csv.Error: a quoted field is not closed, or goes on behind its quote.
+        """
+        try:
+            return next(self._short, None)
+        except _LongRecordError:
+            self._short = iter(self._dialect.fields(self._lines))
+        record = LongRecord(self._dialect, columns.names)
+        row = record.row(self._lines.again())
+        self._lines.end(record.unused)
+        return columns.misfit(record.count, self._lines.begun) if row is None else row
 
 
 class _Lines(Iterator[str]):
@@ -110,8 +163,13 @@ class _Lines(Iterator[str]):
     record, once `delimiter` is known.
     """
 
-    def __init__(self, text: io.TextIOWrapper, name: str, most: int) -> None:
+    def __init__(self, text: io.TextIOWrapper, name: str, most: int, look_up: LookUp) -> None:
         self._text = text
+        self._look_up = look_up
+        self._record: list[str] = []
+        self._blocks: list[str] = []
+        self._behind = ""
+        self._some: list[str] = []
         self._name = name
         self._most = most
         self._ahead: deque[str] = deque()
@@ -125,15 +183,54 @@ class _Lines(Iterator[str]):
         line = self._ahead.popleft() if self._ahead else self._read()
         if not line:
             raise StopIteration
-        self.number += 1
-        self._room -= len(line)
+        self._count(line)
+        self._record.append(line)
+        if len(self._record) == _MANY_LINES:
+            # Short texts take twenty times their characters.
+            self._blocks.append("".join(self._record))
+            self._record.clear()
+        if self._most - self._room >= LONG_CHARACTERS and self.delimiter:
+            raise _LongRecordError
+        return line
+
+    def again(self) -> Iterable[str]:
+        """The text from the beginning of the record, some lines at a time; `end` is to be called where it is over."""
+        some = [*self._blocks, *self._record]
+        self._forget()
+        while some:
+            self._look_up()
+            yield "".join(some)
+            for line in self._some:
+                self._count(line)
+            some = self._some = self._next_lines()
+
+    def end(self, unused: int) -> None:
+        """Take back so many characters of the last lines of `again`: they are behind the record."""
+        while unused > 0:
+            self._ahead.appendleft(self._some.pop())
+            unused -= len(self._ahead[0])
+        for line in self._some:
+            self._count(line)
+        self._some = []
+
+    def _next_lines(self) -> list[str]:
+        found: list[str] = []
+        size = 0
+        while size < _LOOKED_AT and (line := self._ahead.popleft() if self._ahead else self._read()):
+            found.append(line)
+            size += len(line)
+        return found
+
+    def _count(self, piece: str) -> None:
+        """Raises: InputError: the record is too long, or has too many fields."""
+        self.number += piece.endswith(("\n", "\r")) or 0 < len(piece) < LONG_CHARACTERS
+        self._room -= len(piece)
         if self._room < 0:
             raise self._too_long()
         if self.delimiter:
-            self._delimiters += line.count(self.delimiter)
+            self._delimiters += piece.count(self.delimiter)
             if self._delimiters > _MANY_FIELDS:
                 self._check_fields()
-        return line
 
     def _check_fields(self) -> None:
         """Raises: InputError: the record has so many delimiters, not all of them in quotes, that fields take too much.
@@ -153,10 +250,17 @@ class _Lines(Iterator[str]):
         self.begun = self.number + 1
         self._room = self._most
         self._delimiters = 0
+        self._forget()
 
     def skip(self) -> None:
         """A blank line is over; too many of them are too much."""
         self.begun = self.number + 1
+        self._forget()
+
+    def _forget(self) -> None:
+        self._record.clear()
+        if self._blocks:
+            self._blocks.clear()
 
     def peek(self, index: int) -> str | None:
         """A line that is still to come, None behind the last."""
@@ -180,7 +284,16 @@ class _Lines(Iterator[str]):
         return found
 
     def _read(self) -> str:
-        line = self._text.readline(self._most + 1)
+        """A line, or a piece of one."""
+        most = min(LONG_CHARACTERS, self._most + 1)
+        line, self._behind = self._behind, ""
+        if line != "\r":
+            line += self._text.readline(most - len(line))
+        if line[-1:] == "\r" and len(line) in (1, most):
+            # One line end may have two characters.
+            self._behind = self._text.readline(1)
+            if self._behind == "\n":
+                line, self._behind = line + "\n", ""
         if len(line) > self._most:
             raise self._too_long()
         return line
@@ -247,9 +360,13 @@ class _Columns:
             # A delimiter at the end of the line, which the header has not.
             fields.pop()
         if len(fields) != len(names):
-            many = f"{len(fields)} fields, but the header has {len(names)}"
-            return BadRow(InputError(f"{self._name}, line {line}: {many}", source=self._name, source_line=line))
+            return self.misfit(len(fields), line)
         return orjson.dumps(dict(zip(names, fields, strict=True)))
+
+    def misfit(self, count: int, line: int) -> BadRow:
+        """What a record of so many fields is."""
+        many = f"{count} fields, but the header has {len(self.names)}"
+        return BadRow(InputError(f"{self._name}, line {line}: {many}", source=self._name, source_line=line))
 
 
 def _explain(error: csv.Error) -> str:

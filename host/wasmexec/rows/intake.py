@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import InputError, InputSchemaError, OutputError
 from ..schema import RowSchema
+from ..schema.interruption import interrupted_by
 from ..schema.values import Mask, masked_by, short_repr, type_name
 from .bad_row import BadRow
 from .chunks import Chunk, Joined
@@ -16,6 +17,7 @@ from .json_pieces import array_rows, check, is_array, may_be_values
 from .json_rows import explain
 from .json_text import decode, encode
 from .source import Source
+from .steps import in_list, part, skip, skip_back
 from .typed import advice, column_kinds, convert
 
 _MOST_CELLS = 65_536
@@ -40,9 +42,9 @@ def _each_checked(
             yield row
             continue
         if schema is None:
-            yield b"[%b]" % row
+            yield in_list(row)
             continue
-        if not may_be_values(row):
+        if not may_be_values(row, source.look_up):
             yield BadRow(too_many_values(source, source.line, index))
             continue
         try:
@@ -59,7 +61,8 @@ def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask
     if kinds:
         convert(value, kinds)
     try:
-        accepted, warnings = schema.prepared.validate([value], mask)
+        with interrupted_by(source.look_up):
+            accepted, warnings = schema.prepared.validate([value], mask)
     except OutputError as error:
         with masked_by(mask):
             refused = _refused(error, source, index, source.line, cells, kinds)
@@ -67,7 +70,7 @@ def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask
     for text in warnings:
         source.remark(text.removesuffix(" from 1 row"))
     # The very row, if nothing had to be filled in.
-    return b"[%b]" % row if accepted[0] is value and not kinds else encode(accepted)
+    return in_list(row) if accepted[0] is value and not kinds else encode(accepted)
 
 
 def row_error(
@@ -100,15 +103,15 @@ def checked_whole(
         return _checked_list(source, schema, text, max_bytes, mask)
     if text is None:
         return _Intake(source, schema, max_bytes, mask).rows()
-    if is_array(text):
+    if is_array(text, source.look_up):
         return _Intake(source, schema, max_bytes, mask).array(text)
     try:
-        check(text)
+        check(text, look_up=source.look_up)
     except ValueError as error:
         raise _not_json(source, text, error) from None
     if schema is not None:
-        first = text.lstrip()[:1]
-        kind = {b"{": "an object", b'"': "a string"}.get(first) or type_name(decode(text))
+        start = skip(text, 0, len(text), source.look_up)
+        kind = {b"{": "an object", b'"': "a string"}.get(text[start : start + 1]) or type_name(decode(text))
         raise InputError(f"{source.name}: a schema needs a list of rows, got {kind}", source=source.name)
     return text, 0
 
@@ -121,7 +124,7 @@ class _Intake:
         self._schema = schema
         self._mask = mask
         self._kinds = {} if schema is None else _kinds(source, schema)
-        self._joined = Joined(max_bytes, source.too_large(max_bytes))
+        self._joined = Joined(max_bytes, source.too_large(max_bytes), source.look_up)
         self._warnings: dict[tuple[str, str], int] = {}
         names = None if schema is None else schema.prepared.column_names
         # What is missing is filled in for so many rows at once.
@@ -143,16 +146,17 @@ class _Intake:
     def array(self, text: bytes) -> tuple[bytes, int]:
         """Of a JSON array; the very same text if nothing had to be filled in."""
         joined = None
+        look_up = self._source.look_up
         try:
-            for some in array_rows(text):
-                self._source.look_up()
+            for some in array_rows(text, look_up=look_up):
                 count = 1 if some.values is None else len(some.values)
                 if self._schema is None:
                     self._count += count
                     continue
                 before = self._count
-                for piece, number in self._checked(Chunk(some.text, count, (), some.values)):
-                    if joined is None and piece is not some.text:
+                rows = part(text, some.start, some.end, look_up)
+                for piece, number in self._checked(Chunk(rows, count, (), some.values)):
+                    if joined is None and piece is not rows:
                         joined = self._joined
                         joined.add(_rows_before(text, some.start), before)
                     if joined is not None:
@@ -164,11 +168,11 @@ class _Intake:
 
     def _checked(self, chunk: Chunk) -> Iterator[tuple[bytes, int]]:
         """The rows of a chunk as the schema has them: text and number."""
-        if not may_be_values(chunk.text):
+        if not may_be_values(chunk.text, self._source.look_up):
             raise too_many_values(self._source, chunk.lines[0] if chunk.lines else None, self._count)
         values = chunk.values
         if values is None:
-            values = decode(b"[%b]" % chunk.text)
+            values = decode(in_list(chunk.text))
         if len(values) <= self._most_rows:
             text = self._accepted(chunk, values, 0)
             yield chunk.text if text is None else text, len(values)
@@ -186,10 +190,11 @@ class _Intake:
             convert(value, kinds)
         first, self._count = self._count, self._count + len(values)
         try:
-            accepted, warnings = self._schema.prepared.validate(values, self._mask)
+            with interrupted_by(self._source.look_up):
+                accepted, warnings = self._schema.prepared.validate(values, self._mask)
         except OutputError as error:
             index = _row_index(error)
-            cells = None if index is None or not kinds else decode(b"[%b]" % chunk.text)[start + index]
+            cells = None if index is None or not kinds else decode(in_list(chunk.text))[start + index]
             line = chunk.lines[start + index] if index is not None and start + index < len(chunk.lines) else None
             with masked_by(self._mask):
                 raise _refused(error, self._source, first, line, cells, kinds) from None
@@ -211,10 +216,10 @@ def _checked_list(
     """An input whose schema is for the whole list: all of its values are needed at once."""
     data = text if text is not None else _Intake(source, None, max_bytes, None).rows()[0]
     try:
-        check(data)
+        check(data, look_up=source.look_up)
     except ValueError as error:
         raise _not_json(source, data, error) from None
-    if not may_be_values(data):
+    if not may_be_values(data, source.look_up):
         raise InputError(
             f"{source.name} has more values than may be held at once for a schema of the whole list (its type is "
             "array): give the schema of one row, which is what its items are",
@@ -227,7 +232,8 @@ def _checked_list(
     for row in rows if kinds else ():
         convert(row, kinds)
     try:
-        schema.prepared.validate(rows, mask)
+        with interrupted_by(source.look_up):
+            schema.prepared.validate(rows, mask)
     except OutputError as error:
         index = _row_index(error)
         cells = decode(data)[index] if kinds and index is not None else None
@@ -247,12 +253,15 @@ def too_many_values(source: Source, line: int | None, index: int) -> InputError:
 
 
 def _not_json(source: Source, text: bytes, error: ValueError) -> InputError:
-    return InputError(f"{source.name} is not JSON: {explain(text, error)}{source.doubt}", source=source.name)
+    reason = explain(text, error, look_up=source.look_up)
+    return InputError(f"{source.name} is not JSON: {reason}{source.doubt}", source=source.name)
 
 
-def _rows_before(text: bytes, start: int) -> bytes:
+def _rows_before(text: bytes, start: int) -> memoryview:
     """The elements of an array before one that begins at a place."""
-    return text[text.index(b"[") + 1 : start].rstrip(b" \t\r\n").removesuffix(b",")
+    first = text.index(b"[") + 1
+    end = skip_back(text, first, start)
+    return memoryview(text)[first : end - text.endswith(b",", first, end)]
 
 
 def _kinds(source: Source, schema: RowSchema) -> dict[str, str]:

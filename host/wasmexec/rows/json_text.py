@@ -177,7 +177,7 @@ def _written(value: Any, default: Default | None, *, indent: bool, half_pairs: b
 
 def _loads(data: bytes, max_depth: int) -> Any:
     """As orjson reads it. The bound of the depth is its own: the text is read inside so many lists more."""
-    if len(data) <= 2 * max_depth:
+    if len(data) <= 2 * max_depth or data.count(b"[") + data.count(b"{") <= max_depth:
         return orjson.loads(data)
     more = _ORJSON_DEPTH - max_depth
     try:

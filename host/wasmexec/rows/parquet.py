@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import select
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import suppress
 from typing import IO, Any
 
 import orjson
 
 from ..errors import ConfigError, InputError
+from ..isolation import child_command
 from .bad_row import BadRow, RowStream
 from .json_pieces import check
 from .json_text import decode, encode
-from .parquet_child import HEAD, MANY_BYTES
+from .parquet_child import HEAD, MANY_BYTES, SPARE_BYTES, TIMES
 from .python_rows import nan_remark
+from .steps import part
 
 STALL_SECONDS = 60.0
 """So long may the child take for the next rows."""
 _MAX_MESSAGE_BYTES = 1024**2
 _READ_BYTES = 256 * 1024
-_LOOK_UP_SECONDS = 0.02
-# The parent package is not executed: it would load the engine.
-_START = """\
-import json, sys, types
-sys.path[:] = json.loads(sys.argv[1])
-package = sys.modules["wasmexec"] = types.ModuleType("wasmexec")
-package.__path__ = [sys.argv[2]]
-from wasmexec.rows.parquet_child import main
-main()
-"""
+_TICK_SECONDS = 0.004
+_UNSEEN_BYTES = 4 * 1024**2
+"""What the child may seem to hold beyond its own bound, which counts what is asked for and not what is used."""
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def parquet_rows(
@@ -57,7 +51,9 @@ def parquet_rows(
     count = 0
     try:
         for kind, payload in child.frames():
-            if kind == b"R":
+            if kind == b"L":
+                child.be_ready()
+            elif kind == b"R":
                 for line in child.rows(payload):
                     yield None, line
                     count += 1
@@ -95,15 +91,15 @@ class _Child:
         self._look_up = look_up
         self._name = name
         self._max_row_bytes = max_row_bytes
-        package = Path(__file__).resolve().parent.parent
+        self._size = os.fstat(descriptor).st_size
+        self._given = 0
+        self._ready_bytes: int | None = None
+        self._looked = 0.0
         # Standard input would be another one there.
         descriptor = os.dup(descriptor)
         try:
             self._process = subprocess.Popen(
-                [
-                    sys.executable, "-I", "-c", _START, json.dumps(sys.path), str(package), str(descriptor),
-                    str(max_row_bytes),
-                ],
+                child_command("rows.parquet_child", str(descriptor), str(max_row_bytes)),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(descriptor,),
                 env={"MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )  # fmt: skip
@@ -123,6 +119,16 @@ class _Child:
             if not self._fill(length):
                 return
             yield kind, self._take(length)
+
+    def be_ready(self) -> None:
+        """Its libraries are loaded, and it has not looked at the file yet.
+
+        Raises:
+            InputError: it has told that before.
+        """
+        if self._ready_bytes is not None:
+            raise self.broken("a frame that there is not")
+        self._ready_bytes = _resident_bytes(self._process.pid)
 
     def rows(self, payload: bytes) -> Iterator[bytes]:
         """The rows of a frame, written anew: what was sent as one row is one row. A long one is alone in its frame.
@@ -145,13 +151,13 @@ class _Child:
             yield line
 
     def _long_row(self, payload: bytes) -> bytes:
-        row = payload[1:-1]
+        row = part(payload, 1, len(payload) - 1, self._look_up)
         if payload[:2] != b"[{" or payload[-1:] != b"]":
             raise self.broken("a row that is not an object")
         if len(row) > self._max_row_bytes:
             raise self.broken("a row that is too long")
         try:
-            check(row)
+            check(row, look_up=self._look_up)
         except ValueError as error:
             raise self.broken(f"no JSON: {error}") from None
         return row
@@ -207,8 +213,9 @@ class _Child:
                 stream.close()
 
     def _take(self, size: int) -> bytes:
-        piece = bytes(self._kept[:size])
+        piece = part(self._kept, 0, size, self._look_up)
         del self._kept[:size]
+        self._given += size
         return piece
 
     def _fill(self, size: int) -> bool:
@@ -217,16 +224,39 @@ class _Child:
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
         while len(self._kept) < size:
-            self._look_up()
+            self._look()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise InputError(
                     f"{self._name} cannot be read: no row for {STALL_SECONDS:g} seconds", source=self._name
                 )
-            if not poll.poll(min(left, _LOOK_UP_SECONDS) * 1000):
+            if not poll.poll(min(left, _TICK_SECONDS) * 1000):
                 continue
             piece = os.read(self._out, _READ_BYTES)
             if not piece:
                 return False
             self._kept += piece
         return True
+
+    def _look(self) -> None:
+        """Raises: InputError: the process holds too much."""
+        self._look_up()
+        now = time.monotonic()
+        if self._ready_bytes is None or now - self._looked < _TICK_SECONDS:
+            return
+        self._looked = now
+        most = _UNSEEN_BYTES + SPARE_BYTES + TIMES * (self._size + self._given)
+        if _resident_bytes(self._process.pid) - self._ready_bytes > most:
+            raise InputError(
+                f"{self._name} cannot be read: its rows need more than {most / 1024**2:,.0f} MiB to be read; written "
+                "with smaller pages and row groups, or shorter rows, they would not",
+                source=self._name,
+            )
+
+
+def _resident_bytes(pid: int) -> int:
+    """The memory of a process that is its own; 0 where the system does not tell."""
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
+        pages = file.read().split()
+        return (int(pages[1]) - int(pages[2])) * _PAGE_BYTES
+    return 0

@@ -7,6 +7,7 @@ when its parent does. A frame is kind and length (1 and 4 bytes, little-endian) 
     R  rows: a JSON array of objects              B  a row that has no JSON form: JSON [pointer, reason]
     N  JSON {column: number of NaN made null}     W  JSON: something the user should know
     E  JSON: why there is no going on             .  the end; payload is the number of rows as JSON
+    L  first of all: the libraries are loaded
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import datetime
 import os
 import struct
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -22,21 +22,23 @@ from typing import IO, Any, cast
 
 import orjson
 
+from ..isolation import keep_no_core
 from .conversion import NotJson, duration, from_decimal, to_json
 
 HEAD = struct.Struct("<cI")
 ADDRESS_BYTES = 2 * 1024**3
 """Address space of the process; libraries take 250 MiB of it."""
-SPARE_BYTES = 32 * 1024**2
-TIMES = 8
-"""Beside its libraries the process has so much memory, and so many times the size of its file."""
+SPARE_BYTES = 12 * 1024**2
+TIMES = 12
+"""Beside its libraries the process has so much memory, and so many times the bytes of its file and of its rows."""
+_STACK_BYTES = 1024**2
 BATCH_ROWS = 1000
-BATCH_BYTES = 256 * 1024
-"""Rows are read so many at a time, fewer if they are long."""
+BATCH_BYTES = 128 * 1024
+"""Rows are read so many at a time, fewer if they are long: the first alone, to see how long they are."""
 MANY_BYTES = 64 * 1024
 """What a frame of several rows holds at most."""
 MAX_COLUMNS = 100_000
-_FIRST_ROWS = 16
+_FIRST_ROWS = 1
 _BUFFER_BYTES = 1024**2
 _EPOCH = datetime.datetime(1970, 1, 1)
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -49,23 +51,25 @@ class Refused(Exception):
     """There is no going on; the text is for the user."""
 
 
-def main() -> None:
-    """Read the file behind the descriptor argv[3]; write its rows to standard output, each of at most argv[4] bytes."""
+def main(descriptor: str, max_row_bytes: str) -> None:
+    """Read the file behind the descriptor; write its rows to standard output, each of at most so many bytes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     out = os.fdopen(os.dup(1), "wb", buffering=_BUFFER_BYTES)
     os.dup2(2, 1)
-    memory = 0
+    room = _Room()
     try:
-        with os.fdopen(int(sys.argv[3]), "rb") as file:
-            memory = _bound(os.fstat(file.fileno()).st_size)
-            count = _write_rows(file, out, int(sys.argv[4]))
+        with os.fdopen(int(descriptor), "rb") as file:
+            room.bound(os.fstat(file.fileno()).st_size)
+            _frame(out, b"L", b"")
+            out.flush()
+            count = _write_rows(file, out, int(max_row_bytes), room)
     except Refused as error:
         _frame(out, b"E", str(error))
     except MemoryError:
         _frame(
             out, b"E",
-            f"its rows need more than {memory // 1024**2:,} MiB to be read; written with smaller pages and row groups, "
-            "or shorter rows, they would not",
+            f"its rows need more than {room.bytes // 1024**2:,} MiB to be read; written with smaller pages and row "
+            "groups, or shorter rows, they would not",
         )  # fmt: skip
     except Exception as error:
         text = next(iter(str(error).splitlines()), "")
@@ -82,20 +86,38 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _bound(size: int) -> int:
-    """Bound what the process may have beside its libraries, which are loaded here, by the size of its file."""
-    import resource
+class _Room:
+    """What the process may have beside its libraries, which are loaded here: `bytes`."""
 
-    import pyarrow.compute  # type: ignore[import-untyped, unused-ignore]
-    import pyarrow.parquet  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._held = 0
+        self._file = 0
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
-    memory = min(ADDRESS_BYTES, SPARE_BYTES + TIMES * size)
-    with suppress(OSError), open("/proc/self/statm") as file:
-        held = int(file.read().split()[5]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_DATA, (held + memory, held + memory))
-    return memory
+    def bound(self, file: int) -> None:
+        """Begin with a file of so many bytes."""
+        import resource
+
+        # Threads of the library have such stacks.
+        resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+        import pyarrow.compute  # type: ignore[import-untyped, unused-ignore]
+        import pyarrow.parquet  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
+
+        keep_no_core()
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
+        self._file = file
+        with suppress(OSError), open("/proc/self/statm") as statm:
+            self._held = int(statm.read().split()[5]) * resource.getpagesize()
+        self.earn(0)
+
+    def earn(self, rows: int) -> None:
+        """So many bytes of rows have been written."""
+        import resource
+
+        self.bytes = min(ADDRESS_BYTES, SPARE_BYTES + TIMES * (self._file + rows))
+        if self._held:
+            resource.setrlimit(resource.RLIMIT_DATA, (self._held + self.bytes, resource.RLIM_INFINITY))
 
 
 def _frame(out: IO[bytes], kind: bytes, payload: object) -> None:
@@ -104,7 +126,7 @@ def _frame(out: IO[bytes], kind: bytes, payload: object) -> None:
     out.write(data)
 
 
-def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
+def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int, room: _Room) -> int:
     import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
     from pyarrow import parquet
 
@@ -127,11 +149,13 @@ def _write_rows(file: IO[bytes], out: IO[bytes], max_row_bytes: int) -> int:
     writer = _Writer(out, [column.name for column in columns], max_row_bytes)
     batch_rows = min(_FIRST_ROWS, most_rows)
     while batch_rows:
-        batch_rows = _write_batches(source, columns, writer, batch_rows, most_rows)
+        batch_rows = _write_batches(source, columns, writer, batch_rows, most_rows, room)
     return writer.count
 
 
-def _write_batches(source: Any, columns: list[_Column], writer: _Writer, batch_rows: int, most_rows: int) -> int:
+def _write_batches(
+    source: Any, columns: list[_Column], writer: _Writer, batch_rows: int, most_rows: int, room: _Room
+) -> int:
     """Write the rows that are not written yet; how many at a time are better, 0 when all are written.
 
     Sizes that the file states need not be true, and compressed rows may be any size: what is known is what was written.
@@ -142,6 +166,7 @@ def _write_batches(source: Any, columns: list[_Column], writer: _Writer, batch_r
             before = writer.size
             values = [column.values(batch.column(index)) for index, column in enumerate(columns)]
             writer.write(values, batch.num_rows)
+            room.earn(writer.size)
             nans = {column.name: column.take_nans() for column in columns if column.nans}
             if nans:
                 _frame(writer.out, b"N", nans)

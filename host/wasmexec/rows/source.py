@@ -24,6 +24,7 @@ from .json_array import is_json_lines
 from .json_rows import json_array, json_lines
 from .named_file import NamedFile
 from .python_rows import PythonRows, nan_remark
+from .steps import read_all
 from .utf8 import Head, Utf8Reader
 
 Input: TypeAlias = "Path | NamedFile | bytes | Iterable[Any] | dict[str, Any] | None"
@@ -128,7 +129,7 @@ class Source:
                 yield from self._tracked(self._file_rows(file))
         elif isinstance(value, (bytes, bytearray, memoryview)):
             yield from self._tracked(
-                json_array(self._text(Head(io.BytesIO(value)), None), self.name, self._max_row_bytes)
+                json_array(self._text(Head(io.BytesIO(value)), None), self.name, self._max_row_bytes, self.look_up)
             )
         else:
             for index, row in enumerate(value):
@@ -151,13 +152,13 @@ class Source:
                 raise self.too_large(max_bytes)
             return data
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._text(Head(io.BytesIO(value)), max_bytes).read()
+            return read_all(self._text(Head(io.BytesIO(value)), max_bytes))
         if not isinstance(value, Path) or self.form == "parquet":
             return None
         with ExitStack() as stack:
             text = self._file_text(stack.enter_context(self._open(value)), max_bytes)
             if self.form == "json":
-                return text.read()
+                return read_all(text)
             self._opened = self._text_rows(text)
             stack.pop_all()
         return None
@@ -193,7 +194,7 @@ class Source:
         text = self.text(max_bytes)
         if text is not None:
             return text
-        joined = Joined(max_bytes, self.too_large(max_bytes))
+        joined = Joined(max_bytes, self.too_large(max_bytes), self.look_up)
         for chunk in self.chunks():
             joined.add(chunk.text, chunk.number)
         return joined.array()
@@ -242,12 +243,12 @@ class Source:
 
     def _text_rows(self, text: io.BufferedReader) -> RowStream:
         if self.form == "json":
-            return json_array(text, self.name, self._max_row_bytes)
+            return json_array(text, self.name, self._max_row_bytes, self.look_up)
         if self.form == "jsonl":
-            return json_lines(text, self.name, self._max_row_bytes)
+            return json_lines(text, self.name, self._max_row_bytes, self.look_up)
         return delimited_rows(
             text, self.name, default="\t" if self.form == "tsv" else ",", delimiter=self._options.delimiter,
-            max_row_bytes=self._max_row_bytes, remark=self.remark,
+            max_row_bytes=self._max_row_bytes, remark=self.remark, look_up=self.look_up,
         )  # fmt: skip
 
     def _text(self, head: Head, max_bytes: int | None) -> io.BufferedReader:

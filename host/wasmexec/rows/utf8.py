@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
 from ..errors import InputError
+from .steps import LookUp
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 32 * 1024
 GZIP = b"\x1f\x8b"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -55,6 +56,24 @@ class Head(io.RawIOBase):
         return bytes(self._read_some(size))
 
 
+class _Looked(io.RawIOBase):
+    """A packed file. SECURITY: what packs nothing is read on and on, byte by byte, before there is a byte of text."""
+
+    def __init__(self, file: Head, look_up: LookUp) -> None:
+        super().__init__()
+        self._file = file
+        self._look_up = look_up
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Some bytes, at most so many."""
+        self._look_up()
+        return self._file.read(size)
+
+
 class Utf8Reader(io.RawIOBase):
     """The text of a file as UTF-8, checked; a byte order mark decides over `encoding`, and without both it is UTF-8.
 
@@ -67,7 +86,7 @@ class Utf8Reader(io.RawIOBase):
 
     def __init__(
         self, file: Head, name: str, *, encoding: str | None = None, max_bytes: int | None = None,
-        is_gzip: bool = False, look_up: Callable[[], object] = bool,
+        is_gzip: bool = False, look_up: LookUp = bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self._look_up = look_up
@@ -80,7 +99,7 @@ class Utf8Reader(io.RawIOBase):
         self._line = 1
         self._raw = file
         if file.start.startswith(GZIP):
-            file = self._unpacked_head(gzip.GzipFile(fileobj=file))
+            file = self._unpacked_head(gzip.GzipFile(fileobj=_Looked(file, look_up)))
             self._raw = file
         elif is_gzip and file.start:
             raise InputError(f"{name} is not gzip, which its name says", source=name)

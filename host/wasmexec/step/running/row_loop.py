@@ -18,13 +18,15 @@ from .progress import ProgressMeter
 Outcome: TypeAlias = "tuple[int, Result | BadRow]"
 """The index of an input row and what became of it."""
 _POLL_SECONDS = 0.5
+WINDOW_BYTES = 16 * 1024**2
+"""Rows of the input that have not ended, and results that wait for an earlier one, have so many bytes: or one row."""
 
 
 class RowLoop:
     """Feeds rows to a backend; `outcomes` gives what became of them.
 
-    At most `depth` rows are under way and `window` rows are between the oldest that has not ended and the newest, so
-    that a slow row holds up memory no more than time.
+    At most `depth` rows are under way and `window` rows are between the oldest that has not ended and the newest, of
+    16 MiB together, so that a slow row holds up memory no more than time.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class RowLoop:
         self._meter = meter
         self._ended: queue.SimpleQueue[tuple[int, Result | BaseException] | None] = queue.SimpleQueue()
         self._ready: dict[int, Result | BadRow] = {}
+        self._bytes: dict[int, int] = {}
+        self._held = 0
         self._done = self._failed = self._under_way = 0
         self.rows_read = 0
         self.is_cancelled = False
@@ -87,14 +91,26 @@ class RowLoop:
 
     @property
     def _is_full(self) -> bool:
-        return self._under_way >= self._depth or self.rows_read - self._done >= self._window
+        return (
+            self._under_way >= self._depth
+            or self.rows_read - self._done >= self._window
+            or (self._under_way > 0 and self._held >= WINDOW_BYTES)
+        )
+
+    def _hold(self, index: int, size: int) -> None:
+        """A row, or its result, has so many bytes; none when it has been given."""
+        self._held += size - self._bytes.pop(index, 0)
+        if size:
+            self._bytes[index] = size
 
     def _start(self, backend: Backend, row: bytes | BadRow) -> None:
         index = self.rows_read
         self.rows_read += 1
         if isinstance(row, BadRow):
             self._ready[index] = row
+            self._hold(index, len(row.text))
         else:
+            self._hold(index, len(row))
             backend.start(index, row)
             # Not before: what could not be started does not end either.
             self._under_way += 1
@@ -102,6 +118,7 @@ class RowLoop:
     def _in_order(self) -> Iterator[Outcome]:
         while self._done in self._ready:
             index, outcome = self._done, self._ready.pop(self._done)
+            self._hold(index, 0)
             self._done += 1
             self._failed += isinstance(outcome, BadRow) or outcome.error is not None
             yield index, outcome
@@ -125,6 +142,7 @@ class RowLoop:
                 raise outcome
             outcome = Result(status=Status.RUNTIME_FAILED, error=outcome)
         self._ready[index] = outcome
+        self._hold(index, outcome.usage.output_bytes)
 
     def _show(self) -> None:
         if self._meter is not None:
