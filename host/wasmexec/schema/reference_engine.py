@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -75,7 +76,7 @@ class ReferenceEngine:
 
 def draft_03_errors(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """What draft-03 has against a schema, for each mistake its path and the reason."""
-    for error in Draft3Validator(Draft3Validator.META_SCHEMA).iter_errors(definition):
+    for error in _bounded(Draft3Validator)(Draft3Validator.META_SCHEMA).iter_errors(definition):
         yield tuple(error.absolute_path), shorten(_explain(error), 300)
 
 
@@ -98,6 +99,7 @@ def _formats(defaults: FormatChecker) -> FormatChecker:
     return checker
 
 
+@cache
 def _bounded(cls: Any) -> Any:
     """The validator class with every keyword bounded in time."""
     extend: Callable[..., Any] = validators.extend
