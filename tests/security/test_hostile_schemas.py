@@ -108,7 +108,7 @@ REPEATING: dict[str, tuple[Any, str]] = {
         {"$dynamicAnchor": "n", "properties": {f"a{number}": {"$dynamicRef": "#n"} for number in range(REPEATED)}}, "",
     ),
     "unions of draft-03": (
-        {"$schema": DRAFT_03, "properties": {"v": {"type": [{"title": str(number)} for number in range(REPEATED // 2)]}}},
+        {"$schema": DRAFT_03, "properties": {"v": {"type": [{"title": str(left)} for left in range(REPEATED // 2)]}}},
         "",
     ),
     "an enum of draft-03": (

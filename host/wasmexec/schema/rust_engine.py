@@ -25,6 +25,7 @@ from .alternatives import reference_to, without_trees
 from .dialects import Dialect, Path, patterns_of, root_uri, subschemas
 from .explanations import VALUE, explain
 from .interruption import look
+from .long_values import LongValues
 from .patterns import Budget, PatternTimeError, compile_pattern, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
 from .rust_explainer import Explainer, Explanation
@@ -32,6 +33,8 @@ from .values import counted_from, is_datetime, pointer, refusal, short_repr, sho
 
 _TOO_DEEP: Final = "Recursion limit reached"
 # SECURITY: no schema can name it.
+_MOST_AT_ONCE: Final = 16_384
+"""Values, of which an error may hold copies."""
 _BOUNDED: Final = f"wasmexec:{secrets.token_hex(16)}"
 
 
@@ -155,8 +158,8 @@ class _Compiled:
             changed, alternatives, is_complete = without_trees(self._definition, self._compiler.dialect)
             whole = self._compiler.rows(changed) if alternatives else self.validator
             self._explainer = Explainer(
-                whole, alternatives, partial(self._compiler.part, changed), is_complete=is_complete,
-                growth=self._compiler.growth,
+                whole, alternatives, partial(self._compiler.part, changed), self._compiler.long_values(changed),
+                is_list=self._compiler.is_list, is_complete=is_complete, growth=self._compiler.growth,
             )  # fmt: skip
         return self._explainer
 
@@ -180,6 +183,14 @@ class _Compiler:
         """A validator for what a place in the schema is for."""
         uri, registry = self._registered(definition)
         return self._validator({"$ref": reference_to(uri, path)}, registry)
+
+    def long_values(self, definition: dict[str, Any]) -> LongValues:
+        """For values of so many values that they are looked at in parts."""
+        uri, registry = self._registered(definition)
+        return LongValues(
+            definition, partial(reference_to, uri), partial(self._validator, registry=registry),
+            draft=self.dialect.number, most=_MOST_AT_ONCE,
+        )  # fmt: skip
 
     def _registered(self, definition: dict[str, Any]) -> tuple[str, jsonschema_rs.Registry]:
         uri = root_uri(definition, self.dialect)
@@ -230,21 +241,18 @@ def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[
 
 
 def _output_error(explanation: Explanation, rows: list[Any], first: int, names: tuple[str, ...]) -> OutputError:
-    path, error = explanation.path, explanation.error
-    rule = explanation.rule
-    if rule == "falseSchema":
-        rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"
+    path = explanation.path
     value: object = rows
     for step in path:
         value = value[step]  # type: ignore[index]
-    rule = "pattern" if rule == _BOUNDED else rule
+    rule = "pattern" if explanation.rule == _BOUNDED else explanation.rule
     reason = f"{shorten(explanation.reason, 500)}, got {short_repr(value)}"
-    return refusal(pointer(counted_from(first, path)), rule, value, reason, _fix(error, value, names))
+    return refusal(pointer(counted_from(first, path)), rule, value, reason, _fix(explanation, value, names))
 
 
-def _fix(error: jsonschema_rs.ValidationError, value: object, names: tuple[str, ...]) -> str:
+def _fix(explanation: Explanation, value: object, names: tuple[str, ...]) -> str:
     """What to write, for what is wrong with a row itself; `names` are its properties in the schema."""
-    kind, path = error.kind, error.instance_path
+    kind, path = explanation.kind, explanation.path
     fix: Fix | None = None
     if len(path) == 1 and isinstance(value, dict):
         if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
