@@ -322,6 +322,35 @@ ASKED: dict[str, tuple[Any, list[Any]]] = {
         {"properties": {"v": {"anyOf": [ANY_OF] * 100}}}, [{"v": dict.fromkeys(map(str, range(KIB_64 // 10)), "x")}],
     ),
     "unevaluated": ({"properties": {"v": {"unevaluatedItems": False}}}, [{"v": [0] * (KIB_64 // 2)}]),
+    # One row each, which was one call of the library: seconds with the interpreter's lock held.
+    "hundreds of branches": (
+        {"properties": {"v": {"items": {"oneOf": [{"const": number} for number in range(300)]}}}}, [{"v": [5] * 4000}],
+    ),
+    "hundreds of branches for the whole": (
+        {"properties": {"v": {"anyOf": [{"items": {"maximum": -number}} for number in range(100)]}}},
+        [{"v": [-99] * 4000 + [1]}],
+    ),
+    "options of several kinds": (
+        {"properties": {"v": {"items": {"enum": [*range(9000), "x"]}}}}, [{"v": ["x"] * 4000}]),
+    "options that are objects": (
+        {"properties": {"v": {"items": {"enum": [{"a": number} for number in range(500)]}}}},
+        [{"v": [{"a": 499}] * 2000}],
+    ),
+    "hundreds of patterns for names": (
+        {"properties": {"v": {"patternProperties": {f"^a{number}x": {} for number in range(500)}}}},
+        [{"v": {f"b{number}": 0 for number in range(4000)}}],
+    ),
+    "hundreds that ask what is in it": (
+        {"properties": {"v": {"allOf": [{"contains": {"const": number}} for number in range(100)]}}},
+        [{"v": [*range(100), *[0] * 8000]}],
+    ),
+    "divisions of many digits": ({"properties": {"v": {"items": {"multipleOf": 0.01}}}}, [{"v": [1e300] * 10_000}]),
+    "integers of many bits that differ": (
+        {"properties": {"v": {"uniqueItems": True}}}, [{"v": [10**30 + number for number in range(4000)]}],
+    ),
+    "integers whose hashes collide": (
+        {"properties": {"v": {"uniqueItems": True}}}, [{"v": [(2**61 - 1) * number for number in range(4000)]}],
+    ),
     "the reference": (
         {"$schema": DRAFT.format("draft-03"), "properties": {"v": {"items": {"type": [{"enum": [2]}, "integer"]}}}},
         [{"v": [0] * (KIB_64 // 2)}],

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from .dialects import REFERENCES, Dialect, Path, Subschema, reference_target
+from .dialects import REFERENCES, Dialect, Path, Subschema, reference_target, subschemas
 
 MOST_APPLIED: Final = 100_000
 MOST_ASKED: Final = 1_000_000
 MOST_IN_A_CHAIN: Final = 300
 _OPTIONS_LIKE_ONE: Final = 10
+_MOST_OPTIONS: Final = 50_000
+_LIKE_A_DIVISION: Final = 30
+"""Of numbers with hundreds of digits."""
 _Node: TypeAlias = "dict[str, Any]"
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "extends", "disallow", "type")
 _SINGLES: Final = ("not", "if", "then", "else", "extends")
@@ -41,6 +44,19 @@ class _Weight:
 
 def burden_of(definition: _Node, dialect: Dialect, found: list[Subschema]) -> Burden:
     """Linear in the schema; references that lead back count as one step. `found` are the schemas in it."""
+    weights = _weights(definition, dialect, found)
+    worst = max(found, key=lambda item: weights.get(id(item.node), _Weight()).applied)
+    growth = max((weight.recursive for weight in weights.values()), default=0)
+    return Burden(weights.get(id(worst.node), _Weight()).applied, worst.path, growth)
+
+
+def burdens_of(definition: _Node, dialect: Dialect) -> dict[int, int]:
+    """What is `applied` to a value by each schema in a definition, by its `id`."""
+    found = list(subschemas(definition))
+    return {identity: weight.applied for identity, weight in _weights(definition, dialect, found).items()}
+
+
+def _weights(definition: _Node, dialect: Dialect, found: list[Subschema]) -> dict[int, _Weight]:
     names = _names(found, dialect)
     weights: dict[int, _Weight] = {}
     below: dict[int, list[tuple[str, _Node]]] = {}
@@ -58,9 +74,7 @@ def burden_of(definition: _Node, dialect: Dialect, found: list[Subschema]) -> Bu
             under_way.add(id(node))
             below[id(node)] = list(_below(definition, node, names))
             stack += [child for _, child in below[id(node)] if id(child) not in weights and id(child) not in under_way]
-    worst = max(found, key=lambda item: weights.get(id(item.node), _Weight()).applied)
-    growth = max((weight.recursive for weight in weights.values()), default=0)
-    return Burden(weights.get(id(worst.node), _Weight()).applied, worst.path, growth)
+    return weights
 
 
 def unevaluated_burden(definition: _Node, dialect: Dialect, found: list[Subschema]) -> tuple[Path, str] | None:
@@ -105,9 +119,15 @@ def _named(node: _Node) -> int:
 def _weight(node: _Node, below: list[tuple[str, _Node]], weights: Mapping[int, _Weight]) -> _Weight:
     options = node.get("enum")
     sums = _Weight()
-    if isinstance(options, list) and any(isinstance(option, (dict, list)) for option in options):
-        # These are compared one by one.
-        sums.applied += len(options) // _OPTIONS_LIKE_ONE
+    if isinstance(options, list):
+        kinds = set(map(type, options))
+        # Those of one kind are found by their hash, others compared one by one.
+        if not kinds.isdisjoint((dict, list)):
+            sums.applied += min(len(options), _MOST_OPTIONS)
+        elif len(kinds) > 1:
+            sums.applied += len(options) // _OPTIONS_LIKE_ONE
+    if isinstance(node.get("multipleOf"), float):
+        sums.applied += _LIKE_A_DIVISION
     # Of the properties, and of the first items, one is for a value at most; the rest of them is for what they are not.
     groups: dict[str, tuple[int, int]] = {}
     for key, child in below:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import SchemaError, SchemaMistake
-from .burden import MOST_APPLIED, burden_of, unevaluated_burden
+from .burden import MOST_APPLIED, Burden, burden_of, unevaluated_burden
 from .checker import PieceCheck
 from .definition_check import find_mistakes
 from .dialects import Dialect, find_dialect, has_keyword, patterns_of, subschemas
@@ -90,7 +90,7 @@ class JsonSchema:
             definition.keys() <= _SAYS_NOTHING_OF_THE_LIST and isinstance(definition.get("items", {}), (dict, bool))
         )
         engine, slower = _engine(
-            definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), growth=burden.growth
+            definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), burden=burden
         )
         in_pieces = in_pieces and not (slower and whole_list)
         linear = all(compile_pattern(text).is_linear for _, node in nodes for _, text in patterns_of(node))
@@ -119,15 +119,16 @@ class _Check:
 
 def _engine(
     definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, in_pieces: bool, names: tuple[str, ...],
-    growth: int,
+    burden: Burden,
 ) -> tuple[Engine, str]:  # fmt: skip
     if dialect.validator is None:
         reason = f"jsonschema-rs does not know {dialect.name}"
     else:
         try:
             engine = RustEngine(
-                definition, dialect, is_list=whole_list, in_pieces=in_pieces, names=names, growth=growth
-            )
+                definition, dialect, is_list=whole_list, in_pieces=in_pieces, names=names,
+                applied=burden.applied, growth=burden.growth,
+            )  # fmt: skip
             return engine, ""
         except SchemaError as error:
             reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"

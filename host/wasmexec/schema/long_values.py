@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import jsonschema_rs
 
-from .dialects import Path, reference_target, subschemas
-from .explanations import VALUE, explain
+from .burden import burdens_of
+from .dialects import Dialect, Path, reference_target, subschemas
+from .explanations import OWN, VALUE, explain
 from .interruption import look
 from .patterns import compile_pattern
 from .values import size_of
@@ -25,7 +26,7 @@ _MOST_COMPILED: Final = 1000
 # What a schema says of a list or an object itself, without another schema.
 _ASSERTIONS: Final = (
     "type", "enum", "const", "required", "dependentRequired", "minProperties", "maxProperties", "minItems", "maxItems",
-    "uniqueItems",
+    "uniqueItems", f"{OWN}uniqueItems",
 )  # fmt: skip
 _BRANCHES: Final = ("anyOf", "oneOf")
 _OF_OBJECTS: Final = ("properties", "patternProperties", "additionalProperties")
@@ -62,7 +63,8 @@ class Misfit(NamedTuple):
 class LongValues:
     """One schema; usable from any thread. `compiled` makes a validator of a schema with absolute references.
 
-    `reference` is the absolute reference of a place in the schema, `most` how many values are short.
+    `reference` is the absolute reference of a place in the schema. A value is short if it has `most_values` at most,
+    and no more than `most_work` times a schema is applied to one of them.
     """
 
     def __init__(
@@ -70,14 +72,18 @@ class LongValues:
         definition: dict[str, Any],
         reference: Callable[[Path], str],
         compiled: Callable[[dict[str, Any]], jsonschema_rs.Validator],
-        draft: int,
-        most: int,
+        dialect: Dialect,
+        *,
+        most_values: int,
+        most_work: int,
     ) -> None:
         self._definition = definition
         self._reference = reference
         self._compile = compiled
-        self._draft = draft
-        self._most = most
+        self._draft = dialect.number
+        self._most_values = most_values
+        self._most_work = most_work
+        self._burdens = burdens_of(definition, dialect)
         ids = (subschema.node.get("$id", subschema.node.get("id")) for subschema in subschemas(definition))
         self._has_resources = sum(isinstance(name, str) for name in ids) > isinstance(
             definition.get("$id", definition.get("id")), str
@@ -85,9 +91,22 @@ class LongValues:
         # Threads may make one twice.
         self._validators: dict[tuple[str, Path], jsonschema_rs.Validator] = {}
 
-    def is_long(self, value: object) -> bool:
-        """Whether it is looked at in parts."""
-        return isinstance(value, (list, dict)) and size_of(value, self._most + 1) > self._most
+    def is_long(self, value: object, at: Path = ()) -> bool:
+        """Whether it is looked at in parts, for the schema at a place."""
+        return self._is_long(value, self._most(self._node(at)))
+
+    def _is_long(self, value: object, most: int) -> bool:
+        return isinstance(value, (list, dict)) and size_of(value, most + 1) > most
+
+    def _most(self, node: _Node) -> int:
+        """How many values are short for a schema."""
+        return max(1, min(self._most_work // self._burdens.get(id(node), 1), self._most_values))
+
+    def _node(self, at: Path) -> _Node:
+        node: _Node = self._definition
+        for key in at:
+            node = node[key]  # type: ignore[index]
+        return node
 
     def misfit(self, at: Path, value: Any, deep: int = 0) -> Misfit | None:
         """What of a value does not fit the schema at a place, None if it does.
@@ -95,12 +114,11 @@ class LongValues:
         Raises: TooManyPartsError: that cannot be told.
         """
         look()
-        node: _Node = self._definition
-        for key in at:
-            node = node[key]  # type: ignore[index]
+        node = self._node(at)
         if node is True or node == {}:
             return None
-        if not self.is_long(value):
+        most = self._most(node)
+        if not self._is_long(value, most):
             return self._of_short(at, value)
         if node is False:
             return Misfit((), at, f"{VALUE} is not allowed")
@@ -113,7 +131,7 @@ class LongValues:
         return (
             self._asserted(at, node, value)
             or self._in_place(at, node, value, deep)
-            or (self._of_object(at, node, value, deep) if isinstance(value, dict) else None)
+            or (self._of_object(at, node, value, most, deep) if isinstance(value, dict) else None)
             or (self._of_list(at, node, value, deep) if isinstance(value, list) else None)
             or self._alone(at, node, value)
         )
@@ -185,24 +203,26 @@ class LongValues:
                     return Misfit((), (*at, keyword), f"{VALUE} fits {count or 'no'} branches of {keyword!r}")
         return None
 
-    def _of_object(self, at: Path, node: Mapping[str, Any], value: dict[str, Any], deep: int) -> Misfit | None:
+    def _of_object(
+        self, at: Path, node: Mapping[str, Any], value: dict[str, Any], most: int, deep: int
+    ) -> Misfit | None:
         if "propertyNames" in node:
             names = self._validator(
                 "propertyNames", at, lambda: {"propertyNames": {"$ref": self._reference((*at, "propertyNames"))}}
             )
-            for piece in _pieces(value):
+            for piece in _pieces(value, most):
                 look()
                 if found := explained(names, dict.fromkeys(piece)):
                     return found._replace(at=(*at, "propertyNames"))
         if node.keys().isdisjoint(_OF_OBJECTS):
             return None
         group = self._validator("members", at, lambda: self._referring(at, node))
-        for piece in _pieces(value):
+        for piece in _pieces(value, most):
             look()
-            if not self.is_long(piece) and _is_valid(group, piece):
+            if not self._is_long(piece, most) and _is_valid(group, piece):
                 continue
             for name, member in piece.items():
-                if self.is_long(member):
+                if self._is_long(member, most):
                     for place in _places(node, name):
                         if found := self.misfit((*at, *place), member, deep + 1):
                             return found.below(name)
@@ -233,10 +253,12 @@ class LongValues:
 
     def _items(self, at: Path, value: list[Any], start: int, deep: int) -> Misfit | None:
         group = self._validator("items", at, lambda: {"items": {"$ref": self._reference(at)}})
-        for first in range(start, len(value), _MEMBERS):
+        most = self._most(self._node(at))
+        step = max(1, min(_MEMBERS, most - 1))
+        for first in range(start, len(value), step):
             look()
-            piece = value[first : first + _MEMBERS]
-            if not self.is_long(piece) and _is_valid(group, piece):
+            piece = value[first : first + step]
+            if not self._is_long(piece, most) and _is_valid(group, piece):
                 continue
             for index, item in enumerate(piece, first):
                 if found := self.misfit(at, item, deep + 1):
@@ -276,9 +298,9 @@ class LongValues:
         return found
 
 
-def _pieces(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _pieces(value: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
     members = iter(value.items())
-    while piece := dict(islice(members, _MEMBERS)):
+    while piece := dict(islice(members, max(1, min(_MEMBERS, most - 1)))):
         yield piece
 
 
@@ -325,4 +347,5 @@ def _reason(keyword: str, wanted: Any) -> str:
     if keyword in _SIZES:
         how, one, many = _SIZES[keyword]
         return f"{VALUE} has {how} than {wanted:.0f} {one if wanted == 1 else many}"
-    return f"{VALUE} has non-unique elements" if keyword == "uniqueItems" else f"{VALUE} does not fit {keyword!r}"
+    is_unique = keyword.removeprefix(OWN) == "uniqueItems"
+    return f"{VALUE} has non-unique elements" if is_unique else f"{VALUE} does not fit {keyword!r}"

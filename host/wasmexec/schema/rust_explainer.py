@@ -98,14 +98,24 @@ class Explainer:
             value = value[step]
         return Explanation([*misfit.path], alternatives.keyword, self._of_alternatives(alternatives, value), None)
 
-    def _of_long(self, rows: list[Any]) -> Misfit | None:
+    def fits(self, rows: list[Any]) -> bool | None:
+        """Whether they do, with what the library is asked in one call bounded; None if that cannot be told."""
         try:
-            if self._is_list:
-                return self._long_values.misfit((), rows)
-            found = ((index, self._long_values.misfit((), row)) for index, row in enumerate(rows))
-            return next((misfit.below(index) for index, misfit in found if misfit is not None), None)
+            return self._misfit(rows) is None
         except (TooManyPartsError, RecursionError):
             return None
+
+    def _of_long(self, rows: list[Any]) -> Misfit | None:
+        try:
+            return self._misfit(rows)
+        except (TooManyPartsError, RecursionError):
+            return None
+
+    def _misfit(self, rows: list[Any]) -> Misfit | None:
+        if self._is_list:
+            return self._long_values.misfit((), rows)
+        found = ((index, self._long_values.misfit((), row)) for index, row in enumerate(rows))
+        return next((misfit.below(index) for index, misfit in found if misfit is not None), None)
 
     def _of_alternatives(self, alternatives: Alternatives, value: Any) -> str:
         most = max(1, min(_MOST_EXPLAINED, _MOST_LOOKED_AT // size_of(value, _MOST_LOOKED_AT)))
@@ -127,9 +137,9 @@ class Explainer:
         return f"{VALUE} fits no branch of {alternatives.keyword!r}{near} ({'; '.join(reasons[:_SHOWN])}{more})"
 
     def _of_branch(self, alternatives: Alternatives, index: int, value: Any) -> Misfit | None:
-        if not self._long_values.is_long(value):
-            return explained(self._branch(alternatives, index), value)
         place = (*alternatives.at, index)
+        if not self._long_values.is_long(value, place):
+            return explained(self._branch(alternatives, index), value)
         try:
             return self._long_values.misfit(place, value)
         except (TooManyPartsError, RecursionError):
