@@ -219,7 +219,13 @@ def prepare() -> None:
 
         _converters[numpy.generic] = lambda value: plain(value.item())
         _converters[numpy.longdouble] = float
-        _converters[numpy.datetime64] = lambda value: None if numpy.isnat(value) else str(value)
+
+        def from_datetime(value: Any) -> object:
+            moment = value.item()
+            # Its own text where Python has no moment for it: finer than microseconds, before the year 1 or after 9999.
+            return str(value) if isinstance(moment, int) else plain(moment)
+
+        _converters[numpy.datetime64] = from_datetime
         _converters[numpy.timedelta64] = from_nanoseconds
         _converters[numpy.ndarray] = lambda value: plain(value.tolist())
         _converters[numpy.complexfloating] = _refuse

@@ -12,7 +12,12 @@ import orjson
 from .errors import ImageError
 
 DEFAULT_NAMES = ("full", "core")
-HOW_TO_BUILD = "build it: python -m wasmexec image build"
+
+
+def how_to_build(file: Path) -> str:
+    """What to do about an image that is not there or damaged; `file` is one of its files."""
+    name = file.name.partition(".")[0].partition("-")[0]
+    return "build it: python -m wasmexec image build" + (f" {name}" if name in DEFAULT_NAMES[1:] else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,9 @@ class ImageFile:
     def compare(self, found: str) -> None:
         """Raises: ImageError: this is not its hash."""
         if found != self.sha256:
-            raise ImageError(f"{self.path} has sha256 {found}, its manifest says {self.sha256}; {HOW_TO_BUILD}")
+            raise ImageError(
+                f"{self.path} has sha256 {found}, its manifest says {self.sha256}; {how_to_build(self.path)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,7 @@ def find_image(wanted: str | Path | None = None) -> Image:
         if manifest.is_file():
             return read_manifest(manifest)
     tried = " or ".join(str(path) for path in candidates)
-    raise ImageError(f"no guest image at {tried}; {HOW_TO_BUILD}")
+    raise ImageError(f"no guest image at {tried}; {how_to_build(candidates[0])}")
 
 
 def read_manifest(manifest: Path) -> Image:
@@ -125,15 +132,17 @@ def read_manifest(manifest: Path) -> Image:
     except OSError as error:
         raise ImageError(f"the image manifest {manifest} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {HOW_TO_BUILD}") from None
+        raise ImageError(f"the image manifest {manifest} is damaged ({error!r}); {how_to_build(manifest)}") from None
     for file in (image.code, image.memory):
         _check_owner_of(file.path)
         try:
             size = file.path.stat().st_size
         except (OSError, ValueError):  # ValueError: a NUL in the name
-            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {HOW_TO_BUILD}') from None
+            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {how_to_build(manifest)}') from None
         if size != file.size:
-            raise ImageError(f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {HOW_TO_BUILD}")
+            raise ImageError(
+                f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {how_to_build(manifest)}"
+            )
     return image
 
 

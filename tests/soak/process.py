@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,12 +52,14 @@ class Held(NamedTuple):
     memory: int
     allocated: int
     """What the C library's allocator has given out of it: where this is level, the rest is its own free room."""
+    blocks: int
+    """Objects of the interpreter."""
 
     def __str__(self) -> str:
         return (
             f"{self.runs:>8,} runs  {self.descriptors:>4} descriptors  {self.threads:>4} threads  "
             f"{self.mappings:>5} mappings  {self.resident / 1e6:>7.1f} MB in all  {self.memory / 1e6:>7.2f} MB "
-            f"its own, {self.allocated / 1e6:.2f} MB of it allocated"
+            f"its own, {self.allocated / 1e6:.2f} MB of it allocated  {self.blocks:>9,} blocks"
         )
 
 
@@ -86,13 +89,34 @@ def held(executor: Executor, runs: int) -> Held:
     return Held(
         runs, len(os.listdir("/proc/self/fd")) - 1, figures["Threads"], mappings - 2 * len(waiting), figures["VmRSS"],
         figures["RssAnon"] - own_pages * PAGE_BYTES - executor.statistics().code_bytes, allocated,
+        sys.getallocatedblocks(),
     )  # fmt: skip
 
 
-def slope(found: Sequence[Held]) -> float:
-    """Megabytes of `memory` per 1,000 runs: the line that fits best."""
-    runs = [item.runs / 1000 for item in found]
-    memory = [item.memory / 1e6 for item in found]
-    middle, mean = sum(runs) / len(runs), sum(memory) / len(memory)
-    across = sum((x - middle) ** 2 for x in runs)
-    return sum((x - middle) * (y - mean) for x, y in zip(runs, memory, strict=True)) / across if across else 0.0
+class Growth(NamedTuple):
+    """How a process grew over the second half, per 1,000 runs: slopes of the lines that fit best."""
+
+    memory: float
+    """Megabytes of its own: up and down by five with the allocator's free room."""
+    allocated: float
+    """Megabytes that the allocator has given out."""
+    blocks: float
+    """Objects of the interpreter."""
+
+
+def growth(found: Sequence[Held]) -> Growth:
+    """How it grew over the second half."""
+    half = found[len(found) // 2 :]
+    runs = [item.runs / 1000 for item in half]
+    return Growth(
+        slope(runs, [item.memory / 1e6 for item in half]),
+        slope(runs, [item.allocated / 1e6 for item in half]),
+        slope(runs, [item.blocks for item in half]),
+    )
+
+
+def slope(places: Sequence[float], values: Sequence[float]) -> float:
+    """The slope of the line that fits best."""
+    middle, mean = sum(places) / len(places), sum(values) / len(values)
+    across = sum((x - middle) ** 2 for x in places)
+    return sum((x - middle) * (y - mean) for x, y in zip(places, values, strict=True)) / across if across else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.soak.kinds import KINDS
-from tests.soak.process import Held, slope
+from tests.soak.process import Held, growth
 from tests.soak.soak import soak
 
 
@@ -18,7 +18,12 @@ def test_descriptors_threads_and_mappings_stay_the_same() -> None:
     assert abs(found[2].mappings - found[1].mappings) < 10
 
 
-def test_the_slope_is_that_of_the_line_which_fits_best() -> None:
-    found = [Held(1000 * number, 1, 1, 1, 0, 5_000_000 + 2_000_000 * number, 0) for number in range(5)]
-    assert round(slope(found), 9) == 2
-    assert slope(found[:1]) == 0
+def test_what_grows_is_seen() -> None:
+    def memory(held: int, allocated: int, blocks: int) -> list[Held]:
+        return [
+            Held(1000 * number, 1, 1, 1, 0, held * number, allocated * number, blocks * number) for number in range(10)
+        ]
+
+    grown = growth(memory(2_000_000, 1_000_000, 300))
+    assert tuple(round(value, 6) for value in grown) == (2, 1, 300)
+    assert tuple(map(abs, growth(memory(0, 0, 0)[:1]))) == (0, 0, 0)

@@ -45,6 +45,7 @@ def change(manifest: Path, part: str = "", **fields: object) -> Path:
 
 def test_without_an_image_the_command_to_build_one_is_named(images: Path) -> None:
     assert refusal() == f"no guest image at {images}/full.json or {images}/core.json; {BUILD}"
+    assert refusal("core") == f"no guest image at {images}/core.json; {BUILD} core"
     assert refusal("mine") == f"no guest image at {images}/mine.json; {BUILD}"
     with pytest.raises(ImageError):
         Executor()
@@ -243,7 +244,7 @@ def test_a_file_that_is_no_compiled_module_is_refused(images: Path) -> None:
     with pytest.raises(ImageError) as caught:
         Executor()
     assert caught.value.message.startswith("the image full.cwasm does not fit this engine (")
-    assert caught.value.message.endswith("); build it again: python -m wasmexec image build")
+    assert caught.value.message.endswith(f"); {BUILD}")
 
 
 def test_a_memory_of_another_size_than_the_code_begins_with_is_refused(images: Path) -> None:

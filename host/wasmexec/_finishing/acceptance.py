@@ -30,7 +30,7 @@ _PART_VALUES = 16 * 1024
 
 _ROWS_AT_ONCE = 4096
 _COUNTED_BYTES = 64 * 1024
-_UNSEEN_BYTES = 4 * MIB
+_UNSEEN_BYTES = MIB
 
 
 class NotJsonError(Exception):

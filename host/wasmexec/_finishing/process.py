@@ -21,6 +21,9 @@ from .messages import HEAD, MAX_FRAME_BYTES, Kind, raise_if_refused
 
 TICK_SECONDS = 0.005
 """How often the deadlines of the execution, and the memory, are looked at."""
+_NEAR_SECONDS = 0.001
+"""The same where little memory is left: the system gives a process about a megabyte a millisecond."""
+_NEAR_BYTES = 8 * 1024 * 1024
 _AT_ONCE_BYTES = 8 * 1024 * 1024
 _REAP_SECONDS = 5.0
 _EXIT_SECONDS = 0.2
@@ -133,11 +136,13 @@ class FinishingProcess:
             return self._process.wait(_EXIT_SECONDS) < 0
         return False
 
-    def _look(self, charge: Callable[[float], None]) -> None:
-        """What is done every few milliseconds."""
+    def _look(self, charge: Callable[[float], None]) -> float:
+        """What is done every few milliseconds; tells in how many seconds it must be done again."""
         self._charge(charge)
-        if _resident_bytes(self._process.pid) > self._most_resident:
+        left = self._most_resident - _resident_bytes(self._process.pid)
+        if left < 0:
             raise _OutOfMemoryError
+        return TICK_SECONDS if left > _NEAR_BYTES else _NEAR_SECONDS
 
     def _charge(self, charge: Callable[[float], None]) -> None:
         before = self._charged
@@ -187,13 +192,12 @@ class FinishingProcess:
         pieces: list[bytes] = []
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
-        looked = 0.0
+        next_look = 0.0
         while length:
             now = time.monotonic()
-            if now - looked >= TICK_SECONDS:
-                looked = now
-                self._look(charge)
-            if not poll.poll(TICK_SECONDS * 1000):
+            if now >= next_look:
+                next_look = now + self._look(charge)
+            if not poll.poll(max(0.0, next_look - now) * 1000):
                 continue
             piece = os.read(self._out, length)
             if not piece:

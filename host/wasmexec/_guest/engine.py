@@ -13,6 +13,7 @@ import wasmtime
 from wasmtime import _bindings as bindings
 
 from ..errors import ImageError
+from ..image import how_to_build
 from .codes import CodeCache
 from .image_files import opened, path_of
 from .interface import ALLOWED_IMPORTS, REQUIRED_EXPORTS, link_host_functions, link_virtual_world
@@ -229,8 +230,7 @@ def acquire_guest(image: Image) -> GuestModule:
                 except wasmtime.WasmtimeError as error:
                     reason = str(error).strip().split("\n")[-1].strip()
                     raise ImageError(
-                        f"the image {path.name} does not fit this engine ({reason}); "
-                        "build it again: python -m wasmexec image build"
+                        f"the image {path.name} does not fit this engine ({reason}); {how_to_build(path)}"
                     ) from None
                 guest = GuestModule(runtime, module, image, memory)
         runtime.guests[key] = (guest, users + 1)

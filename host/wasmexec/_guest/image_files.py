@@ -21,7 +21,7 @@ from pathlib import Path
 import orjson
 
 from ..errors import ImageError
-from ..image import HOW_TO_BUILD, Image, ImageFile, check_owner
+from ..image import Image, ImageFile, check_owner, how_to_build
 
 RECORD_SUFFIX = ".checked"
 SETTLED_SECONDS = 2.0
@@ -51,7 +51,9 @@ def _open(file: ImageFile, stack: contextlib.ExitStack) -> int:
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise ImageError(f"the image's file {file.path} cannot be read: {error.strerror}; {HOW_TO_BUILD}") from None
+        raise ImageError(
+            f"the image's file {file.path} cannot be read: {error.strerror}; {how_to_build(file.path)}"
+        ) from None
     stack.callback(os.close, descriptor)
     before = os.fstat(descriptor)
     check_owner(file.path, before)

@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from typing import Final
 
 from .spellings import SHORTEST_SPREAD, spellings
-from .views import View, Whole, compact, loose, views
+from .views import Unescaping, View, Whole, compact, loose
 
 MASK = "***"
 _MASK_BYTES = MASK.encode()
@@ -181,7 +181,7 @@ class Masker:
         """From where on a secret may have begun that goes on beyond the end of `data`; its length if none has."""
         tail = data[-self.margin :]
         end = len(tail)
-        for view in map(Whole, views(tail)):
+        for view in map(Whole, self._finder.unescaping.views(tail)):
             end = min(end, view.end)
             for searched, forms, least in (
                 (view, self._finder.plain, 1),
@@ -220,10 +220,11 @@ class _Finder:
             _Forms(frozenset().union(*kind)) for kind in zip(*found, strict=True)
         )  # fmt: skip
         self._values = [secret.strip().encode("utf-8", "surrogatepass") for secret in secrets]
+        self.unescaping = Unescaping(self._values)
 
     def find(self, data: bytes, check: Callable[[], object], *, pieces: bool) -> Iterator[tuple[int, int]]:
         """Where secrets are, in no order, some of them more than once."""
-        for view in views(data):
+        for view in self.unescaping.views(data):
             check()
             if pieces:
                 yield from self.pieces(view)

@@ -14,7 +14,7 @@ import re
 import string
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from html import unescape
 from itertools import compress
@@ -48,6 +48,7 @@ _TORN = re.compile(
     rb"|&[#0-9A-Za-z]{0,31}|~|=[0-9a-fA-F\r]?)\Z"
 )
 _LONGEST_ESCAPE = 64
+_MARKS = b"\\%&~"
 _RUNS = (b"\\\\", b"%25", b"&amp;")
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v", b"e": b"\x1b",
              b"0": b"\0"}  # fmt: skip
@@ -146,6 +147,11 @@ class _Unescaped(View):
         self.has_changed = self.data != below.data
         """Whether there was an escape."""
 
+    @property
+    def tokens(self) -> set[bytes]:
+        """The escapes that were found."""
+        return set(self._parts[1::2])
+
     @cached_property
     def _places(self) -> tuple[array[int], array[int], array[int], array[int]]:
         """Of each escape: where it starts and ends here and below."""
@@ -219,20 +225,53 @@ class _Without(View):
         )
 
 
-def views(data: bytes) -> Iterator[View]:
-    """The data itself and what is left of it after each level of escapes."""
-    view = View(data)
-    yield view
-    for _ in range(_MOST_LEVELS):
-        less = _Unescaped(view, _ESCAPE, _UNESCAPED)
-        if not less.has_changed:
-            break
-        view = less
+class Unescaping:
+    """Takes the escapes off texts in which some secrets are looked for.
+
+    Where a mark of escapes stands right before a secret, or is its last character, the two may read like an escape:
+    `%` and `ab`. Then there are also the views in which such are none.
+    """
+
+    def __init__(self, secrets: Iterable[bytes]) -> None:
+        secrets = [secret for secret in secrets if secret]
+        sizes = range(1, _LONGEST_KNOWN)
+        self._beginnings = frozenset(secret[:size] for secret in secrets for size in sizes)
+        self._ends = frozenset(secret[-size:] for secret in secrets for size in sizes if secret[-size:][0] in _MARKS)
+        self._known = _Known(self._decoded)
+
+    def views(self, data: bytes) -> Iterator[View]:
+        """The data itself and what is left of it after each level of escapes."""
+        view: View = View(data)
         yield view
-    if b"=" in view.data:
-        printable = _Unescaped(view, _QUOTED_PRINTABLE, _PRINTABLE)
-        if printable.has_changed:
-            yield printable
+        doubtful = None
+        for level in _levels_above(view, _UNESCAPED):
+            if doubtful is None and any(self._known[token] != _UNESCAPED[token] for token in level.tokens):
+                doubtful = view
+            view = level
+            yield view
+        if b"=" in view.data:
+            printable = _Unescaped(view, _QUOTED_PRINTABLE, _PRINTABLE)
+            if printable.has_changed:
+                yield printable
+        if doubtful is not None:
+            yield from _levels_above(doubtful, self._known)
+
+    def _decoded(self, token: bytes) -> bytes:
+        return token if self._is_none(token) else _unescaped(token)
+
+    def _is_none(self, token: bytes) -> bool:
+        if token[1:] in self._beginnings:
+            return True
+        return not token.startswith(_RUNS) and any(token[:size] in self._ends for size in range(1, len(token)))
+
+
+def _levels_above(view: View, known: _Known) -> Iterator[_Unescaped]:
+    for _ in range(_MOST_LEVELS):
+        less = _Unescaped(view, _ESCAPE, known)
+        if not less.has_changed:
+            return
+        view = less
+        yield less
 
 
 class Whole(View):

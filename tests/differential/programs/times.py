@@ -1,0 +1,69 @@
+# === every code of time.strftime with each flag, width and modifier
+import time
+
+moments = [
+    time.struct_time((2024, 3, 5, 14, 7, 9, 1, 65, 0)),
+    time.struct_time((999, 12, 31, 0, 0, 0, 0, 366, -1)),
+    time.gmtime(1_700_000_000),
+]
+codes = [chr(code) for code in range(32, 127)] + ["", "é", "\u20ac"]
+rows = []
+for flag in ["", "_", "-", "0", "^", "#", "^#", "_^", "-0", "0-", "+"]:
+    for width in ["", "1", "3", "12"]:
+        for modifier in ["", "E", "O"]:
+            formats = [f"<%{flag}{width}{modifier}{code}>" for code in codes]
+            texts = [time.strftime(form, moment) for form in formats for moment in moments]
+            rows.append({"flag": flag, "width": width, "modifier": modifier, "texts": texts})
+return rows
+
+# === datetime.strftime
+import datetime
+
+zone = datetime.timezone(datetime.timedelta(hours=-3, minutes=-30), "NST")
+moments = [
+    datetime.datetime(2024, 3, 5, 14, 7, 9, 123456),
+    datetime.datetime(999, 1, 1, 0, 0),
+    datetime.datetime(1, 12, 31, 23, 59, 59),
+    datetime.datetime(9999, 12, 31, 12, tzinfo=zone),
+    datetime.date(2021, 1, 3),
+    datetime.time(0, 5, 7, 8, tzinfo=zone),
+]
+formats = ["%l:%M %p", "%d %^a", "%", "100%", "%-d.%-m.%y", "%5Y|%_5Y", "%Q %q %f %N", "%z %Z %-z", "%G-W%V-%u", "%%%d%%", "%c|%x|%X", "%E", "%10", "é %B"]
+rows = []
+for moment in moments:
+    rows += [{"text": moment.strftime(form), "format": format(moment, form)} for form in formats]
+    rows += [{"text": moment.strftime(f"[%{flag}{chr(code)}]"), "format": ""} for code in range(33, 127) for flag in ("", "-", "^") if chr(code) != "s"]
+return rows
+
+# === pandas and its codes
+import pandas as pd
+
+moments = pd.Series(pd.to_datetime(["2024-03-05 14:07:09.123456", None, "1999-12-31 00:00:00.5"]))
+rows = []
+for form in ["%l:%M %p", "%d %^a", "%-d %b", "%", "%k|%e|%P", "%q", "%Y-%m-%d %H:%M:%S.%f", "Q%q %d", "%#A", "%5j"]:
+    rows.append({"format": form, "texts": [None if pd.isna(text) else text for text in moments.dt.strftime(form)]})
+    rows.append({"format": form, "texts": pd.DatetimeIndex(moments.dropna()).strftime(form).tolist()})
+    rows.append({"format": form, "texts": [moments[0].strftime(form)]})
+for form in ["%Y %q", "%y-%m", "Q%q", "%F %f", "%d", "%l", "%"]:
+    rows.append({"format": form, "texts": pd.period_range("2024-01", periods=2, freq="Q").strftime(form).tolist()})
+return rows
+
+# === matplotlib's dates
+import datetime
+
+from matplotlib import dates as mdates
+
+moment = mdates.date2num(datetime.datetime(2024, 3, 5, 14, 7, 9))
+formats = ["%l %p", "%d %^b", "%", "%-d", "%q", "%H:%M:%S.%f", "%e", "%k"]
+return [{"format": form, "text": mdates.DateFormatter(form)(moment)} for form in formats]
+
+# === texts of times that are read
+import time
+
+rows = []
+for text, form in [("5 Mar 2024", "%d %b %Y"), ("14:07:09", "%H:%M:%S"), ("2024-065", "%Y-%j"), ("Tue 2", "%a %d"), ("2024 10 1", "%G %V %u")]:
+    try:
+        rows.append({"found": list(time.strptime(text, form))})
+    except ValueError as error:
+        rows.append({"found": str(error)})
+return rows
