@@ -22,7 +22,7 @@ from .values import size_of
 _Node: TypeAlias = "dict[str, Any] | bool"
 _MEMBERS: Final = 256
 _DEEPEST: Final = 200
-_MOST_COMPILED: Final = 1000
+_MOST_COMPILED: Final = 500
 # What a schema says of a list or an object itself, without another schema.
 _ASSERTIONS: Final = (
     "type", "enum", "const", "required", "dependentRequired", "minProperties", "maxProperties", "minItems", "maxItems",
@@ -153,7 +153,6 @@ class LongValues:
         found = self._validators.get((what, at))
         if found is None:
             if len(self._validators) >= _MOST_COMPILED:
-                self._validators.clear()
                 raise TooManyPartsError
             look()
             found = self._validators[what, at] = self._compile(make())
