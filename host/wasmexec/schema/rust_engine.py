@@ -34,8 +34,11 @@ from .values import counted_from, is_datetime, pointer, refusal, short_repr, sho
 _TOO_DEEP: Final = "Recursion limit reached"
 _MOST_AT_ONCE: Final = 16_384
 """Values, of which an error may hold copies."""
-_MOST_WORK: Final = 100_000
-"""Of one call: schemas that look at a value, a tenth to a fifth of a microsecond each."""
+_MOST_WORK: Final = 4_000
+"""Of one call: schemas that look at a value, a tenth to a fifth of a microsecond each.
+
+Another execution waits for several such calls: its run takes the interpreter's lock some fifteen times.
+"""
 _LIGHT: Final = 8
 
 
