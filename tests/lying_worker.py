@@ -60,6 +60,11 @@ WRITTEN = {
         FAILED % (b"GuestLostError", b'{"trap":"exit","detail":[],"line":null,"function":null}'), b""
     ),
 }
+MISFITS = {
+    "a text for a number": result(rows=b'[{"id":"1"}]'),
+    "another key": result(rows=b'[{"id":1,"more":1}]'),
+    "one row more": result(rows=b'[{"id":1},{"id":2}]'),
+}
 
 
 def frames() -> Iterator[Frame]:
@@ -71,8 +76,8 @@ def frames() -> Iterator[Frame]:
 
 def lie(what: str) -> None:
     """Do what is asked for."""
-    if what in WRITTEN:
-        write(WRITTEN[what])
+    if what in WRITTEN or what in MISFITS:
+        write(WRITTEN.get(what) or MISFITS[what])
     elif what == "half a head":
         write(result()[:5])
         os._exit(0)

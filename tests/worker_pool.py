@@ -21,10 +21,13 @@ from wasmexec.workers.pool import Processes
 PATIENCE_SECONDS = 60.0
 
 
-def make_order(statement: str = "return INPUT_DATA", image: Path = Path("none"), **limits: Any) -> Order:
-    """An order for a statement that returns rows with an `id` and whatever else."""
+def make_order(
+    statement: str = "return INPUT_DATA", image: Path = Path("none"), schema: Any = None, **limits: Any
+) -> Order:
+    """An order for a statement that returns rows with an `id` and whatever else, if `schema` allows that."""
+    output = row_schema.prepare(schema or {"type": "object"}, "strict")
     return Order(
-        image=image, statement=statement, output=row_schema.prepare({"type": "object"}, "strict"), extra_inputs=[],
+        image=image, statement=statement, output=output, extra_inputs=[],
         checkpoint=None, local_variables={}, limits=Limits(**limits), grants=Grants(), secrets={},
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ import pytest
 
 from wasmexec.errors import OutputError, SchemaError
 from wasmexec.schema import Schema
-from wasmexec.schema.burden import burden_of
-from wasmexec.schema.dialects import find_dialect
+from wasmexec.schema.burden import Burden, burden_of
+from wasmexec.schema.dialects import find_dialect, subschemas
 
 DRAFT_03 = "http://json-schema.org/draft-03/schema#"
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"
@@ -98,6 +98,98 @@ def test_a_large_schema_without_mistakes_is_ready_in_time_in_proportion(name: st
     assert time.process_time() - started < 20
 
 
+REPEATED = 3000
+TO_ITSELF = {"$ref": "#"}
+UNEVALUATED: dict[str, Any] = {"allOf": [TO_ITSELF], "unevaluatedProperties": False}
+REPEATING: dict[str, tuple[Any, str]] = {
+    # A hundred kilobytes each took seconds, half a minute, or more.
+    "references to the whole": ({"properties": {f"a{number}": TO_ITSELF for number in range(REPEATED)}}, ""),
+    "dynamic references to the whole": (
+        {"$dynamicAnchor": "n", "properties": {f"a{number}": {"$dynamicRef": "#n"} for number in range(REPEATED)}}, "",
+    ),
+    "unions of draft-03": (
+        {"$schema": DRAFT_03, "properties": {"v": {"type": [{"title": str(left)} for left in range(REPEATED // 2)]}}},
+        "",
+    ),
+    "an enum of draft-03": (
+        {"$schema": DRAFT_03, "properties": {"v": {"enum": [{"a": number} for number in range(REPEATED)]}}}, "",
+    ),
+    "names that are none": ({"required": [1] * 200_000}, "/required"),
+    "types that are none": ({"type": ["x"] * 200_000}, "/type"),
+    "drafts that are none": (
+        {"$defs": {f"a{number}": {"$id": f"a:{number}", "$schema": f"b:{number}"} for number in range(REPEATED)}},
+        "/$defs/a0/$schema",
+    ),
+    "patterns": (
+        {"properties": {f"a{number}": {"pattern": f"^a{number}b*$"} for number in range(REPEATED)}},
+        "/properties/a2000/pattern",
+    ),
+    "patterns for names": (
+        {"patternProperties": {f"^a{number}b*$": {} for number in range(REPEATED)}}, "/patternProperties/^a2000b*$",
+    ),
+    "patterns that look ahead": (
+        {"properties": {f"a{number}": {"pattern": f"(?=a{number})b"} for number in range(REPEATED)}},
+        "/properties/a500/pattern",
+    ),
+    "a pattern of many characters": ({"pattern": r"\w" * 50_000}, "/pattern"),
+    "each asks all what they have looked at": (
+        {"properties": {f"a{number}": UNEVALUATED for number in range(REPEATED)}},
+        "/properties/a333/unevaluatedProperties",
+    ),
+    # These crashed the process.
+    "a chain of those that ask": (
+        {"$defs": {f"d{number}": {"$ref": f"#/$defs/d{number + 1}", "unevaluatedItems": False}
+                   for number in range(REPEATED)} | {f"d{REPEATED}": {}}},
+        "/$defs/d0/unevaluatedItems",
+    ),
+    "a long chain below one that asks": (
+        {"$defs": {f"d{number}": {"$ref": f"#/$defs/d{number + 1}"} for number in range(REPEATED)}
+                  | {f"d{REPEATED}": {}}, "$ref": "#/$defs/d0", "unevaluatedProperties": False},
+        "/unevaluatedProperties",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", REPEATING)
+def test_what_repeats_in_a_schema_takes_no_time_each(name: str) -> None:
+    definition, pointer = REPEATING[name]
+    started = time.process_time()
+    if pointer:
+        assert mistakes(definition).pointer == pointer
+    else:
+        Schema.prepare(definition)
+    assert time.process_time() - started < 2
+
+
+def test_as_many_patterns_and_references_as_people_have_are_fine() -> None:
+    patterns: dict[str, Any] = {f"a{number}": {"pattern": f"^(?=a{number})b"} for number in range(300)}
+    patterns |= {f"b{number}": {"pattern": f"^b{number}$"} for number in range(1000)}
+    base: dict[str, Any] = {"properties": {f"a{number}": {} for number in range(30)}}
+    kinds = {
+        f"k{number}": {"allOf": [{"$ref": "#/$defs/base"}], "unevaluatedProperties": False} for number in range(500)
+    }
+    schema = Schema.prepare(
+        {"$defs": {"base": base, **kinds}, "properties": {**patterns, "k0": {"$ref": "#/$defs/k0"}}}
+    )
+    schema.validate([{"b7": "b7"}, {"k0": {"a29": 1}}])
+    with pytest.raises(OutputError) as caught:
+        schema.validate([{"k0": {"a30": 1}}])
+    assert (caught.value.pointer, caught.value.rule) == ("/0/k0", "unevaluatedProperties")
+
+
+@pytest.mark.parametrize("index", ["1", "01", "+1"])
+def test_no_spelling_of_an_index_hides_what_a_reference_leads_to(index: str) -> None:
+    hidden: dict[str, Any] = {"elsewhere": [{}, {"pattern": "("}], "allOf": [{"$ref": f"#/elsewhere/{index}"}]}
+    assert mistakes(hidden).pointer == "/elsewhere/1/pattern"
+    hidden["elsewhere"][1] = {"pattern": "(?=a)"}
+    assert not Schema.prepare(hidden).interruptible
+
+
+def test_an_index_is_no_number_of_python() -> None:
+    assert mistakes({"allOf": [{}, {"$ref": "#/allOf/-2"}]}).pointer == "/allOf/1/$ref"
+
+
 def test_long_names_are_cut_in_messages_and_kept_in_pointers() -> None:
     long = "x" * 2_000_000
     for definition, rest in (
@@ -136,11 +228,15 @@ def test_references_that_double_with_every_level_are_refused(step: Callable[[Any
     assert error.message.endswith(" schemas would look at one value, at most 100,000 may")
 
 
+def burden(definition: dict[str, Any]) -> Burden:
+    return burden_of(definition, find_dialect(definition), list(subschemas(definition)))
+
+
 def test_schemas_that_are_used_in_many_places_do_not_multiply() -> None:
     tree = {"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}}
-    assert burden_of(tree, find_dialect(tree))[::2] == (3, 1)
+    assert burden(tree)[::2] == (3, 1)
     wide = doubled(60, lambda next_: {"properties": {"x": next_, "y": next_}})
-    assert burden_of(wide, find_dialect(wide)).applied < 200
+    assert burden(wide).applied < 200
 
 
 @pytest.mark.timing

@@ -11,14 +11,17 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
 from tests.lying_worker import LIE, WRITTEN
 from tests.worker_pool import Pool, liar, make_order, wait_until
 
-from wasmexec import ExecutionCancelled, GuestLostError, Status, TimeLimitError, WasmexecError
+from wasmexec import ExecutionCancelled, GuestLostError, Limits, Result, Status, TimeLimitError, WasmexecError
 from wasmexec.errors import InputError
+from wasmexec.workers.messages import BadMessage
+from wasmexec.workers.results import ResultCodec
 
 SAID = {
     "text": "a frame of kind 84",
@@ -78,6 +81,39 @@ def test_a_lie_costs_its_worker_and_the_next_execution_runs(what: str) -> None:
         assert (figures.lost, figures.restarts) == (1, 1)
         assert figures.pids != (first,)
         wait_until(lambda: not psutil.pid_exists(first))
+
+
+@pytest.mark.parametrize(
+    ("schema", "lie", "rule"),
+    [
+        ([{"name": "id", "type": "integer"}], "a text for a number", "type"),
+        ([{"name": "id", "type": "integer"}], "another key", "extra"),
+        ({"properties": {"id": {"type": "integer"}}, "required": ["id"]}, "a text for a number", "type"),
+        ({"type": "array", "items": {"type": "object"}, "maxItems": 1}, "one row more", "maxItems"),
+    ],
+)
+def test_rows_that_their_schema_refuses_never_reach_the_caller(schema: Any, lie: str, rule: str) -> None:
+    with Pool(make_order(schema=schema), limit=1, command=liar(lie)) as pool:
+        assert pool.run(0, 1) == [200, 200]
+        assert pool.results(2)[1].rows == [{"id": 1}]
+        assert pool.run(LIE) == [304]
+        error = pool.results(3)[LIE].error
+        assert isinstance(error, GuestLostError)
+        said = f"it sent rows that their schema refuses ({rule})"
+        assert error.message == f"the worker process that ran it was ended: {said}"
+        assert pool.run(100) == [200]
+        assert (pool.statistics.lost, pool.statistics.restarts) == (1, 1)
+
+
+def test_rows_that_take_long_to_check_are_a_lie() -> None:
+    # An honest worker has checked them in the time that the execution had.
+    order = make_order(schema={"properties": {"v": {"type": "integer"}}}, cpu_seconds=0.001)
+    codec = ResultCodec(order.limits, order.output.prepared)
+    fields, rows = codec.pack(Result(status=Status.FINISHED, rows=[{"v": 1}] * 100_000))
+    with pytest.raises(BadMessage, match=r"^rows that take longer to check than the worker had time for$"):
+        codec.unpack(fields, rows)
+    patient = ResultCodec(Limits(), order.output.prepared)
+    assert len(patient.unpack(fields, rows).block) == 100_000
 
 
 def test_the_second_of_two_results_is_a_lie_and_the_first_counts() -> None:

@@ -6,14 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from .dialects import REFERENCES, Dialect, Path, reference_target, subschemas
+from .dialects import REFERENCES, Dialect, Path, Subschema, reference_target, subschemas
 
 MOST_APPLIED: Final = 100_000
+MOST_ASKED: Final = 1_000_000
+MOST_IN_A_CHAIN: Final = 300
 _OPTIONS_LIKE_ONE: Final = 10
+_MOST_OPTIONS: Final = 50_000
+_LIKE_A_DIVISION: Final = 30
+"""Of numbers with hundreds of digits."""
 _Node: TypeAlias = "dict[str, Any]"
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "extends", "disallow", "type")
 _SINGLES: Final = ("not", "if", "then", "else", "extends")
 _MAPS: Final = ("dependentSchemas", "dependencies")
+_UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
+_IN_PLACE: Final = frozenset((*REFERENCES, *_LISTS, *_SINGLES, *_MAPS)) - {"type"}
 # Here an engine asks no more than whether a value fits, and remembers the answer.
 _ASKED: Final = ("anyOf", "oneOf", "not", "if", "disallow", "type")
 
@@ -35,9 +42,21 @@ class _Weight:
     recursive: int = 0
 
 
-def burden_of(definition: _Node, dialect: Dialect) -> Burden:
-    """Linear in the schema; references that lead back count as one step."""
+def burden_of(definition: _Node, dialect: Dialect, found: list[Subschema]) -> Burden:
+    """Linear in the schema; references that lead back count as one step. `found` are the schemas in it."""
+    weights = _weights(definition, dialect, found)
+    worst = max(found, key=lambda item: weights.get(id(item.node), _Weight()).applied)
+    growth = max((weight.recursive for weight in weights.values()), default=0)
+    return Burden(weights.get(id(worst.node), _Weight()).applied, worst.path, growth)
+
+
+def burdens_of(definition: _Node, dialect: Dialect) -> dict[int, int]:
+    """What is `applied` to a value by each schema in a definition, by its `id`."""
     found = list(subschemas(definition))
+    return {identity: weight.applied for identity, weight in _weights(definition, dialect, found).items()}
+
+
+def _weights(definition: _Node, dialect: Dialect, found: list[Subschema]) -> dict[int, _Weight]:
     names = _names(found, dialect)
     weights: dict[int, _Weight] = {}
     below: dict[int, list[tuple[str, _Node]]] = {}
@@ -55,17 +74,60 @@ def burden_of(definition: _Node, dialect: Dialect) -> Burden:
             under_way.add(id(node))
             below[id(node)] = list(_below(definition, node, names))
             stack += [child for _, child in below[id(node)] if id(child) not in weights and id(child) not in under_way]
-    worst = max(found, key=lambda item: weights.get(id(item.node), _Weight()).applied)
-    growth = max((weight.recursive for weight in weights.values()), default=0)
-    return Burden(weights.get(id(worst.node), _Weight()).applied, worst.path, growth)
+    return weights
+
+
+def unevaluated_burden(definition: _Node, dialect: Dialect, found: list[Subschema]) -> tuple[Path, str] | None:
+    """The first "unevaluated..." that looks at too many schemas to see what they have looked at; None if there is none.
+
+    SECURITY: jsonschema-rs compiles those anew for each that asks, and again for each among them that asks itself; it
+    crashes where thousands lead from one to the next.
+    """
+    asking = [subschema for subschema in found if not subschema.node.keys().isdisjoint(_UNEVALUATED)]
+    names = _names(found, dialect) if asking else {}
+    below: dict[int, list[_Node]] = {}
+    asked = 0
+    for path, node in asking:
+        keyword = next(name for name in _UNEVALUATED if name in node)
+        seen = {id(node)}
+        level = [node]
+        levels = named = also_asking = 0
+        while level:
+            levels += 1
+            named += sum(map(_named, level))
+            also_asking += sum(not item.keys().isdisjoint(_UNEVALUATED) for item in level)
+            if asked + named * also_asking > MOST_ASKED:
+                return (*path, keyword), f"more than {MOST_ASKED:,} schemas and names would be looked at for it"
+            if levels > MOST_IN_A_CHAIN:
+                return (*path, keyword), f"it would look at a schema through more than {MOST_IN_A_CHAIN} others"
+            above, level = level, []
+            for item in above:
+                if id(item) not in below:
+                    below[id(item)] = [child for key, child in _below(definition, item, names) if key in _IN_PLACE]
+                for child in below[id(item)]:
+                    if id(child) not in seen:
+                        seen.add(id(child))
+                        level.append(child)
+        asked += named * also_asking
+    return None
+
+
+def _named(node: _Node) -> int:
+    return 1 + sum(len(node[key]) for key in ("properties", "patternProperties") if isinstance(node.get(key), dict))
 
 
 def _weight(node: _Node, below: list[tuple[str, _Node]], weights: Mapping[int, _Weight]) -> _Weight:
     options = node.get("enum")
     sums = _Weight()
-    if isinstance(options, list) and any(isinstance(option, (dict, list)) for option in options):
-        # These are compared one by one.
-        sums.applied += len(options) // _OPTIONS_LIKE_ONE
+    if isinstance(options, list):
+        kinds = set(map(type, options))
+        # Those of one kind are found by their hash, others compared one by one.
+        if not kinds.isdisjoint((dict, list)):
+            sums.applied += min(len(options), _MOST_OPTIONS)
+        elif len(kinds) > 1:
+            sums.applied += len(options) // _OPTIONS_LIKE_ONE
+    if isinstance(node.get("multipleOf"), float):
+        sums.applied += _LIKE_A_DIVISION
     # Of the properties, and of the first items, one is for a value at most; the rest of them is for what they are not.
     groups: dict[str, tuple[int, int]] = {}
     for key, child in below:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -60,13 +61,20 @@ def find_dialect(definition: dict[str, Any], at: str = "") -> Dialect:
     Raises:
         SchemaError: it declares something else.
     """
-    uri = definition.get("$schema", DEFAULT.uri)
-    if isinstance(uri, str) and _plain(uri) in _BY_URI:
-        return _BY_URI[_plain(uri)]
+    dialect = declared_dialect(definition)
+    if dialect is not None:
+        return dialect
+    uri = definition["$schema"]
     hint = did_you_mean(uri, (dialect.uri for dialect in _DIALECTS)) if isinstance(uri, str) else ""
     known = ", ".join(dialect.uri for dialect in _DIALECTS)
     reason = f"{short_repr(uri)} is no known draft of JSON Schema{hint or ';'} known are {known}"
     raise SchemaError(f"{at}/$schema", f"{reason}; without $schema it is {DEFAULT.name}")
+
+
+def declared_dialect(definition: dict[str, Any]) -> Dialect | None:
+    """The same; None if it declares something else."""
+    uri = definition.get("$schema", DEFAULT.uri)
+    return _BY_URI.get(_plain(uri)) if isinstance(uri, str) else None
 
 
 def is_metaschema(uri: str) -> bool:
@@ -90,6 +98,8 @@ _KEYWORDS: Final = {
     "contentEncoding", "contentMediaType", "title", "description", "default", "deprecated", "readOnly", "writeOnly",
     "examples", "divisibleBy",
 }  # fmt: skip
+# As jsonschema-rs reads them.
+_INDEX: Final = re.compile(r"\+?0*[0-9]{1,9}")
 REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -144,10 +154,14 @@ def reference_target(definition: dict[str, Any], reference: object) -> Subschema
     path: list[str | int] = []
     for token in unquote(reference[2:]).split("/"):
         key: str | int = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, list):
+            # -1 is an index in Python only.
+            if _INDEX.fullmatch(token) is None:
+                return None
+            key = int(token)
         try:
-            key = int(token) if isinstance(node, list) else key
             node = node[key]
-        except (LookupError, TypeError, ValueError):
+        except (LookupError, TypeError):
             return None
         path.append(key)
     return Subschema(tuple(path), node) if isinstance(node, dict) else None

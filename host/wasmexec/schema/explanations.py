@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +10,8 @@ import jsonschema_rs
 
 # What the library calls the value in its messages; the value itself follows in ours, shortened.
 VALUE: Final = "the value"
+# SECURITY: begins the keywords of ours; no schema can name it.
+OWN: Final = f"wasmexec:{secrets.token_hex(16)}:"
 _ALTERNATIVES: Final = (
     jsonschema_rs.ValidationErrorKind.AnyOf,
     jsonschema_rs.ValidationErrorKind.OneOfNotValid,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import SchemaError, SchemaMistake
-from .burden import MOST_APPLIED, burden_of
+from .burden import MOST_APPLIED, Burden, burden_of, unevaluated_burden
 from .checker import PieceCheck
 from .definition_check import find_mistakes
 from .dialects import Dialect, find_dialect, has_keyword, patterns_of, subschemas
@@ -70,28 +70,30 @@ class JsonSchema:
             )
         dialect = find_dialect(definition)
         kind = definition.get("type", "object")
-        mistakes = find_mistakes(definition, dialect)
+        nodes = list(subschemas(definition))
+        mistakes = find_mistakes(definition, dialect, nodes)
         if not mistakes and kind != "array" and not any(name in (kind, *kind) for name in ("object", "any")):
             reason = '"type" must be "object" (the schema is for one row) or "array" (for the list of rows)'
             mistakes.append(SchemaMistake("/type", reason))
         if mistakes:
             raise SchemaError.of(mistakes)
-        burden = burden_of(definition, dialect)
+        burden = burden_of(definition, dialect, nodes)
         if burden.applied > MOST_APPLIED:
             many = f"{burden.applied:,} schemas would look at one value, at most {MOST_APPLIED:,} may"
             raise SchemaError(pointer(burden.at), f"its references multiply: {many}")
+        unevaluated = unevaluated_burden(definition, dialect, nodes)
+        if unevaluated is not None:
+            raise SchemaError(pointer(unevaluated[0]), unevaluated[1])
         whole_list = kind == "array"
         names = _names(definition.get("items") if whole_list else definition)
         in_pieces = not whole_list or (
             definition.keys() <= _SAYS_NOTHING_OF_THE_LIST and isinstance(definition.get("items", {}), (dict, bool))
         )
         engine, slower = _engine(
-            definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), growth=burden.growth
+            definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), burden=burden
         )
         in_pieces = in_pieces and not (slower and whole_list)
-        linear = all(
-            compile_pattern(text).is_linear for _, node in subschemas(definition) for _, text in patterns_of(node)
-        )
+        linear = all(compile_pattern(text).is_linear for _, node in nodes for _, text in patterns_of(node))
         light = linear and in_pieces and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
         return JsonSchema(whole_list, in_pieces, names, slower, light, engine)
 
@@ -117,15 +119,16 @@ class _Check:
 
 def _engine(
     definition: dict[str, Any], dialect: Dialect, *, whole_list: bool, in_pieces: bool, names: tuple[str, ...],
-    growth: int,
+    burden: Burden,
 ) -> tuple[Engine, str]:  # fmt: skip
     if dialect.validator is None:
         reason = f"jsonschema-rs does not know {dialect.name}"
     else:
         try:
             engine = RustEngine(
-                definition, dialect, is_list=whole_list, in_pieces=in_pieces, names=names, growth=growth
-            )
+                definition, dialect, is_list=whole_list, in_pieces=in_pieces, names=names,
+                applied=burden.applied, growth=burden.growth,
+            )  # fmt: skip
             return engine, ""
         except SchemaError as error:
             reason = f"jsonschema-rs does not take it ({shorten(error.reason, 300)})"

@@ -2,13 +2,14 @@
 
 It is some hundred times slower. SECURITY: it retrieves nothing (the registry has the drafts and the schema only), and
 what takes more than linear time on hostile rows is replaced: patterns are matched in bounded time (`patterns`), unique
-items are found by jsonschema-rs, and every keyword looks at the clock.
+items are found by their hashes (`unique`), and every keyword looks at the clock.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -21,11 +22,11 @@ from ..errors import OutputError
 from .dialects import Dialect, Path, root_uri
 from .explanations import VALUE
 from .patterns import Budget, PatternTimeError, compile_pattern, current_budget, time_refusal
+from .unique import all_differ
 from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, unchecked
 
 _Check = Callable[[Any, Any, Any, Any], "Iterator[ValidationError] | None"]
 _SECONDS: Final = 60.0
-_unique = jsonschema_rs.Draft202012Validator({"uniqueItems": True})
 _regex = jsonschema_rs.Draft202012Validator({"format": "regex"}, validate_formats=True)
 
 
@@ -75,7 +76,7 @@ class ReferenceEngine:
 
 def draft_03_errors(definition: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """What draft-03 has against a schema, for each mistake its path and the reason."""
-    for error in Draft3Validator(Draft3Validator.META_SCHEMA).iter_errors(definition):
+    for error in _bounded(Draft3Validator)(Draft3Validator.META_SCHEMA).iter_errors(definition):
         yield tuple(error.absolute_path), shorten(_explain(error), 300)
 
 
@@ -98,6 +99,7 @@ def _formats(defaults: FormatChecker) -> FormatChecker:
     return checker
 
 
+@cache
 def _bounded(cls: Any) -> Any:
     """The validator class with every keyword bounded in time."""
     extend: Callable[..., Any] = validators.extend
@@ -157,7 +159,7 @@ def _was(items: list[str]) -> str:
 
 
 def _unique_items(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if wanted and isinstance(instance, list) and not _unique.is_valid(instance):
+    if wanted and isinstance(instance, list) and not all_differ(instance, current_budget().check):
         yield ValidationError(f"{VALUE} has non-unique elements")
 
 

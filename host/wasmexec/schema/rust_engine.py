@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import json
-import secrets
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -23,16 +22,24 @@ from . import advice
 from .advice import Fix
 from .alternatives import reference_to, without_trees
 from .dialects import Dialect, Path, patterns_of, root_uri, subschemas
-from .explanations import VALUE, explain
+from .explanations import OWN, VALUE, explain
 from .interruption import look
-from .patterns import Budget, PatternTimeError, compile_pattern, time_refusal
+from .long_values import LongValues
+from .patterns import Budget, PatternTimeError, compile_pattern, current_budget, time_refusal
 from .property_names import Matching, TooManyNamesError, linear_patterns, matching_names, names_in
 from .rust_explainer import Explainer, Explanation
-from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, unchecked
+from .unique import all_differ
+from .values import counted_from, is_datetime, pointer, refusal, short_repr, shorten, size_of, unchecked
 
 _TOO_DEEP: Final = "Recursion limit reached"
-# SECURITY: no schema can name it.
-_BOUNDED: Final = f"wasmexec:{secrets.token_hex(16)}"
+_MOST_AT_ONCE: Final = 16_384
+"""Values, of which an error may hold copies."""
+_MOST_WORK: Final = 4_000
+"""Of one call: schemas that look at a value, a tenth to a fifth of a microsecond each.
+
+Another execution waits for several such calls: its run takes the interpreter's lock some fifteen times.
+"""
+_LIGHT: Final = 8
 
 
 class RustEngine:
@@ -40,11 +47,11 @@ class RustEngine:
 
     def __init__(
         self, definition: dict[str, Any], dialect: Dialect, *, is_list: bool, in_pieces: bool, names: tuple[str, ...],
-        growth: int = 1,
+        applied: int = 1, growth: int = 1,
     ) -> None:  # fmt: skip
         """`is_list`: it is for a list of rows, `in_pieces`: which can be checked in parts.
 
-        `names` are the properties of a row, to tell what was meant; `growth` is that of the schema's `burden`.
+        `names` are the properties of a row, to tell what was meant; `applied` and `growth` are the schema's `burden`.
 
         Raises: SchemaError: the library does not take the schema.
         """
@@ -53,14 +60,12 @@ class RustEngine:
         self._is_list = is_list
         self._whole_list = not in_pieces
         self._names = names
+        self._applied = applied
         self._growth = growth
-        hard = [
-            (at[0], text)
-            for _, node in subschemas(definition)
-            for at, text in patterns_of(node)
-            if not compile_pattern(text).is_linear
-        ]
-        self._is_plain = not hard
+        nodes = [node for _, node in subschemas(definition)]
+        patterns = [(at[0], text) for node in nodes for at, text in patterns_of(node)]
+        hard = [(keyword, text) for keyword, text in patterns if not compile_pattern(text).is_linear]
+        self._is_plain = not hard and not any(node.get("uniqueItems") is True for node in nodes)
         hard_names: Matching = {text: frozenset() for keyword, text in hard if keyword == "patternProperties"}
         # Replaced as a whole, so that threads need no lock.
         self._compiled = self._compile(hard_names)
@@ -108,11 +113,11 @@ class RustEngine:
 
     def _validate(self, compiled: _Compiled, rows: list[Any], first: int) -> None:
         # Whether they fit costs nothing but time: an error has a copy of the value that it refuses.
-        if _fits(compiled.validator, rows):
+        if self._fit(compiled, rows):
             return
         at: list[int] = []
         if not self._whole_list:
-            index = next((index for index, row in enumerate(rows) if not _fits(compiled.validator, [row])), None)
+            index = next((index for index, row in enumerate(rows) if not self._fit(compiled, [row])), None)
             if index is None:
                 return
             rows, first = [rows[index]], first + index
@@ -128,6 +133,34 @@ class RustEngine:
             value = rows[0] if at else rows
             raise refusal(pointer(at), "schema", value, f"{VALUE} does not fit the schema, got {short_repr(value)}")
         raise _output_error(explanation, rows, first, self._names)
+
+    def _fit(self, compiled: _Compiled, rows: list[Any]) -> bool:
+        """Whether rows fit, looked at in parts where many schemas look at each of their values."""
+        if self._applied <= _LIGHT:
+            return _fits(compiled.validator, rows)
+        most = self._most_at_once()
+        if self._whole_list:
+            return _fits(compiled.validator, rows) if size_of(rows, most + 1) <= most else compiled.fits_in_parts(rows)
+        piece: list[Any] = []
+        left = most
+        for row in rows:
+            size = size_of(row, most + 1)
+            if size > most:
+                if not compiled.fits_in_parts([row]):
+                    return False
+                continue
+            if size > left:
+                look()
+                if not _fits(compiled.validator, piece):
+                    return False
+                piece, left = [], most
+            piece.append(row)
+            left -= size
+        return _fits(compiled.validator, piece)
+
+    def _most_at_once(self) -> int:
+        """How many values the library may look at in one call."""
+        return max(1, min(_MOST_WORK // self._applied, _MOST_AT_ONCE))
 
     def _compile(self, names: Matching) -> _Compiled:
         definition = self._definition if self._is_plain else _with_bounded(self._definition, linear_patterns(names))
@@ -150,13 +183,18 @@ class _Compiled:
     _compiler: _Compiler
     _explainer: Explainer | None = None
 
+    def fits_in_parts(self, rows: list[Any]) -> bool:
+        """Whether rows fit, with what the library is asked in one call bounded, if that can be."""
+        fits = self.explainer().fits(rows)
+        return _fits(self.validator, rows) if fits is None else fits
+
     def explainer(self) -> Explainer:
         if self._explainer is None:
             changed, alternatives, is_complete = without_trees(self._definition, self._compiler.dialect)
             whole = self._compiler.rows(changed) if alternatives else self.validator
             self._explainer = Explainer(
-                whole, alternatives, partial(self._compiler.part, changed), is_complete=is_complete,
-                growth=self._compiler.growth,
+                whole, alternatives, partial(self._compiler.part, changed), self._compiler.long_values(changed),
+                is_list=self._compiler.is_list, is_complete=is_complete, growth=self._compiler.growth,
             )  # fmt: skip
         return self._explainer
 
@@ -181,6 +219,14 @@ class _Compiler:
         uri, registry = self._registered(definition)
         return self._validator({"$ref": reference_to(uri, path)}, registry)
 
+    def long_values(self, definition: dict[str, Any]) -> LongValues:
+        """For values of so many values that they are looked at in parts."""
+        uri, registry = self._registered(definition)
+        return LongValues(
+            definition, partial(reference_to, uri), partial(self._validator, registry=registry), self.dialect,
+            most_values=_MOST_AT_ONCE, most_work=_MOST_WORK,
+        )  # fmt: skip
+
     def _registered(self, definition: dict[str, Any]) -> tuple[str, jsonschema_rs.Registry]:
         uri = root_uri(definition, self.dialect)
         return uri, jsonschema_rs.Registry([(uri, definition)], draft=self.dialect.number)
@@ -192,7 +238,7 @@ class _Compiler:
         return self.dialect.validator(
             definition, registry=registry, validate_formats=True, formats={"date-time": is_datetime},
             offline=True, mask=VALUE, pattern_options=jsonschema_rs.RegexOptions(),
-            keywords={_BOUNDED: _BoundedPattern} if self.has_bounded else {},
+            keywords=_KEYWORDS if self.has_bounded else {},
         )  # fmt: skip
 
 
@@ -204,7 +250,7 @@ def _fits(validator: jsonschema_rs.Validator, rows: list[Any]) -> bool:
 
 
 class _BoundedPattern:
-    """The keyword that stands for `pattern` where the pattern is not of the linear-time kind."""
+    """Stands for `pattern` where the pattern is not of the linear-time kind."""
 
     def __init__(self, _parent: object, value: str, _path: object) -> None:
         self._pattern = compile_pattern(value)
@@ -215,13 +261,30 @@ class _BoundedPattern:
             raise ValueError(f"{VALUE} does not match {json.dumps(self._pattern.text, ensure_ascii=False)}")
 
 
+class _BoundedUnique:
+    """Stands for `uniqueItems`."""
+
+    def __init__(self, _parent: object, _value: bool, _path: object) -> None:
+        pass
+
+    def validate(self, instance: object) -> None:
+        """Raises: ValueError: the instance is a list with two items that are equal, or there is no more time."""
+        if isinstance(instance, list) and not all_differ(instance, current_budget().check):
+            raise ValueError(f"{VALUE} has non-unique elements")
+
+
+_KEYWORDS: Final = {f"{OWN}pattern": _BoundedPattern, f"{OWN}uniqueItems": _BoundedUnique}
+
+
 def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[str, Any]:
     """The definition with the patterns that the library must not see under our keyword, or replaced by name."""
     changed = copy.deepcopy(definition)
     for _, node in list(subschemas(changed)):
         for keyword, text in list(patterns_of(node)):
             if keyword == ("pattern",) and not compile_pattern(text).is_linear:
-                node[_BOUNDED] = node.pop("pattern")
+                node[f"{OWN}pattern"] = node.pop("pattern")
+        if node.get("uniqueItems") is True:
+            node[f"{OWN}uniqueItems"] = node.pop("uniqueItems")
         if isinstance(node.get("patternProperties"), dict):
             node["patternProperties"] = {
                 replaced.get(text, text): value for text, value in node["patternProperties"].items()
@@ -230,21 +293,18 @@ def _with_bounded(definition: dict[str, Any], replaced: dict[str, str]) -> dict[
 
 
 def _output_error(explanation: Explanation, rows: list[Any], first: int, names: tuple[str, ...]) -> OutputError:
-    path, error = explanation.path, explanation.error
-    rule = explanation.rule
-    if rule == "falseSchema":
-        rule = "additionalProperties" if error.schema_path[-1:] == ["additionalProperties"] else "false"
+    path = explanation.path
     value: object = rows
     for step in path:
         value = value[step]  # type: ignore[index]
-    rule = "pattern" if rule == _BOUNDED else rule
+    rule = explanation.rule.removeprefix(OWN)
     reason = f"{shorten(explanation.reason, 500)}, got {short_repr(value)}"
-    return refusal(pointer(counted_from(first, path)), rule, value, reason, _fix(error, value, names))
+    return refusal(pointer(counted_from(first, path)), rule, value, reason, _fix(explanation, value, names))
 
 
-def _fix(error: jsonschema_rs.ValidationError, value: object, names: tuple[str, ...]) -> str:
+def _fix(explanation: Explanation, value: object, names: tuple[str, ...]) -> str:
     """What to write, for what is wrong with a row itself; `names` are its properties in the schema."""
-    kind, path = error.kind, error.instance_path
+    kind, path = explanation.kind, explanation.path
     fix: Fix | None = None
     if len(path) == 1 and isinstance(value, dict):
         if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):

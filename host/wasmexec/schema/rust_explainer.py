@@ -11,8 +11,9 @@ import jsonschema_rs
 
 from .alternatives import Alternatives
 from .dialects import Path
-from .explanations import VALUE, explain
+from .explanations import VALUE
 from .interruption import look
+from .long_values import LongValues, Misfit, TooManyPartsError, explained
 from .values import depth_of, pointer, shorten, size_of
 
 _Kind: TypeAlias = jsonschema_rs.ValidationErrorKind
@@ -28,12 +29,12 @@ _FAR: Final = ((_Kind.Constant, _Kind.Enum, _Kind.FalseSchema), (_Kind.Type,))
 
 
 class Explanation(NamedTuple):
-    """The first error of a value: its path, the keyword, the reason; `error` is what the library says."""
+    """The first error of a value: its path, the keyword, the reason, and what the library calls it, if it was asked."""
 
     path: list[str | int]
     rule: str
     reason: str
-    error: jsonschema_rs.ValidationError
+    kind: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Explainer:
     """Explains what a schema of `without_trees` refuses; usable from any thread.
 
     `compiled` makes the validator of a place in that schema; only those of branches that were asked for are made.
+    `long_values` is for the same schema.
     """
 
     def __init__(
@@ -56,14 +58,21 @@ class Explainer:
         whole: jsonschema_rs.Validator,
         alternatives: list[Alternatives],
         compiled: Callable[[Path], jsonschema_rs.Validator],
+        long_values: LongValues,
         *,
+        is_list: bool,
         is_complete: bool,
         growth: int,
     ) -> None:
-        """`is_complete`: there are no others; `growth` is that of the schema's `burden`."""
+        """`is_list`: the schema is for the list of rows, not for each; `is_complete`: there are no other alternatives.
+
+        `growth` is that of the schema's `burden`.
+        """
         self._whole = whole
         self._alternatives: dict[Path, Alternatives] = {found.refusing: found for found in alternatives}
         self._compiled = compiled
+        self._long_values = long_values
+        self._is_list = is_list
         self._branches: dict[Path, jsonschema_rs.Validator] = {}
         self._is_complete = is_complete
         self._growth = growth
@@ -78,17 +87,35 @@ class Explainer:
             return None
         if self._growth > 1 and self._growth ** min(depth_of(rows), _DEEPEST) > _MOST_LOOKED_AT:
             return None
-        error = _first_error(self._whole, rows)
-        if error is None:
+        misfit = self._of_long(rows) if self._long_values.is_long(rows) else explained(self._whole, rows)
+        if misfit is None:
             return None
-        path = error.instance_path
-        alternatives = self._alternatives.get(tuple(error.schema_path))
+        alternatives = self._alternatives.get(misfit.at)
         if alternatives is None:
-            return Explanation(path, error.kind.name, explain(error), error)
+            return Explanation([*misfit.path], _rule(misfit), misfit.reason, misfit.kind)
         value: Any = rows
-        for step in path:
+        for step in misfit.path:
             value = value[step]
-        return Explanation(path, alternatives.keyword, self._of_alternatives(alternatives, value), error)
+        return Explanation([*misfit.path], alternatives.keyword, self._of_alternatives(alternatives, value), None)
+
+    def fits(self, rows: list[Any]) -> bool | None:
+        """Whether they do, with what the library is asked in one call bounded; None if that cannot be told."""
+        try:
+            return self._misfit(rows) is None
+        except (TooManyPartsError, RecursionError):
+            return None
+
+    def _of_long(self, rows: list[Any]) -> Misfit | None:
+        try:
+            return self._misfit(rows)
+        except (TooManyPartsError, RecursionError):
+            return None
+
+    def _misfit(self, rows: list[Any]) -> Misfit | None:
+        if self._is_list:
+            return self._long_values.misfit((), rows)
+        found = ((index, self._long_values.misfit((), row)) for index, row in enumerate(rows))
+        return next((misfit.below(index) for index, misfit in found if misfit is not None), None)
 
     def _of_alternatives(self, alternatives: Alternatives, value: Any) -> str:
         most = max(1, min(_MOST_EXPLAINED, _MOST_LOOKED_AT // size_of(value, _MOST_LOOKED_AT)))
@@ -96,11 +123,11 @@ class Explainer:
         fitting = 0
         for index in range(min(alternatives.count, most)):
             look()
-            error = _first_error(self._branch(alternatives, index), value)
-            if error is None:
+            misfit = self._of_branch(alternatives, index, value)
+            if misfit is None:
                 fitting += 1
             else:
-                branches.append(self._described(index, error))
+                branches.append(self._described(index, misfit))
         if fitting and alternatives.keyword == "oneOf":
             return f"{VALUE} is valid under more than one of the schemas listed in the 'oneOf' keyword"
         reasons = list(dict.fromkeys(branch.reason for branch in branches))
@@ -109,13 +136,22 @@ class Explainer:
         near = _nearest(branches, reasons)
         return f"{VALUE} fits no branch of {alternatives.keyword!r}{near} ({'; '.join(reasons[:_SHOWN])}{more})"
 
-    def _described(self, index: int, error: jsonschema_rs.ValidationError) -> _Branch:
-        path = error.instance_path
-        alternatives = self._alternatives.get(tuple(error.schema_path))
-        reason = explain(error)
+    def _of_branch(self, alternatives: Alternatives, index: int, value: Any) -> Misfit | None:
+        place = (*alternatives.at, index)
+        if not self._long_values.is_long(value, place):
+            return explained(self._branch(alternatives, index), value)
+        try:
+            return self._long_values.misfit(place, value)
+        except (TooManyPartsError, RecursionError):
+            return Misfit((), place, f"{VALUE} does not fit the schema")
+
+    def _described(self, index: int, misfit: Misfit) -> _Branch:
+        alternatives = self._alternatives.get(misfit.at)
+        reason = misfit.reason
         if alternatives is not None:
             reason = f"{VALUE} is not valid under any of the schemas listed in the {alternatives.keyword!r} keyword"
-        far = next((rank for rank, kinds in enumerate(_FAR) if isinstance(error.kind, kinds)), len(_FAR))
+        far = next((rank for rank, kinds in enumerate(_FAR) if isinstance(misfit.kind, kinds)), len(_FAR))
+        path = misfit.path
         return _Branch(index, (len(path), far), shorten(reason, _LONGEST), shorten(pointer(path), _LONGEST))
 
     def _branch(self, alternatives: Alternatives, index: int) -> jsonschema_rs.Validator:
@@ -142,9 +178,11 @@ def _nearest(branches: list[_Branch], reasons: list[str]) -> str:
     return f", {nearest.index} comes nearest: {nearest.place + ' ' if nearest.place else ''}{nearest.reason}"
 
 
-def _first_error(validator: jsonschema_rs.Validator, value: Any) -> jsonschema_rs.ValidationError | None:
-    try:
-        validator.validate(value)
-    except jsonschema_rs.ValidationError as error:
-        return error
-    return None
+def _rule(misfit: Misfit) -> str:
+    """The keyword that the misfit is told under."""
+    last = misfit.at[-1] if misfit.at else ""
+    if misfit.kind is not None and not isinstance(misfit.kind, _Kind.FalseSchema):
+        return str(misfit.kind.name)  # type: ignore[attr-defined]
+    if last == "additionalProperties" or (misfit.kind is None and isinstance(last, str) and last):
+        return last
+    return "false"

@@ -48,7 +48,7 @@ class Processes:
     ) -> None:  # fmt: skip
         at_once = max(1, -(-limit // processes))
         self._order = pack(Kind.ORDER, fields=encode({"limit": at_once}), body=order.pack())
-        self._codec = ResultCodec(order.limits)
+        self._codec = ResultCodec(order.limits, order.output.prepared)
         self._limits = order.limits
         self._rules = process_limits or ProcessLimits()
         self._command = list(command or worker_command())

@@ -1,12 +1,13 @@
 """Results as the parts of a frame: JSON of everything but the rows, and the rows as a JSON array of their own.
 
-SECURITY: every field that comes back is checked for type, range and size. An error is of a class of `errors`, with
-exactly the fields that the class declares there.
+SECURITY: every field that comes back is checked for type, range and size, and rows by their schema once more. An error
+is of a class of `errors`, with exactly the fields that the class declares there.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, get_type_hints
@@ -28,8 +29,7 @@ MAX_WARNINGS = 10_000
 MAX_MISTAKES = 100
 OTHER_BYTES = 4 * 1024**2
 """What error, warnings and usage take of the fields."""
-_OBJECTS = Schema.prepare(None)
-"""The worker has checked them."""
+_OBJECTS: Final = Schema.prepare(None)
 _ESCAPED = 6
 """Bytes of JSON that one byte of a log message becomes at most: `\\u0001`."""
 _RECORD_BYTES = 64 + 2 * len(" … [cut: the message has 1,000,000,000 bytes]".encode())
@@ -52,10 +52,11 @@ _CLASSES: Final[dict[str, type[WasmexecError]]] = {
 
 
 class ResultCodec:
-    """Results to frames and back, for one order: its limits bound what there may be."""
+    """Results to frames and back, for one order: its limits bound what there may be, `schema` is that of the rows."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, schema: Schema = _OBJECTS) -> None:
         self._limits = limits
+        self._schema = schema
         self._max_records = limits.log_records + _RESERVE
         text = limits.log_bytes + _RESERVE * RESERVE_MESSAGE_BYTES
         fields = OTHER_BYTES + _ESCAPED * text + _RECORD_BYTES * self._max_records
@@ -130,12 +131,22 @@ class ResultCodec:
     def _rows_of(self, status: Status, data: bytes) -> RowBlock:
         if not data:
             return RowBlock([])
+        deadline = time.thread_time() + self._limits.cpu_seconds
+
+        def check() -> None:
+            if time.thread_time() > deadline:
+                raise BadMessage("rows that take longer to check than the worker had time for")
+
         try:
-            rows = accept(memoryview(data), _OBJECTS, None, self._bounds).block
+            rows = accept(memoryview(data), self._schema, None, self._bounds, check).block
         except NotJsonError as error:
             raise BadMessage(f"rows that are not JSON: {str(error)[:200]}") from None
-        except (OutputError, OutputLimitError):
-            raise BadMessage("rows that are not a list of objects, or too many") from None
+        except OutputError as error:
+            is_none = error.rule in ("list", "object")
+            what = "that are not a list of objects" if is_none else f"that their schema refuses ({error.rule})"
+            raise BadMessage(f"rows {what}") from None
+        except OutputLimitError:
+            raise BadMessage("rows that are too many") from None
         if rows and (not status.succeeded or status is Status.FINISHED_NO_DATA):
             raise BadMessage(f"rows with status {status}")
         return rows
