@@ -20,8 +20,9 @@ demo: .venv/ready ## from nothing to real rows: the core image first, then the f
 unit: .venv/ready ## the tests that need no image: host, guest Python natively, the build
 	$(BIN)/python -m pytest tests/unit tests/guest_unit tests/build $(addprefix --ignore=,$(NEEDS_BUILD))
 
-test: image native-env ## every test, on the real image (built first if need be)
-	$(BIN)/python -m pytest
+test: image native-env ## every test, on the real image (built first if need be): two at a time, then alone what measures
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not timing"
+	$(BIN)/python -m pytest -m timing
 
 check: .venv/ready ## style, types
 	$(BIN)/ruff check .

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.soak.kinds import KINDS
 from tests.soak.process import Held, growth
 from tests.soak.soak import soak
 
 
+@pytest.mark.timing
 def test_descriptors_threads_and_mappings_stay_the_same() -> None:
     rounds = len(KINDS) * 4
     found, wrong = soak(rounds * 3, every=rounds)

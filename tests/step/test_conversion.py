@@ -57,6 +57,8 @@ NUMPY_VALUES = [
     "np.int8(-5)", "np.uint64(2**64 - 1)", "np.float64(1.5)", "np.float32(0.1)", "np.float16(2)", "np.longdouble(1.25)",
     "np.bool_(True)", "np.str_('é')", "np.bytes_(b'ab')", "np.float32('nan')", "np.datetime64('2024-01-02')",
     "np.datetime64('2024-01-02T03:04:05.123456789')", "np.datetime64('2024-01')", "np.datetime64('NaT')",
+    "np.datetime64('2024')", "np.datetime64('2024-01-02T03')", "np.datetime64('2024-01-02T03:04:05.120')",
+    "np.datetime64('12024-01-02')",
     "np.timedelta64(90, 's')", "np.timedelta64(-1, 'ns')", "np.timedelta64(2, 'W')", "np.timedelta64('NaT')",
     "np.array([[1, 2], [3, 4]])", "np.array([1.5, np.nan])", "np.array(3)",
     "np.array(['a', None, pd.Timestamp('2024-01-02')], dtype=object)", "pd.Timestamp('2024-01-02 03:04:05')",

@@ -168,7 +168,8 @@ def _of_numpy(value: Any, note_nan: Callable[[], object] | None) -> object:
     if isinstance(value, (numpy.datetime64, numpy.timedelta64)) and numpy.isnat(value):
         return None
     if isinstance(value, numpy.datetime64):
-        return str(value)
+        moment = value.item()
+        return str(value) if isinstance(moment, int) else moment
     if isinstance(value, numpy.timedelta64):
         unit = numpy.datetime_data(value.dtype)[0]
         if unit in ("generic", "Y", "M"):
