@@ -21,7 +21,7 @@ unit: .venv/ready ## the tests that need no image: host, guest Python natively, 
 	$(BIN)/python -m pytest tests/unit tests/guest_unit tests/build $(addprefix --ignore=,$(NEEDS_BUILD))
 
 test: image native-env ## every test, on the real image (built first if need be): two at a time, then alone what measures
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not timing"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not timing"
 	$(BIN)/python -m pytest -m timing
 
 check: .venv/ready ## style, types

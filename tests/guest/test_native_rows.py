@@ -44,7 +44,7 @@ def test_floats_are_written_as_repr_writes_them(executor: wasmexec.Executor) -> 
 import warnings, json
 native = warnings.sys.modules['_wasmexec']
 values = INPUT_DATA[0]['values']
-view, _ = native.encode_rows([{'v': values}], None, 1 << 26)
+view = native.encode_rows([{'v': values}], None, 1 << 26)
 texts = bytes(view)[len('[{"v":['):-len(']}]')].decode().split(',')
 return [{'wrong': [repr(v) for v, text in zip(values, texts, strict=True) if repr(v) != text], 'values': values}]
 """

@@ -268,11 +268,11 @@ def test_a_row_that_no_parser_returns_is_accepted_or_refused_as_a_row(forged: st
             assert len(error.message) < 1000
 
 
-@pytest.mark.parametrize("draft", ["draft-03", "draft-07"])
-def test_a_row_that_is_too_deep_to_check_is_named(draft: str) -> None:
+@pytest.mark.parametrize(("draft", "levels"), [("draft-03", 5000), ("draft-07", 300)])
+def test_a_row_that_is_too_deep_to_check_is_named(draft: str, levels: int) -> None:
     definition = {"$schema": DRAFT.format(draft), "properties": {"v": {"enum": [True]}}}
     Schema.prepare(definition).validate([{"v": True}])
-    error = refusal(definition, [{"v": True}, {"v": deep(5000)}, {"v": 5}])
+    error = refusal(definition, [{"v": True}, {"v": deep(levels)}, {"v": 5}])
     assert (error.pointer, error.rule) == ("/1", "depth")
     assert error.message.startswith("the output cannot be checked: ")
 
