@@ -244,6 +244,7 @@ def test_it_ends_within_milliseconds_when_the_execution_does(finisher: Finisher)
         assert took[0] - began < 0.15
 
 
+@pytest.mark.timing
 def test_its_processor_time_is_told(finisher: Finisher) -> None:
     told: list[float] = []
     text = text_of([{"a": index} for index in range(300_000)])
