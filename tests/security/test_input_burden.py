@@ -280,7 +280,7 @@ def test_a_step_is_cancelled_while_its_input_is_read(
     path = tmp_path / f"{name}.gz"
     with gzip.open(path, "wb", 1) as file:
         file.write(head)
-        for _ in range(60):
+        for _ in range(120):
             file.write(piece)
     step = make_step(tmp_path, "return []", processing=processing)
     cancellation = Cancellation()
@@ -289,7 +289,7 @@ def test_a_step_is_cancelled_while_its_input_is_read(
         target=lambda: ended.append(step.run(path, executor=executor, cancellation=cancellation, processes=1))
     )
     run.start()
-    time.sleep(0.3)
+    time.sleep(0.15)
     assert not ended
     start = time.perf_counter()
     cancellation.cancel()
