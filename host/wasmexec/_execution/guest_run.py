@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import math
 import threading
 import time
@@ -46,6 +47,17 @@ AT_THE_END = (CpuLimitError, TimeLimitError, ExecutionCancelled)
 """After these there is no time left, but a little to record it."""
 NOT_RECORDED = "there was no time left to record the execution, or to compare it with its recording"
 _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
+
+
+_calls_are_loaded = False
+
+
+def _load_calls() -> None:
+    """Import what answers host calls, which most executions do not need."""
+    global _calls_are_loaded
+    for name in ("call_table", "http.capability", "live", "share"):
+        importlib.import_module(f".._hostcalls.{name}", __package__)
+    _calls_are_loaded = True
 
 
 class Waiting(NamedTuple):
@@ -361,10 +373,25 @@ class GuestRun:
 
     def _call_table(self) -> CallTable:
         if self._calls is None:
+            if not _calls_are_loaded:
+                self._without_a_place(_load_calls)
             self._calls = self._world.call_table(self._make_live, self._wake)
         return self._calls
 
+    def _without_a_place(self, load: Callable[[], None]) -> None:
+        """Load what a process loads once.
+
+        Other workers may wait for the same: nobody else is to wait until all of them have it.
+        """
+        self._workers.let_go()
+        try:
+            load()
+        finally:
+            self._workers.take_back()
+
     def _make_live(self) -> Live:
+        if not self._loop.is_there:
+            self._without_a_place(self._loop.start)
         # All of it here: an import on the loop would hold up everyone else's calls.
         from .._hostcalls.http.capability import HttpCapability
         from .._hostcalls.live import Live
