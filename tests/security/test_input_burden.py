@@ -28,8 +28,8 @@ from wasmexec.step import Cancellation
 MIB = 1024**2
 SIZE = 500_000
 TIMES, SPARE = 12, 8 * MIB
-PARQUET_ADVANCE = 6 * MIB
-"""What the process that reads Parquet may have before it has written the rows that would allow it that."""
+REFUSED = 6 * MIB
+"""What the process that reads Parquet may reach beyond that until it is ended for it."""
 READ = """
 import contextlib, io
 from pathlib import Path
@@ -93,7 +93,9 @@ def too_much(jobs: list[tuple[str, str, str, str]]) -> dict[str, Any]:
         name: (item["bytes"] / MIB, sizes[name], *item["answer"])
         for name, item in found.items()
         if item["bytes"] - item["answer"][2]
-        > TIMES * (sizes[name] + item["answer"][0]) + SPARE + (PARQUET_ADVANCE if item["answer"][2] else 0)
+        > TIMES * (sizes[name] + item["answer"][0])
+        + SPARE
+        + (REFUSED if item["answer"][1] and item["answer"][2] else 0)
     }
 
 

@@ -27,7 +27,6 @@ STALL_SECONDS = 60.0
 _MAX_MESSAGE_BYTES = 1024**2
 _READ_BYTES = 256 * 1024
 _TICK_SECONDS = 0.004
-_UNSEEN_BYTES = 4 * 1024**2
 """What the child may seem to hold beyond its own bound, which counts what is asked for and not what is used."""
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -245,7 +244,7 @@ class _Child:
         if self._ready_bytes is None or now - self._looked < _TICK_SECONDS:
             return
         self._looked = now
-        most = _UNSEEN_BYTES + SPARE_BYTES + TIMES * (self._size + self._given)
+        most = SPARE_BYTES + TIMES * (self._size + self._given)
         if _resident_bytes(self._process.pid) - self._ready_bytes > most:
             raise InputError(
                 f"{self._name} cannot be read: its rows need more than {most / 1024**2:,.0f} MiB to be read; written "

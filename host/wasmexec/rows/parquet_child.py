@@ -28,7 +28,7 @@ from .conversion import NotJson, duration, from_decimal, to_json
 HEAD = struct.Struct("<cI")
 ADDRESS_BYTES = 2 * 1024**3
 """Address space of the process; libraries take 250 MiB of it."""
-SPARE_BYTES = 12 * 1024**2
+SPARE_BYTES = 8 * 1024**2
 TIMES = 12
 """Beside its libraries the process has so much memory, and so many times the bytes of its file and of its rows."""
 _STACK_BYTES = 1024**2
