@@ -1,4 +1,7 @@
-"""Adds 1 to a checkpoint until it has won that often; prints wins and losses: `python contend_worker.py URL WINS`."""
+"""Adds 1 to a checkpoint until it has won that often; prints wins and losses: `python contend_worker.py URL WINS`.
+
+It says "ready" first and begins when it is sent a line.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from wasmexec.store import Advance, CheckpointConflictError, RunStore
 def main(url: str, wins: int) -> None:
     won = lost = 0
     with RunStore.open(url) as store:
+        print("ready", flush=True)
+        sys.stdin.readline()
         while won < wins:
             run = store.begin_run("s")
             # Everybody else gets the chance to begin from the same checkpoint.

@@ -177,9 +177,19 @@ def test_processes_that_compete_lose_no_step_and_count_none_twice(url: str, stor
     """Each adds 1 to the checkpoint as often as it wins; in the end the sum is the number of wins."""
     script = Path(contend_worker.__file__)
     workers = [
-        subprocess.Popen([sys.executable, script, url, "25"], stdout=subprocess.PIPE, text=True, env={**os.environ})
+        subprocess.Popen(
+            [sys.executable, script, url, "25"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ},
+        )
         for _ in range(3)
-    ]
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
     won = lost = 0
     for worker in workers:
         text, _ = worker.communicate(timeout=240)
