@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,6 +20,7 @@ static const char *const DAYS[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "
 static const char *const MONTHS[] = {"January", "February", "March",     "April",   "May",      "June",
                                      "July",    "August",   "September", "October", "November", "December"};
 enum { ABBREVIATED = 3, DIGITS = 24 };
+static const size_t MOST = SIZE_MAX / 2;
 
 /* Where the text goes; `used` counts also what did not fit, which makes the whole fail. */
 typedef struct {
@@ -40,14 +42,15 @@ typedef struct {
 static void put(output *out, wchar_t letter) {
     if (out->used < out->room)
         out->text[out->used] = letter;
-    out->used++;
+    out->used += out->used < MOST;
 }
 
 static void fill(output *out, wchar_t letter, int count) {
     for (; count > 0 && out->used < out->room; count--)
         put(out, letter);
+    /* Widths of a format may add up to more than there are numbers. */
     if (count > 0)
-        out->used += (size_t)count;
+        out->used = (size_t)count > MOST - out->used ? MOST : out->used + (size_t)count;
 }
 
 static wchar_t upper(wchar_t letter) {

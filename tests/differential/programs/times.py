@@ -87,3 +87,10 @@ for name in ["C", "C.UTF-8", "C.utf8", "POSIX", "", "de_DE.utf8", "de_DE.UTF-8",
             rows.append({"locale": name, "found": f"{type(error).__name__}: {error}"})
 rows.append({"locale": "", "found": f"{1234567:n} {1234.5:n}"})
 return rows
+
+# === widths that add up to more than there are numbers
+import time
+
+moment = (2024, 3, 5, 14, 7, 9, 1, 65, 0)
+formats = ["%2147483647d%2147483647d%5d", "%2147483647d%2147483647n%2n%c", "%99999999999d", "x" * 50 + "%2000d", "%300d"]
+return [{"text": time.strftime(form, moment)} for form in formats]
