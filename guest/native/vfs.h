@@ -1,7 +1,8 @@
 /* The file system inside the guest: a packed read-only tree, a capped writable /tmp and four devices.
  *
- * Every function that can fail returns a WASI errno (0 = fine). Paths are resolved component by component and there are no
- * symbolic links, so an inode is a plain value: which mount, and which entry or node of it.
+ * Every function that can fail returns an errno, 0 if it does not: WASI's names, which have Linux' numbers here. Paths are
+ * resolved component by component and there are no symbolic links, so an inode is a plain value: which mount, and which
+ * entry or node of it.
  */
 #ifndef WX_VFS_H
 #define WX_VFS_H

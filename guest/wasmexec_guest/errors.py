@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from . import missing, scopehints
+from . import filehints, missing, scopehints
 from .texts import guarded_text, shorten
 
 FILENAME = "<statement>"
@@ -144,7 +144,9 @@ def _hint(error: BaseException) -> str:
     """What to write instead, as the end of the message: `. Did you mean: 'x'?`, or nothing."""
     entries = list(statement_frames(error.__traceback__))
     code = entries[-1].tb_frame.f_code if entries else None
-    said = scopehints.for_error(error, source_text(), code)
+    said = scopehints.for_error(error, source_text(), code) or filehints.for_error(
+        error, _traceback_of(error), FILENAME
+    )
     return scopehints.sentence(said) or _suggestion(error)
 
 

@@ -102,6 +102,24 @@ int blocks_after_the_end(void) {
 }
 """
 
+# What the guest defines itself. The engine's answer would be WASI's number, not the one of this C library.
+NO_FOLDERS = """
+#include <wasi/api.h>
+int32_t __imported_wasi_snapshot_preview1_fd_prestat_get(int32_t fd, int32_t at) { return __WASI_ERRNO_BADF; }
+"""
+
+ERRNO = """
+#include <errno.h>
+#include <string.h>
+#include <stdlib.h>
+#include <wasi/api.h>
+int missing(void) { return ENOENT; }
+int missing_in_wasi(void) { return __WASI_ERRNO_NOENT; }
+int too_large(void) { errno = 0; (void)strtol("99999999999999999999", NULL, 10); return errno; }
+int no_such_alignment(void) { void *block; return posix_memalign(&block, 3, 8); }
+int says(int number, int at) { char text[40] = {0}; strncpy(text, strerror(number), 39); return text[at]; }
+"""
+
 Run = Callable[..., int]
 
 
@@ -132,7 +150,10 @@ def run(toolchain: Toolchain, runtime: Path, tmp_path: Path) -> Callable[..., Ru
         options = ["--export-dynamic", "--export-all"]
         if memory_pages is not None:
             options.append(f"--max-memory={memory_pages * 65536}")
-        toolchain.link(tmp_path / "program.wasm", [source_object], runtime, options=options)
+        files = tmp_path / "no_folders.c"
+        files.write_text(NO_FOLDERS, encoding="utf-8")
+        objects = [source_object, toolchain.compile_one(files, tmp_path / "no_folders.o")]
+        toolchain.link(tmp_path / "program.wasm", objects, runtime, options=options)
         config = wasmtime.Config()
         config.wasm_exceptions = True
         engine = wasmtime.Engine(config)
@@ -261,3 +282,19 @@ def test_the_stamp_follows_every_flag(tmp_path: Path) -> None:
     ]
     assert plain.stamp == Toolchain(zig=tmp_path / "elsewhere", cache=tmp_path / "other").stamp
     assert len({plain.stamp, *map(operator.attrgetter("stamp"), others)}) == 3
+
+
+def test_the_c_library_has_the_numbers_and_texts_of_linux(run: Callable[..., Run]) -> None:
+    call = run(ERRNO)
+    assert (call("missing"), call("missing_in_wasi")) == (2, 2)
+    # Of a function that the compiler has rewritten, and of our own allocator.
+    assert (call("too_large"), call("no_such_alignment")) == (34, 22)
+
+    def says(number: int) -> str:
+        codes = [call("says", number, at) for at in range(40)]
+        return "".join(map(chr, codes[: codes.index(0)]))
+
+    assert [says(number) for number in (0, 2, 24, 41, 133, 134, -1, -(2**31))] == [
+        "Success", "No such file or directory", "Too many open files", "Unknown error 41",
+        "Memory page has hardware error", "Unknown error 134", "Unknown error -1", "Unknown error -2147483648",
+    ]  # fmt: skip

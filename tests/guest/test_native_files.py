@@ -261,4 +261,4 @@ os.close(fds[100])
 return [{'refused': refused, 'highest': fds[-1], 'reused': os.open('/dev/null', os.O_RDONLY) == fds[100]}]
 """
     [row] = rows_of(executor, statement)
-    assert row == {"refused": "No file descriptors available", "highest": 511, "reused": True}
+    assert row == {"refused": "Too many open files", "highest": 511, "reused": True}

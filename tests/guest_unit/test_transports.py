@@ -95,21 +95,24 @@ def test_an_iterator_is_sent_in_chunks_and_arrives_without_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"),
+    ("code", "error", "number"),
     [
-        ("denied", PermissionError),
-        ("connect", ConnectionRefusedError),
-        ("connect_timeout", TimeoutError),
-        ("bad_request", OSError),
-        ("limit", OSError),
-        ("a code of tomorrow", OSError),
+        ("denied", PermissionError, 13),
+        ("connect", ConnectionRefusedError, 111),
+        ("connect_timeout", TimeoutError, None),
+        ("bad_request", OSError, None),
+        ("limit", OSError, None),
+        ("a code of tomorrow", OSError, None),
     ],
 )
-def test_a_call_that_fails_is_the_error_that_a_socket_would_raise(code: str, error: type[OSError]) -> None:
+def test_a_call_that_fails_is_the_error_that_a_socket_would_raise(
+    code: str, error: type[OSError], number: int | None
+) -> None:
     stand_in.host.answer = lambda head, blob: ({"error": {"code": code, "message": "because"}}, b"")
     with pytest.raises(OSError, match="because") as caught:
         connection().request("GET", "/")
     assert type(caught.value) is error
+    assert caught.value.errno == number
 
 
 @pytest.mark.parametrize("data", [b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"a" * 300_000])

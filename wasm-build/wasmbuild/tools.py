@@ -11,11 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from wasmbuild import errnos
 from wasmbuild.errors import BuildError
 from wasmbuild.graph import Stage, StageRun
 from wasmbuild.process import tail_of
 from wasmbuild.recipe import StageFailed
-from wasmbuild.stamp import file_hash, stamp_of
+from wasmbuild.stamp import code_hash, file_hash, stamp_of
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "tools.txt"
 GUEST_PYTHON = (3, 11)
@@ -41,7 +42,12 @@ def tools_stage() -> Stage:
     """The stage that installs tools.txt."""
     return Stage(
         name=NAME,
-        stamp=stamp_of(NAME, file_hash(REQUIREMENTS), platform.system(), platform.machine(), str(_base_python())),
+        stamp=stamp_of(
+            NAME,
+            file_hash(REQUIREMENTS),
+            *(file_hash(errnos.TABLE), code_hash(Path(errnos.__file__))),
+            *(platform.system(), platform.machine(), str(_base_python())),
+        ),
         action=_install,
         estimate_seconds=15,
     )
@@ -80,6 +86,7 @@ def _install(run: StageRun) -> None:
     if not zig.exists():
         raise StageFailed(f"the installed tools have no {zig.name}", log=run.log)
     version = subprocess.run([zig, "version"], capture_output=True, text=True, check=False).stdout.strip()
+    errnos.fail_like_linux(zig.parent / "lib")
     with run.log.open("a", encoding="utf-8") as log:
         log.write(f"zig {version}\n")
 

@@ -25,15 +25,15 @@ Exceptions = Mapping[str, Callable[[str], Exception]]
 """By the code of a failed host call: what makes an exception of its message."""
 
 SOCKET_EXCEPTIONS: Exceptions = {
-    "denied": PermissionError,
-    "connect": ConnectionRefusedError,
+    "denied": partial(PermissionError, errno.EACCES),
+    "connect": partial(ConnectionRefusedError, errno.ECONNREFUSED),
     "certificate": partial(ssl.SSLCertVerificationError, 1),
     "connect_timeout": TimeoutError,
     "read_timeout": TimeoutError,
     "write_timeout": TimeoutError,
     "pool_timeout": TimeoutError,
-    "read": ConnectionResetError,
-    "write": ConnectionResetError,
+    "read": partial(ConnectionResetError, errno.ECONNRESET),
+    "write": partial(ConnectionResetError, errno.ECONNRESET),
     "protocol": http.client.RemoteDisconnected,
     "bad_request": OSError,
 }

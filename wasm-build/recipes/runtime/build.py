@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+from wasmbuild import errnos
 from wasmbuild.recipe import BuildContext
 
 HERE = Path(__file__).resolve().parent
@@ -60,7 +61,7 @@ def collect_driver_libraries(context: BuildContext, lib: Path) -> None:
 
 
 def build_replacements(context: BuildContext, lib: Path) -> None:
-    """Compile what stands in for parts of the compiler's own C library: allocator, searches (strings.c), mathematics.
+    """Compile what stands in for parts of the compiler's C library: allocator, searches, error texts, mathematics.
 
     The compiler rewrote those parts in another language; its exp(), log() and relatives are older algorithms that
     differ from glibc's in the last bit, where musl's are the same as glibc's.
@@ -74,7 +75,9 @@ def build_replacements(context: BuildContext, lib: Path) -> None:
     toolchain.archive(lib / "libmalloc.a", [allocator])
     # Without -fno-builtin the compiler sees strlen() in the loop of strlen().
     strings = toolchain.compile_one(HERE / "strings.c", context.work / "strings.o", ["-O3", "-fno-builtin"])
-    toolchain.archive(lib / "libstring.a", [strings])
+    texts = (toolchain.lib / errnos.TEXTS).parent
+    errors = toolchain.compile_one(HERE / "errors.c", context.work / "errors.o", [f"-I{texts}"])
+    toolchain.archive(lib / "libstring.a", [strings, errors])
     math = musl / "src" / "math"
     sources = [path for path in sorted(math.glob("*.c")) if not is_long_double(path)]
     includes = [
