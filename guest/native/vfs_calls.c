@@ -8,6 +8,7 @@
 
 static __wasi_errno_t walk(int32_t fd, int32_t path, int32_t length, struct wx_target *target) {
     const struct wx_file *file = wx_file(fd);
+    *target = (struct wx_target){.inode = {.kind = WX_NONE}};
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
@@ -39,6 +40,9 @@ int32_t WASI(path_open)(int32_t fd, int32_t lookup, int32_t path, int32_t length
     bool truncates = (oflags & __WASI_OFLAGS_TRUNC) != 0;
     struct wx_target target;
     __wasi_errno_t error = walk(fd, path, length, &target);
+    if (wants_new && target.must_be_dir && target.name != NULL) {
+        return __WASI_ERRNO_ISDIR; /* whether it exists or not, and if it is a file, too */
+    }
     if (error != 0) {
         return error;
     }
@@ -47,8 +51,8 @@ int32_t WASI(path_open)(int32_t fd, int32_t lookup, int32_t path, int32_t length
         if (!wants_new) {
             return __WASI_ERRNO_NOENT;
         }
-        if (wants_dir || target.must_be_dir) {
-            return wants_dir ? __WASI_ERRNO_INVAL : __WASI_ERRNO_ISDIR;
+        if (wants_dir) {
+            return __WASI_ERRNO_INVAL;
         }
         error = create(&target, false, &target.inode);
         if (error != 0) {
@@ -105,27 +109,37 @@ int32_t WASI(path_create_directory)(int32_t fd, int32_t path, int32_t length) {
     struct wx_target target;
     struct wx_inode made;
     __wasi_errno_t error = walk(fd, path, length, &target);
+    if (error == __WASI_ERRNO_NOTDIR && target.must_be_dir) {
+        return __WASI_ERRNO_EXIST; /* a file with a slash at its end */
+    }
     if (error != 0) {
         return error;
     }
     return target.inode.kind != WX_NONE ? __WASI_ERRNO_EXIST : create(&target, true, &made);
 }
 
-/* What removal and renaming have in common: a named, existing target in /tmp that is not a mount. */
-static __wasi_errno_t find_movable(int32_t fd, int32_t path, int32_t length, struct wx_target *target) {
+/* What removal and renaming have in common: a named, existing target in /tmp that is not a mount. A path that ends in "." or ".." has
+ * no name: UNNAMED. */
+static __wasi_errno_t find_movable(int32_t fd, int32_t path, int32_t length, __wasi_errno_t unnamed, struct wx_target *target) {
     __wasi_errno_t error = find(fd, path, length, target);
     if (error != 0) {
         return error;
     }
     if (target->name == NULL) {
-        return __WASI_ERRNO_BUSY; /* a path that ends in "." or "..": some directory in use */
+        return unnamed;
     }
     return target->parent.kind == WX_TMP ? 0 : target->inode.kind == WX_TMP ? __WASI_ERRNO_BUSY : __WASI_ERRNO_ROFS;
 }
 
 int32_t WASI(path_remove_directory)(int32_t fd, int32_t path, int32_t length) {
     struct wx_target target;
-    __wasi_errno_t error = find_movable(fd, path, length, &target);
+    const char *text = WX_AT(const char, path);
+    uint32_t end = (uint32_t)length;
+    while (end > 0 && text[end - 1] == '/') {
+        end--;
+    }
+    bool is_parent = end >= 2 && text[end - 1] == '.' && text[end - 2] == '.';
+    __wasi_errno_t error = find_movable(fd, path, length, is_parent ? __WASI_ERRNO_NOTEMPTY : __WASI_ERRNO_INVAL, &target);
     if (error != 0) {
         return error;
     }
@@ -134,7 +148,7 @@ int32_t WASI(path_remove_directory)(int32_t fd, int32_t path, int32_t length) {
 
 int32_t WASI(path_unlink_file)(int32_t fd, int32_t path, int32_t length) {
     struct wx_target target;
-    __wasi_errno_t error = find_movable(fd, path, length, &target);
+    __wasi_errno_t error = find_movable(fd, path, length, __WASI_ERRNO_ISDIR, &target);
     if (error != 0) {
         return error;
     }
@@ -143,7 +157,7 @@ int32_t WASI(path_unlink_file)(int32_t fd, int32_t path, int32_t length) {
 
 int32_t WASI(path_rename)(int32_t fd, int32_t path, int32_t length, int32_t new_fd, int32_t new_path, int32_t new_length) {
     struct wx_target from, to;
-    __wasi_errno_t error = find_movable(fd, path, length, &from);
+    __wasi_errno_t error = find_movable(fd, path, length, __WASI_ERRNO_BUSY, &from);
     /* Across mounts the answer must be XDEV, not ROFS: shutil.move copies then. */
     if (error != 0 && error != __WASI_ERRNO_ROFS) {
         return error;

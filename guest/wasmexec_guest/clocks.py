@@ -1,11 +1,19 @@
-"""Processor time, which WebAssembly has no clock for: time that passes, without what the guest spends waiting.
+"""Clocks by Linux' numbers, and processor time, which WebAssembly has no clock for.
+
+Processor time is time that passes, without what the guest spends waiting.
 
 A guest is one thread, so `time.thread_time` and `time.process_time` are the same. Nothing is counted before one of
 them is asked for the first time: only differences mean anything, and a question costs a call of the host.
+
+In this C library the name of a clock is an address, so that `time.clock_gettime` of any other number reads what lies
+there. Its functions are replaced.
 """
 
 from __future__ import annotations
 
+import errno
+import operator
+import os
 import time
 import types
 from collections.abc import Callable
@@ -35,6 +43,39 @@ def processor_time_ns() -> int:
     global _is_counting
     _is_counting = True
     return _monotonic_ns() - _waited
+
+
+_NUMBERS = {
+    "CLOCK_REALTIME": 0, "CLOCK_MONOTONIC": 1, "CLOCK_PROCESS_CPUTIME_ID": 2, "CLOCK_THREAD_CPUTIME_ID": 3,
+    "CLOCK_MONOTONIC_RAW": 4, "CLOCK_BOOTTIME": 7, "CLOCK_TAI": 11,
+}  # fmt: skip
+_READERS = {
+    0: time.time_ns, 1: _monotonic_ns, 2: processor_time_ns, 3: processor_time_ns, 4: _monotonic_ns, 7: _monotonic_ns,
+    11: time.time_ns,
+}  # fmt: skip
+
+
+def _reader(number: object) -> Callable[[], int]:
+    found = _READERS.get(operator.index(number))  # type: ignore[arg-type]
+    if found is None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return found
+
+
+def clock_gettime_ns(clk_id: object, /) -> int:
+    """Return the time of the specified clock clk_id as nanoseconds."""
+    return _reader(clk_id)()
+
+
+def clock_gettime(clk_id: object, /) -> float:
+    """Return the time of the specified clock clk_id as a float."""
+    return _reader(clk_id)() / 1e9
+
+
+def clock_getres(clk_id: object, /) -> float:
+    """Return the resolution (precision) of the specified clock clk_id."""
+    _reader(clk_id)
+    return 1e-09
 
 
 def install() -> None:
@@ -71,5 +112,8 @@ def install() -> None:
     for name in ("process_time", "thread_time"):
         add(name, processor_time)
         add(f"{name}_ns", processor_time_ns)
+    for function in (clock_gettime, clock_gettime_ns, clock_getres):
+        add(function.__name__, function)
+    vars(time).update(_NUMBERS)
     add("sleep", sleep)
     add("get_clock_info", get_clock_info)

@@ -23,7 +23,7 @@ return rows
 
 # === errors that a statement meets in open() and catches by class or number
 relative = ["missing.csv", "missing/folder/x", "n" * 300, b"bytes.csv", "caf\u00e9.csv", "\udcff", "a'b\"c", "\0"]
-names = ["/dev/null/x", "/tmp", "/", ".", "/tmp/" + "d/" * 2500, b"/tmp", "/tmp/not/there", "/tmp/missing/", 999, -1]
+names = ["/dev/null/x", "/tmp", "/tmp/", "/", ".", "/tmp/" + "d/" * 2500, b"/tmp", "/tmp/not/there", "/tmp/missing/", 999, -1]
 calls = [(name, "r") for name in relative] + [(name, mode) for name in names for mode in ("r", "w", "x", "a", "r+", "rb")]
 rows = []
 for name, mode in calls:
@@ -58,7 +58,7 @@ long = f"{folder}/" + "n" * 256
 functions = [os.open, os.listdir, os.scandir, os.stat, os.lstat, os.mkdir, os.rmdir, os.remove, os.unlink, os.readlink,
              os.chdir, os.makedirs, os.removedirs, os.utime, os.truncate, os.path.getsize, os.path.getmtime, os.access, os.chmod]
 more = {os.open: (os.O_WRONLY,), os.truncate: (3,), os.access: (os.R_OK,), os.chmod: (0o644,)}
-paths = ["missing", "missing/deeper", "file", "file/deeper", "full", "full/", long[len(folder) + 1:]]
+paths = ["missing", "missing/deeper", "file", "file/", "file/deeper", "full", "full/", "empty/.", "full/inner/..", "full/inner/.", "empty/../file/", long[len(folder) + 1:]]
 rows = []
 for function in functions:
     for path in paths:

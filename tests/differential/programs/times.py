@@ -94,3 +94,20 @@ import time
 moment = (2024, 3, 5, 14, 7, 9, 1, 65, 0)
 formats = ["%2147483647d%2147483647d%5d", "%2147483647d%2147483647n%2n%c", "%99999999999d", "x" * 50 + "%2000d", "%300d"]
 return [{"text": time.strftime(form, moment)} for form in formats]
+
+# === clocks by number
+import time
+
+def told(function, *arguments):
+    try:
+        return type(function(*arguments)).__name__
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+names = sorted(name for name in dir(time) if name.startswith("CLOCK_"))
+functions = [time.clock_gettime, time.clock_gettime_ns, time.clock_getres]
+asked = [*(getattr(time, name) for name in names), 99, 1000, "x", None, 1.5]
+rows = [{"name": name, "number": getattr(time, name), "told": ""} for name in names]
+rows += [{"name": function.__name__, "number": 0, "told": told(function, number)} for function in functions for number in asked]
+near = [abs(time.clock_gettime(0) - time.time()) < 1, abs(time.clock_gettime(1) - time.monotonic()) < 1]
+return [*rows, {"name": "near", "number": 2, "told": str(near)}]
