@@ -205,11 +205,12 @@ def describe(error: BaseException, kind: str = "raised") -> dict[str, object]:
     message = guarded_text(lambda: error, "<exception str() failed>")
     text = guarded_text(lambda: render(error), f"{render_last_line(error)}\n")
     if hint:
-        text = text.rstrip("\n") + hint + "\n"
+        message = message.removesuffix(".") + hint
+        text = text.rstrip("\n").removesuffix(".") + hint + "\n"
     return {
         "kind": kind,
         "type": shorten(type_name(type(error)), 256),
-        "message": shorten(message + hint, MAX_MESSAGE_CHARS),
+        "message": shorten(message, MAX_MESSAGE_CHARS),
         "traceback": shorten(text, MAX_TRACEBACK_CHARS),
         "line": line,
     }

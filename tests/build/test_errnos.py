@@ -12,14 +12,13 @@ from wasmbuild.errors import BuildError
 
 API = "#define __WASI_ERRNO_SUCCESS (UINT16_C(0))\n#define __WASI_ERRNO_NOENT (UINT16_C(44))\n"
 ZIG = 'pub const errno_t = enum(u16) {\n    SUCCESS = 0,\n    @"2BIG" = 1,\n    NOENT = 44,\n  _,\n};\nconst x = 44;\n'
-SOURCE = f"{errnos.SOURCES}/sources/read.c"
-CODE = "int read(void) {\n    return ENOTCAPABLE;\n}\n"
+PATHS = "\nint __wasilibc_find_relpath_alloc(\n    const char *path\n) {\n    return ENOTCAPABLE;\n}\n"
 
 
 @pytest.fixture
 def lib(tmp_path: Path) -> Path:
     """What errnos.py reads of a compiler's folder."""
-    texts = {errnos.API: API, errnos.ZIG: ZIG, SOURCE: CODE, errnos.VALUES: "old", errnos.TEXTS: "old"}
+    texts = {errnos.API: API, errnos.ZIG: ZIG, errnos.PATHS: PATHS, errnos.VALUES: "old", errnos.TEXTS: "old"}
     for name, text in texts.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -41,10 +40,12 @@ def test_the_table_is_that_of_this_machine() -> None:
 
 def test_headers_and_sources_get_the_numbers_of_the_table(lib: Path) -> None:
     errnos.fail_like_linux(lib)
-    read = {name: (lib / name).read_text() for name in (errnos.API, errnos.ZIG, SOURCE, errnos.VALUES)}
+    read = {name: (lib / name).read_text() for name in (errnos.API, errnos.ZIG, errnos.PATHS, errnos.VALUES)}
     assert read[errnos.API] == API.replace("44", "2")
     assert read[errnos.ZIG] == ZIG.replace("NOENT = 44", "NOENT = 2").replace('@"2BIG" = 1', '@"2BIG" = 7')
-    assert "    return __WASI_ERRNO_NOTCAPABLE;" in read[SOURCE]
+    assert (
+        "    if (*path == 0) { errno = ENOENT; return -1; }\n    return __WASI_ERRNO_NOTCAPABLE;" in read[errnos.PATHS]
+    )
     assert {"#define ENOENT 2", "#define EWOULDBLOCK EAGAIN"} <= set(read[errnos.VALUES].splitlines())
     assert 'E(ENOENT, "No such file or directory")' in (lib / errnos.TEXTS).read_text()
 
@@ -55,6 +56,7 @@ def test_headers_and_sources_get_the_numbers_of_the_table(lib: Path) -> None:
         (errnos.API, "#define __WASI_ERRNO_NOENT 44\n", "api.h of the compiler has nothing like"),
         (errnos.API, "#define __WASI_ERRNO_NOVEL (UINT16_C(99))\n", "errno.toml has no ENOVEL"),
         (errnos.ZIG, "pub const errno_t = enum(u32) {};\n", "wasi.zig of the compiler has nothing like"),
+        (errnos.PATHS, "", "chdir.c of the compiler has nothing like"),
     ],
 )
 def test_another_compiler_is_refused(lib: Path, name: str, text: str, message: str) -> None:

@@ -105,7 +105,41 @@ int blocks_after_the_end(void) {
 # What the guest defines itself. The engine's answer would be WASI's number, not the one of this C library.
 NO_FOLDERS = """
 #include <wasi/api.h>
-int32_t __imported_wasi_snapshot_preview1_fd_prestat_get(int32_t fd, int32_t at) { return __WASI_ERRNO_BADF; }
+__attribute__((weak)) int32_t __imported_wasi_snapshot_preview1_fd_prestat_get(int32_t fd, int32_t at) {
+    return __WASI_ERRNO_BADF;
+}
+"""
+
+# A root folder in which everything is a folder.
+PATHS = """
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <wasi/api.h>
+#define WASI(name) __imported_wasi_snapshot_preview1_##name
+int32_t WASI(fd_prestat_get)(int32_t fd, int32_t at) {
+    *(__wasi_prestat_t *)at = (__wasi_prestat_t){.u.dir.pr_name_len = 1};
+    return fd == 3 ? 0 : __WASI_ERRNO_BADF;
+}
+int32_t WASI(fd_prestat_dir_name)(int32_t fd, int32_t at, int32_t length) {
+    *(char *)at = '/';
+    return 0;
+}
+int32_t WASI(fd_fdstat_get)(int32_t fd, int32_t at) {
+    *(__wasi_fdstat_t *)at = (__wasi_fdstat_t){.fs_rights_base = -1, .fs_rights_inheriting = -1};
+    return 0;
+}
+int32_t WASI(path_filestat_get)(int32_t fd, int32_t lookup, int32_t path, int32_t length, int32_t at) {
+    *(__wasi_filestat_t *)at = (__wasi_filestat_t){.filetype = __WASI_FILETYPE_DIRECTORY};
+    return 0;
+}
+int32_t WASI(path_open)(int32_t fd, int32_t lookup, int32_t path, int32_t length, int32_t oflags, int64_t rights,
+                        int64_t inheriting, int32_t flags, int32_t at) {
+    *(int32_t *)at = 7;
+    return 0;
+}
+int opened(int is_named) { return open(is_named ? "." : "", O_RDONLY) < 0 ? errno : 0; }
+int entered(int is_named) { return chdir(is_named ? "." : "") < 0 ? errno : 0; }
 """
 
 ERRNO = """
@@ -298,3 +332,8 @@ def test_the_c_library_has_the_numbers_and_texts_of_linux(run: Callable[..., Run
         "Success", "No such file or directory", "Too many open files", "Unknown error 41",
         "Memory page has hardware error", "Unknown error 134", "Unknown error -1", "Unknown error -2147483648",
     ]  # fmt: skip
+
+
+def test_an_empty_path_is_no_name_of_the_current_directory(run: Callable[..., Run]) -> None:
+    call = run(PATHS)
+    assert [call(name, is_named) for name in ("opened", "entered") for is_named in (0, 1)] == [2, 0, 2, 0]

@@ -38,7 +38,7 @@ load = warnings.sys.modules['importlib'].import_module
     ],
 )
 def test_a_missing_file_says_where_data_comes_from(executor: Executor, call: str, message: str) -> None:
-    assert raised(executor, PRELUDE + call) == ("FileNotFoundError", message + MISSING)
+    assert raised(executor, PRELUDE + call) == ("FileNotFoundError", message.removesuffix(".") + MISSING)
     caught = f"{PRELUDE}try:\n    {call}\nexcept FileNotFoundError as error:\n    return [{{'text': str(error)}}]"
     assert run(executor, caught).rows == [{"text": message}]
 

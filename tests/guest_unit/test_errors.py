@@ -160,3 +160,9 @@ def test_guarded_texts_survive_every_exception(kind: type[BaseException]) -> Non
 
     assert texts.guarded_text(fail, "instead") == "instead"
     assert texts.guarded_text(lambda: 12, "instead") == "12"
+
+
+def test_words_that_follow_a_sentence_follow_one_full_stop() -> None:
+    record = described("exec(compile(\"raise FileNotFoundError('a not found.')\", 'library.py', 'exec'))")
+    assert record["message"].startswith("a not found. A statement sees no files of yours: ")
+    assert record["traceback"].endswith(f"FileNotFoundError: {record['message']}\n")

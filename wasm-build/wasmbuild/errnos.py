@@ -19,6 +19,7 @@ VALUES = "libc/include/wasm-wasi-musl/__errno_values.h"
 TEXTS = "libc/wasi/libc-top-half/musl/src/errno/__strerror.h"
 ZIG = "std/os/wasi.zig"
 SOURCES = "libc/wasi/libc-bottom-half"
+PATHS = f"{SOURCES}/sources/chdir.c"
 
 # What Linux lacks: nothing returns it, and Python must not list it.
 _NOTCAPABLE = 134
@@ -58,6 +59,12 @@ def fail_like_linux(lib: Path) -> None:
     for source in sorted((lib / SOURCES).rglob("*.c")):
         if "ENOTCAPABLE" in source.read_text(encoding="utf-8"):
             _rewrite(source, r"\bENOTCAPABLE\b", lambda m: "__WASI_ERRNO_NOTCAPABLE")
+    # An empty path is no name for the current directory.
+    _rewrite(
+        lib / PATHS,
+        r"\nint __wasilibc_find_relpath_alloc\([^)]*\) \{\n",
+        lambda m: f"{m[0]}    if (*path == 0) {{ errno = ENOENT; return -1; }}\n",
+    )
     defines = [f"#define {name} {number}" for name, (number, _) in numbers.items()]
     defines += [f"#define {alias} {name}" for alias, name in aliases.items()]
     guard = "__wasilibc___errno_values_h"

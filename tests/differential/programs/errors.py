@@ -22,7 +22,7 @@ for number in [*range(-2, 141), 1000, 2**31 - 1, -(2**31)]:
 return rows
 
 # === errors that a statement meets in open() and catches by class or number
-relative = ["missing.csv", "missing/folder/x", "n" * 300, b"bytes.csv", "caf\u00e9.csv", "\udcff", "a'b\"c", "\0"]
+relative = ["missing.csv", "", "missing/folder/x", "n" * 300, b"bytes.csv", "caf\u00e9.csv", "\udcff", "a'b\"c", "\0"]
 names = ["/dev/null/x", "/tmp", "/tmp/", "/", ".", "/tmp/" + "d/" * 2500, b"/tmp", "/tmp/not/there", "/tmp/missing/", 999, -1]
 calls = [(name, "r") for name in relative] + [(name, mode) for name in names for mode in ("r", "w", "x", "a", "r+", "rb")]
 rows = []
