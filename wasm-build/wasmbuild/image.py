@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from wasmbuild.verify import Finding
 
 _CORE = (
-    "runtime", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz", "python-dateutil",
-    "tzdata", "lzma", "openai",
+    "runtime", "mathematics", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz",
+    "python-dateutil", "tzdata", "lzma", "openai",
 )  # fmt: skip
 _FULL = (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas", "matplotlib")
 IMAGES: dict[str, tuple[str, ...]] = {"core": _CORE, "full": _FULL}
