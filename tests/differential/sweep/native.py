@@ -11,6 +11,8 @@ import sys
 from tests.differential.sweep import answers, plan
 
 MOST_MEMORY = 6 << 30
+MOST_SECONDS = 120
+"""Of processor time: a batch takes a few."""
 
 if __name__ == "__main__":
     if sys.argv[1] == "list":
@@ -18,4 +20,5 @@ if __name__ == "__main__":
     else:
         # What would take more than any machine of ours has is refused at once, as in the guest.
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
         answers.run(json.load(sys.stdin), lambda line: print(line, flush=True))

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests import reference
@@ -12,8 +14,10 @@ import wasmexec
 
 ROOT = Path(__file__).resolve().parents[3]
 ANSWERS = Path(__file__).with_name("answers.py")
-BATCH = 500
-"""Expressions that one instance, or one process, answers."""
+GUEST_BATCH = 500
+"""Expressions that one instance answers."""
+NATIVE_BATCH = 5_000
+"""Expressions that one process answers, which takes longer to start than an instance."""
 _NATIVE = ("-s", "-W", "ignore", "-m", "tests.differential.sweep.native")
 _MORE = {"PYTHONPATH": str(ROOT)}
 _CPU_SECONDS = 30.0
@@ -21,7 +25,8 @@ _CPU_SECONDS = 30.0
 _WALL_SECONDS = 600.0
 _STATEMENT = """
 import warnings
-builtins = warnings.sys.modules["builtins"]
+builtins, os = warnings.sys.modules["builtins"], warnings.sys.modules["os"]
+os.chdir("/tmp")
 space = {"__builtins__": builtins, "__name__": "answers"}
 builtins.exec(builtins.compile(INPUT_DATA["program"], "answers.py", "exec"), space)
 space["run"](INPUT_DATA["expressions"], log.debug)
@@ -50,13 +55,18 @@ def expressions() -> list[tuple[str, str]]:
 
 
 def native(numbered: Numbered, answers: Answers) -> str | None:
-    """Answer in one native process."""
+    """Answer in one native process, in a folder of its own."""
+    scratch = Path(tempfile.mkdtemp(prefix="sweep-"))
     try:
-        done = reference.run(*_NATIVE, "answer", standard_input=json.dumps(numbered), seconds=_WALL_SECONDS, more=_MORE)
+        done = reference.run(
+            *_NATIVE, "answer", standard_input=json.dumps(numbered), seconds=_WALL_SECONDS, folder=scratch, more=_MORE
+        )
     except subprocess.TimeoutExpired as error:
         output = error.stdout.decode() if isinstance(error.stdout, bytes) else error.stdout or ""
         _take(output.splitlines(), answers)
         return f"no answer within {_WALL_SECONDS:.0f} seconds"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     _take(done.stdout.splitlines(), answers)
     return None if done.returncode == 0 else f"exit status {done.returncode}: {done.stderr[-300:]}"
 
@@ -77,11 +87,11 @@ def guest(executor: wasmexec.Executor) -> RunOnce:
     return run_once
 
 
-def answer_all(numbered: Numbered, run_once: RunOnce) -> Answers:
+def answer_all(numbered: Numbered, run_once: RunOnce, batch_size: int) -> Answers:
     """Every answer; what kills its process or instance says so, and the next one goes on behind it."""
     answers: Answers = {}
-    for batch in _batches(numbered):
-        waiting = list(batch)
+    for start in range(0, len(numbered), batch_size):
+        waiting = list(numbered[start : start + batch_size])
         while waiting:
             death = run_once(waiting, answers)
             waiting = [one for one in waiting if one[0] not in answers]
@@ -93,14 +103,10 @@ def answer_all(numbered: Numbered, run_once: RunOnce) -> Answers:
 async def answer_both(numbered: Numbered, executor: wasmexec.Executor) -> tuple[Answers, Answers]:
     """The native answers and the guest's, found at the same time."""
     one, other = await asyncio.gather(
-        asyncio.to_thread(answer_all, numbered, native), asyncio.to_thread(answer_all, numbered, guest(executor))
+        asyncio.to_thread(answer_all, numbered, native, NATIVE_BATCH),
+        asyncio.to_thread(answer_all, numbered, guest(executor), GUEST_BATCH),
     )
     return one, other
-
-
-def _batches(numbered: Numbered) -> Iterator[Numbered]:
-    for start in range(0, len(numbered), BATCH):
-        yield numbered[start : start + BATCH]
 
 
 def _take(lines: Sequence[str], answers: Answers) -> None:
