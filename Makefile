@@ -50,8 +50,9 @@ soak: image ## 50,000 executions of every kind in one process, which must not gr
 million: image ## a million rows, row by row: constant memory, each wrong row on record, the others stored once (20 minutes)
 	$(BIN)/python -m tests.bench.million
 
-conformance: image native-env ## upstream's own tests in the guest beside native CPython (an hour or two; goes on where it stopped)
+conformance: image native-env ## upstream's own tests and the sweep, in the guest beside native CPython (an hour or two; goes on where it stopped)
 	$(BIN)/python -m tests.conformance $(CONFORMANCE)
+	$(BIN)/python -m tests.differential.sweep
 
 image: .venv/ready ## the full image, if anything changed
 	$(RUN) image build full
