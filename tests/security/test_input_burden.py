@@ -30,8 +30,6 @@ from wasmexec.step import Cancellation
 MIB = 1024**2
 SIZE = 500_000
 TIMES, SPARE = 12, 8 * MIB
-REFUSED = 6 * MIB
-"""What the process that reads Parquet may reach beyond that until it is ended for it."""
 READ = """
 import contextlib, io
 from pathlib import Path
@@ -94,10 +92,7 @@ def too_much(jobs: list[tuple[str, str, str, str]]) -> dict[str, Any]:
     return {
         name: (item["bytes"] / MIB, sizes[name], *item["answer"])
         for name, item in found.items()
-        if item["bytes"] - item["answer"][2]
-        > TIMES * (sizes[name] + item["answer"][0])
-        + SPARE
-        + (REFUSED if item["answer"][1] and item["answer"][2] else 0)
+        if item["bytes"] - item["answer"][2] > TIMES * (sizes[name] + item["answer"][0]) + SPARE
     }
 
 
