@@ -7,9 +7,9 @@ import json
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.input_shapes import PARQUET, TEXTS
@@ -18,6 +18,8 @@ from tests.step.helpers import make_step
 
 from wasmexec import InputError, Status
 from wasmexec._execution.launcher import SWITCH_SECONDS
+from wasmexec._finishing.long_inputs import LongInputs
+from wasmexec._masking.masker import Masker
 from wasmexec.rows.bad_row import BadRow
 from wasmexec.rows.formats import ReadOptions
 from wasmexec.rows.intake import checked_rows, checked_whole
@@ -28,8 +30,6 @@ from wasmexec.step import Cancellation
 MIB = 1024**2
 SIZE = 500_000
 TIMES, SPARE = 12, 8 * MIB
-REFUSED = 6 * MIB
-"""What the process that reads Parquet may reach beyond that until it is ended for it."""
 READ = """
 import contextlib, io
 from pathlib import Path
@@ -92,10 +92,7 @@ def too_much(jobs: list[tuple[str, str, str, str]]) -> dict[str, Any]:
     return {
         name: (item["bytes"] / MIB, sizes[name], *item["answer"])
         for name, item in found.items()
-        if item["bytes"] - item["answer"][2]
-        > TIMES * (sizes[name] + item["answer"][0])
-        + SPARE
-        + (REFUSED if item["answer"][1] and item["answer"][2] else 0)
+        if item["bytes"] - item["answer"][2] > TIMES * (sizes[name] + item["answer"][0]) + SPARE
     }
 
 
@@ -186,7 +183,8 @@ def test_a_python_row_that_no_encoder_takes_fails_as_a_row(tmp_path: Path, execu
 class Steps:
     """The processor time that a reader takes between two looks whether it is cancelled, and holding the lock."""
 
-    def __init__(self, path: Path, form: str, how: str) -> None:
+    def __init__(self, path: Path, form: str, how: str, schema: Any = None) -> None:
+        self._schema = schema
         self.unasked = self.locked = 0.0
         self._asked = 0.0
         switch = sys.getswitchinterval()
@@ -220,10 +218,10 @@ class Steps:
         self.go_on = True
         begun.set()
         self._asked = time.thread_time()
-        with suppress(InputError):
+        with suppress(InputError), closing(LongInputs()) as long_rows:
             if how == "whole":
-                checked_whole(source, None, 64 * MIB)
-            for _ in checked_rows(source, None) if how == "rows" else ():
+                checked_whole(source, self._schema, 64 * MIB, long_rows=long_rows)
+            for _ in checked_rows(source, self._schema, long_rows=long_rows) if how == "rows" else ():
                 self._ask()
         self._ask()
         ended.set()
@@ -264,6 +262,96 @@ def test_reading_takes_no_long_step(tmp_path: Path, name: str, how: str) -> None
             break
     assert steps.unasked < 0.1
     assert steps.locked < 0.05
+
+
+JSON_CELL: dict[str, Any] = {"type": "object", "properties": {"a": {"type": ["array", "null"]}}}
+ANY_ROW: dict[str, Any] = {"type": "object"}
+WHOLE_LIST: dict[str, Any] = {"type": "array", "minItems": 1, "items": {"type": "object"}}
+KEYS = b'{"%b":0}' % b'":0,"'.join(b"k%d" % number for number in range(300_000))
+LONG_ROWS: dict[str, tuple[str, bytes, Any]] = {
+    "one giant text": ("json", b'[{"a":"%b"}]' % (b"x" * 20_000_000), ANY_ROW),
+    "one object of many keys": ("json", b"[%b]" % KEYS, ANY_ROW),
+    "one line of many keys": ("jsonl", KEYS + b"\n", ANY_ROW),
+    "columns": ("json", b"[%b]" % KEYS.replace(b'"k0":0', b'"a":0'), [{"name": "a", "type": "integer"}]),
+    "a cell of JSON": ("csv", b'a,b\n"[%b]",1\n' % b",".join([b"[1,2,3]"] * 300_000), JSON_CELL),
+    "a whole list": ("json", b"[%b]" % b",".join([b'{"a":1,"b":"some more characters"}'] * 60_000), WHOLE_LIST),
+}
+
+
+LONG = "x" * 200_000
+ALIKE: dict[str, tuple[str, str, Any, str]] = {
+    "accepted": ("json", '[{"a":1,"b":"~"},{"a":2}]', ANY_ROW, "strict"),
+    "refused": (
+        "json", '[{"a":1},{"a":"secret-7~"},{"a":2}]', {"properties": {"a": {"type": "integer"}}}, "strict"
+    ),
+    "filled in": (
+        "jsonl", '{"a":"~"}\n{"a":"~"}\n',
+        [{"name": "a", "type": "text"}, {"name": "b", "type": "text", "allow_null": True}], "strict",
+    ),
+    "dropped": ("jsonl", '{"a":1,"b":"~"}\n', [{"name": "a", "type": "integer"}], "lenient"),
+    "a cell of JSON": ("csv", 'a,b\n"[""~"",1]",3\n', JSON_CELL, "strict"),
+    "a refused cell": (
+        "csv", 'a,b\n"[1,2]",secret-7~\n',
+        {"properties": {"a": {"type": "array"}, "b": {"type": "integer"}}}, "strict",
+    ),
+    "an empty cell": ("csv", 'a,b,c\n"~",,2\n', [{"name": name, "type": kind} for name, kind in
+                      (("a", "text"), ("b", "integer"), ("c", "integer"))], "strict"),
+    "a whole list": ("json", '[{"a":"~"},{"a":""}]', WHOLE_LIST, "strict"),
+    "a whole list that is refused": ("json", '[{"a":"~"},3]', WHOLE_LIST, "strict"),
+    "a whole list of cells": (
+        "csv", "a,b\n~,1\n~,2\n",
+        {"type": "array", "minItems": 3, "items": {"properties": {"b": {"type": "integer"}}}}, "strict",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["whole", "rows"])
+@pytest.mark.parametrize("name", ALIKE)
+def test_long_rows_are_taken_as_short_ones_are(tmp_path: Path, name: str, how: str) -> None:
+    suffix, text, definition, mode = ALIKE[name]
+    if definition is WHOLE_LIST and how == "rows":
+        definition = ANY_ROW
+    path = tmp_path / f"a.{suffix}"
+    path.write_text(text.replace("~", LONG))
+    schema = row_schema.prepare(definition, cast("Any", mode), "input")
+    masker = Masker(["secret-7"])
+
+    def told(row: bytes | BadRow | None) -> object:
+        return [*vars(row.error).items(), json.loads(row.text)] if isinstance(row, BadRow) else json.loads(row or b"0")
+
+    def read(long_rows: LongInputs | None) -> object:
+        source = Source(path, ReadOptions(suffix), max_row_bytes=64 * MIB)
+        if how == "rows":
+            return [told(row) for row in checked_rows(source, schema, masker, long_rows)], source.remarks
+        try:
+            whole, number = checked_whole(source, schema, 64 * MIB, masker, long_rows)
+        except InputError as error:
+            return vars(error)
+        return told(whole), number, source.remarks
+
+    with closing(LongInputs()) as long_rows:
+        there = read(long_rows)
+    assert there == read(None)
+    if isinstance(there, dict):
+        assert "secret" not in str(there)
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("how", ["whole", "rows"])
+@pytest.mark.parametrize("name", LONG_ROWS)
+def test_checking_a_long_row_takes_no_long_step(tmp_path: Path, name: str, how: str) -> None:
+    suffix, data, definition = LONG_ROWS[name]
+    if definition is WHOLE_LIST and how == "rows":
+        definition = ANY_ROW
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(data)
+    schema = row_schema.prepare(definition, "strict", "input")
+    for last in (False, False, False, True):
+        steps = Steps(path, suffix, how, schema)
+        if last or (steps.unasked < 0.05 and steps.locked < 0.02):
+            break
+    assert steps.unasked < 0.05
+    assert steps.locked < 0.02
 
 
 @pytest.mark.timing

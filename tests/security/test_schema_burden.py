@@ -13,7 +13,7 @@ import pytest
 
 import wasmexec
 from wasmexec.errors import OutputError
-from wasmexec.schema import Mode, Schema
+from wasmexec.schema import Mode, Schema, long_values, rust_engine
 from wasmexec.schema.columns import COLUMN_TYPES, NESTED_TYPES
 from wasmexec.schema.interruption import interrupted_by
 
@@ -98,7 +98,7 @@ def test_alternatives_that_lead_to_themselves_do_not_double_with_every_level(
 MEASURED = """
 import json, sys, time
 from wasmexec.errors import OutputError
-from wasmexec.schema import Mode, Schema
+from wasmexec.schema import Mode, Schema, long_values, rust_engine
 from wasmexec.schema.columns import COLUMN_TYPES, NESTED_TYPES
 from wasmexec.schema.interruption import interrupted_by
 def memory(field):
@@ -386,3 +386,47 @@ def test_the_caller_is_asked_every_few_milliseconds(name: str) -> None:
         ask()
     assert len(gaps) > 1
     assert max(gaps) < 0.05
+
+
+LIGHT_ROWS: dict[str, tuple[Any, list[Any]]] = {
+    "a long list of numbers": ({"properties": {"v": {"items": {"type": "integer"}}}}, [{"v": [0] * KIB_64}]),
+    "many rows, and then long ones": (
+        {"properties": {"v": {"items": {"enum": [*range(20), "x"]}}}}, [{"v": []}] * 9000 + [{"v": [5] * 30}] * 4000,
+    ),
+    "options of several kinds": (
+        {"properties": {"v": {"items": {"enum": [*range(47), "x"]}}}}, [{"v": [5] * (KIB_64 - 10)}],
+    ),
+    "names in other alphabets": (
+        {"properties": {"v": {"items": {"format": "idn-hostname"}}}}, [{"v": ["\xe4.b"] * 16_000}],
+    ),
+    "dates": ({"properties": {"v": {"items": {"format": "date-time"}}}}, [{"v": ["2036-10-16T09:22:33"] * 5_800}]),
+    "what is not in it": ({"properties": {"v": {"contains": {"const": 1}}}}, [{"v": [0] * KIB_64 + [1]}]),
+}  # fmt: skip
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("name", LIGHT_ROWS)
+def test_no_call_of_the_library_is_long_where_few_schemas_look_at_a_value(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of 128 KiB is checked where others wait for the interpreter's lock."""
+    definition, rows = LIGHT_ROWS[name]
+    schema = Schema.prepare(definition)
+    calls: list[float] = []
+    is_valid = rust_engine._fits
+
+    def timed(*arguments: Any) -> bool:
+        started = time.thread_time()
+        try:
+            return is_valid(*arguments)
+        finally:
+            calls.append(time.thread_time() - started)
+
+    monkeypatch.setattr(rust_engine, "_fits", timed)
+    monkeypatch.setattr(long_values, "_is_valid", timed)
+    longest = []
+    for _ in range(4):
+        calls.clear()
+        schema.validate(rows)
+        longest.append(max(calls))
+    assert min(longest) < 0.02

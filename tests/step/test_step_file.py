@@ -294,3 +294,20 @@ def test_the_hosts_of_a_secret_are_read_and_a_wrong_one_has_its_place(tmp_path: 
     assert mistakes(tmp_path, BASE + "secrets: {Key: {env: A, hosts: [a.example.com, a/b]}}\n")[0].startswith(
         "3:32: hosts: "
     )
+
+
+@pytest.mark.parametrize("place", ["inside", "file"])
+def test_a_schema_may_have_128_kib_of_json_and_no_more(tmp_path: Path, place: str) -> None:
+    fits: dict[str, object] = {"type": "object", "description": ""}
+    fits["description"] = "x" * (128 * 1024 - len(json.dumps(fits, separators=(",", ":"))))
+    too_long = {**fits, "description": f"{fits['description']}x"}
+
+    def text(definition: object) -> str:
+        (tmp_path / "rows.json").write_text(json.dumps(definition))
+        schema = "rows.json" if place == "file" else definition
+        return json.dumps({"statement": "return []", "output_schema": schema})
+
+    assert load(tmp_path, text(fits)).definition.output is not None
+    wrong = mistakes(tmp_path, text(too_long))
+    assert len(wrong) == 1
+    assert "output_schema: it has 131,073 bytes of JSON, at most 131,072 are taken" in wrong[0]

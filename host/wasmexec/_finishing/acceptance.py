@@ -6,14 +6,15 @@ SECURITY: the text comes from a guest. It is never spelled out as it came: what 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from ..errors import OutputLimitError
+from ..errors import OutputError, OutputLimitError
 from ..limits import MIB, Limits
 from ..rows.block import Row, RowBlock
 from ..rows.json_text import decode, encode_lines
+from ..rows.typed import convert, refused_cell
 from ..schema import Schema
 from ..schema.interruption import interrupted_by, look
 from ..schema.values import Mask, masked_by, refusal
@@ -70,11 +71,12 @@ def no_check() -> None:
 
 def accept(
     text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None] = no_check,
-    most_at_once: int = sys.maxsize,
+    most_at_once: int = sys.maxsize, kinds: Mapping[str, str] | None = None,
 ) -> Accepted:  # fmt: skip
     """The rows of a JSON array of objects as the schema accepts them.
 
-    `check` is called every few milliseconds; what it raises ends it.
+    `check` is called every few milliseconds; what it raises ends it. `kinds` are the types of columns whose values came
+    as texts, as in CSV.
 
     Raises:
         TooHeavyError: more than `most_at_once` bytes must be taken in one go.
@@ -82,7 +84,7 @@ def accept(
         OutputError: a row is refused.
         OutputLimitError: there are more rows than allowed, or the schema fills in too much.
     """
-    take = partial(_take, text, schema, mask, bounds, check, most_at_once)
+    take = partial(_take, text, schema, mask, bounds, check, most_at_once, kinds or {})
     # What is filled in may turn out to be too much: until that is known, no more is held than the text allows.
     accepted = take(_allowed(len(text)) // 2) or take(sys.maxsize)
     assert accepted is not None
@@ -91,10 +93,10 @@ def accept(
 
 def _take(
     text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None], most_at_once: int,
-    most_held: int,
+    kinds: Mapping[str, str], most_held: int,
 ) -> Accepted | None:  # fmt: skip
     """What is accepted; None if it is, but would be more than `most_held` bytes."""
-    make = partial(_Acceptance, text, schema, mask, bounds, check, most_at_once, most_held)
+    make = partial(_Acceptance, text, schema, mask, bounds, check, most_at_once, kinds, most_held)
     try:
         return make().take(pieces_of(text, most_at_once))
     except _NotInPiecesError:
@@ -138,7 +140,7 @@ class _Acceptance:
 
     def __init__(
         self, text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None],
-        most_at_once: int, most_held: int,
+        most_at_once: int, kinds: Mapping[str, str], most_held: int,
     ) -> None:  # fmt: skip
         self._text = text
         self._schema = schema
@@ -146,6 +148,7 @@ class _Acceptance:
         self._bounds = bounds
         self._check = check
         self._most_at_once = most_at_once
+        self._kinds = kinds
         self._checker = schema.checker(mask)
         self._is_for_the_whole = not schema.in_pieces
         self._kept = _Kept(bounds.bytes, most_held, as_objects=len(text) <= OBJECTS_BYTES)
@@ -212,8 +215,24 @@ class _Acceptance:
 
     def _accepted(self, rows: list[Any], first: int) -> tuple[list[Row], int]:
         """What is accepted of some rows, and how many values were filled in at most."""
-        accepted = self._checker.rows(rows, first)
+        accepted = self._checked(rows, first)
         return accepted, 0 if accepted is rows else len(rows) * self._schema.width
+
+    def _checked(self, rows: list[Any], first: int) -> list[Row]:
+        if not self._kinds:
+            return self._checker.rows(rows, first)
+        cells = [dict(row) for row in rows]
+        for row in rows:
+            convert(row, self._kinds)
+        try:
+            return self._checker.rows(rows, first)
+        except OutputError as error:
+            index = error.pointer.split("/")[1:2]
+            if not index:
+                raise
+            with masked_by(self._mask):
+                reason = refused_cell(error, cells[int(index[0]) - first], self._kinds)
+            raise OutputError(error.pointer, error.rule, error.value, reason) from None
 
     def _bound(self, rows: list[Any]) -> None:
         first, most = self._count, self._bounds.keys

@@ -42,14 +42,14 @@ def main(file: str) -> NoReturn:
 
 
 def _finish(job: Mapping[str, Any], file: int) -> None:
-    definition, mode = job["schema"]
-    schema, bounds = Schema.prepare(definition, mode=mode), Bounds(*job["bounds"])
+    definition, mode, role = job["schema"]
+    schema, bounds = Schema.prepare(definition, mode=mode, role=role), Bounds(*job["bounds"])
     masker = Masker(job["secrets"]) if job["secrets"] else None
     _send(HEAD.pack(Kind.READY, 0))
     try:
         text = _read_text(file, job["size"])
         with _Bounded(job["memory"] + _VIRTUAL * len(text) + _VIRTUAL_BYTES):
-            accepted = accept(memoryview(text), schema, masker, bounds)
+            accepted = accept(memoryview(text), schema, masker, bounds, kinds=job["kinds"])
             del text
             lines = accepted.block.lines
         answer: dict[str, Any] = {

@@ -8,7 +8,7 @@ it is handed to a child process. Those are started when they are needed and kept
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -63,21 +63,24 @@ class Finisher:
         if schema.interruptible:
             with suppress(TooHeavyError, _NotAloneError):
                 return accept(text, schema, masker, bounds, lambda: self._go_on_alone(charge), OBJECTS_BYTES)
-        return self._accept_elsewhere(text, schema, masker, bounds, charge)
+        return self.accept_elsewhere(text, schema, masker, bounds, charge)
 
     def _go_on_alone(self, charge: Callable[[float], None]) -> None:
         if self._has_others():
             raise _NotAloneError
         charge(0.0)
 
-    def _accept_elsewhere(
-        self, text: memoryview, schema: Schema, masker: Masker | None, bounds: Bounds, charge: Callable[[float], None]
-    ) -> Accepted:
-        most_memory = allowed_memory(text, schema, bounds)
+    def accept_elsewhere(
+        self, text: memoryview, schema: Schema, masker: Masker | None, bounds: Bounds,
+        charge: Callable[[float], None], *, kinds: Mapping[str, str] | None = None, most_memory: int | None = None,
+    ) -> Accepted:  # fmt: skip
+        """The same in a process, whatever the size; `kinds` is as in `acceptance.accept`."""
+        if most_memory is None:
+            most_memory = allowed_memory(text, schema, bounds)
         job = orjson.dumps({
             "size": len(text), "memory": most_memory, "bounds": list(bounds),
-            "schema": (orjson.Fragment(schema.source), schema.mode),
-            "secrets": [] if masker is None else masker.secrets,
+            "schema": (orjson.Fragment(schema.source), schema.mode, schema.role),
+            "secrets": [] if masker is None else masker.secrets, "kinds": {} if kinds is None else dict(kinds),
         })  # fmt: skip
         process = self._take()
         is_idle = False

@@ -2,8 +2,8 @@
 
 A frame is a head (kind, 1 byte; length, 4 bytes, little-endian) and so many bytes of JSON:
 
-    to the process      JOB   {"size", "memory", "schema": [definition, mode], "secrets", "bounds"}: a text of that size
-                              is at the beginning of the file that both have open
+    to the process      JOB   {"size", "memory", "schema": [definition, mode, role], "secrets", "bounds", "kinds"}: a
+                              text of that size is at the beginning of the file that both have open
     from the process    READY it has understood the job: the memory that it takes from here on is the text's
                         DONE  {"rows", "lines", "size", "warnings"}: so many rows, as JSON Lines of so many bytes at the
                               beginning of the file; the text had `size` bytes

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any
 
-from ..isolation import child_command
+from ..isolation import child_command, resident_bytes
 from ..rows.block import RowBlock
 from ..rows.json_text import decode
 from .acceptance import Accepted, Bounds
@@ -27,7 +27,6 @@ _NEAR_BYTES = 8 * 1024 * 1024
 _AT_ONCE_BYTES = 8 * 1024 * 1024
 _REAP_SECONDS = 5.0
 _EXIT_SECONDS = 0.2
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class ChildLostError(Exception):
@@ -99,7 +98,7 @@ class FinishingProcess:
             self._most_resident = sys.maxsize
             self._hand_over(job, text, charge)
             self._frame(Kind.READY, 0, charge)
-            self._most_resident = _resident_bytes(self._process.pid) + most_memory
+            self._most_resident = resident_bytes(self._process.pid) + most_memory
             if self._charged is None:
                 self._charged = _cpu_seconds(self._process.pid)
             answer = self._answer(charge)
@@ -139,7 +138,7 @@ class FinishingProcess:
     def _look(self, charge: Callable[[float], None]) -> float:
         """What is done every few milliseconds; tells in how many seconds it must be done again."""
         self._charge(charge)
-        left = self._most_resident - _resident_bytes(self._process.pid)
+        left = self._most_resident - resident_bytes(self._process.pid)
         if left < 0:
             raise _OutOfMemoryError
         return TICK_SECONDS if left > _NEAR_BYTES else _NEAR_SECONDS
@@ -214,14 +213,6 @@ def _cpu_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2)
     except (OSError, AttributeError, OverflowError):
         return 0.0
-
-
-def _resident_bytes(pid: int) -> int:
-    """The memory of a process that is its own; 0 where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
-        pages = file.read().split()
-        return (int(pages[1]) - int(pages[2])) * _PAGE_BYTES
-    return 0
 
 
 def _make_file() -> IO[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -138,24 +139,26 @@ def read_inputs(
         ConfigError: a format is unknown, or a schema wrong.
         click.UsageError: a file cannot be read.
     """
+    from .._finishing.long_inputs import LongInputs
     from ..rows.inputs import sources_of
     from ..rows.intake import checked_whole
 
     named = sources(values)
     read: list[bytes | None] = []
     paths = [None if name is None else Path(name) for name in named]
-    for number, source in enumerate(sources_of(paths, read_options(values), [], max_row_bytes=max_bytes), 1):
-        schema_file = values[f"input{number}_schema"]
-        schema = None if schema_file is None else read_schema(schema_file, "input", lenient=lenient)
-        try:
-            read.append(checked_whole(source, schema, max_bytes)[0])
-        except OSError as error:
-            raise click.UsageError(f"the input {named[number - 1]} cannot be read: {error.strerror}") from None
-        finally:
-            for text in source.remarks:
-                remark(text)
-        if source.has_texts_only and schema is None:
-            remark(f"{source.name}: values of CSV are strings without --{_name(number)}-schema")
+    with closing(LongInputs()) as long_rows:
+        for number, source in enumerate(sources_of(paths, read_options(values), [], max_row_bytes=max_bytes), 1):
+            schema_file = values[f"input{number}_schema"]
+            schema = None if schema_file is None else read_schema(schema_file, "input", lenient=lenient)
+            try:
+                read.append(checked_whole(source, schema, max_bytes, long_rows=long_rows)[0])
+            except OSError as error:
+                raise click.UsageError(f"the input {named[number - 1]} cannot be read: {error.strerror}") from None
+            finally:
+                for text in source.remarks:
+                    remark(text)
+            if source.has_texts_only and schema is None:
+                remark(f"{source.name}: values of CSV are strings without --{_name(number)}-schema")
     for number in range(len(named) + 1, LAST_INPUT + 1):
         if values[f"input{number}_schema"] is not None:
             raise click.UsageError(f"--{_name(number)}-schema without --{_name(number)}")

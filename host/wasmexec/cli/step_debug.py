@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from .step_support import STORE_HELP, folder_option, open_store, store_option
 from .terminal import fail, note, say, style
 
 if TYPE_CHECKING:
+    from ..rows.long_rows import LongRows
     from ..step.file.definition import StepDefinition
 
 
@@ -65,6 +67,7 @@ def command(file: Path, **values: Any) -> int:
 
     THIS RUN IS NOT ISOLATED: the statement can do what you can do. Debug only statements that you trust.
     """
+    from .._finishing.long_inputs import LongInputs
     from ..step import Step
     from ..step.debugging import WARNING, debug_file, write_debug_file
 
@@ -80,7 +83,8 @@ def command(file: Path, **values: Any) -> int:
     else:
         checkpoint = _stored_checkpoint(definition.name, values["store_url"])
     try:
-        read = _inputs(definition, values)
+        with closing(LongInputs()) as long_rows:
+            read = _inputs(definition, values, long_rows)
     except OSError as error:
         raise ConfigError(f"the input {error.filename} cannot be read: {error.strerror}") from None
     text = debug_file(definition, inputs=read, checkpoint=checkpoint, local_variables=variables)
@@ -123,7 +127,7 @@ def _stored_checkpoint(name: str, url: str | None) -> object:
         return None
 
 
-def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | None]:
+def _inputs(definition: StepDefinition, values: dict[str, Any], long_rows: LongRows) -> list[bytes | None]:
     from ..rows.bad_row import BadRow
     from ..rows.inputs import sources_of
     from ..rows.intake import checked_rows, checked_whole
@@ -139,14 +143,14 @@ def _inputs(definition: StepDefinition, values: dict[str, Any]) -> list[bytes | 
     ):
         schema = definition.input_schema(index)
         if index > 0 or (definition.processing == "bulk" and values["rows"] is None):
-            found.append(checked_whole(source, schema, definition.limits.input_bytes)[0])
+            found.append(checked_whole(source, schema, definition.limits.input_bytes, long_rows=long_rows)[0])
             for remark in source.remarks:
                 note(remark)
             continue
         start, stop = (
             (values["row"], values["row"] + 1) if definition.processing == "row_by_row" else (0, values["rows"])
         )
-        rows = list(islice(checked_rows(source, schema), start, stop))
+        rows = list(islice(checked_rows(source, schema, long_rows=long_rows), start, stop))
         for row in rows:
             if isinstance(row, BadRow):
                 raise row.error

@@ -7,18 +7,20 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
+from .._masking.masker import Masker
 from ..errors import InputError, InputSchemaError, OutputError
-from ..schema import RowSchema
+from ..schema import RowSchema, Schema
 from ..schema.interruption import interrupted_by
-from ..schema.values import Mask, masked_by, short_repr, type_name
+from ..schema.values import masked_by, type_name
 from .bad_row import BadRow
 from .chunks import Chunk, Joined
 from .json_pieces import array_rows, check, is_array, may_be_values
 from .json_rows import explain
 from .json_text import decode, encode
+from .long_rows import SHORT_BYTES, LongRows, LongRowsError, TakenRows, TooManyValuesError
 from .source import Source
 from .steps import in_list, part, skip, skip_back
-from .typed import advice, column_kinds, convert
+from .typed import column_kinds, convert, refused_cell
 
 _MOST_CELLS = 65_536
 _MOST_WARNINGS = 100
@@ -27,16 +29,20 @@ _COUNTED = re.compile(r"(.* )([0-9,]+) (row|value)s?")
 
 
 def checked_rows(
-    source: Source, schema: RowSchema | None, mask: Mask | None = None
+    source: Source, schema: RowSchema | None, masker: Masker | None = None, long_rows: LongRows | None = None
 ) -> Generator[bytes | BadRow, None, None]:
-    """Each row as the JSON text of a list with this one row, or a `BadRow` in its place."""
+    """Each row as the JSON text of a list with this one row, or a `BadRow` in its place.
+
+    `long_rows` takes rows that are long; without it they hold the interpreter's lock while they are checked.
+    """
     with closing(source.rows()) as rows:
-        yield from _each_checked(source, rows, schema, mask)
+        yield from _each_checked(source, rows, schema, masker, long_rows)
 
 
 def _each_checked(
-    source: Source, rows: Iterable[bytes | BadRow], schema: RowSchema | None, mask: Mask | None
-) -> Iterator[bytes | BadRow]:
+    source: Source, rows: Iterable[bytes | BadRow], schema: RowSchema | None, masker: Masker | None,
+    long_rows: LongRows | None,
+) -> Iterator[bytes | BadRow]:  # fmt: skip
     for index, row in enumerate(rows):
         if isinstance(row, BadRow):
             yield row
@@ -48,13 +54,41 @@ def _each_checked(
             yield BadRow(too_many_values(source, source.line, index))
             continue
         try:
-            yield _checked_row(source, schema, index, row, mask)
+            if long_rows is not None and len(row) > SHORT_BYTES:
+                yield _checked_long_row(source, schema, index, row, masker, long_rows)
+            else:
+                yield _checked_row(source, schema, index, row, masker)
+        except LongRowsError as error:
+            yield BadRow(_not_taken(error, source, source.line, index))
         except ValueError as error:
             message = f"{source.name}: /{index}: {error}"
             yield BadRow(InputError(message, source=source.name, source_line=source.line))
 
 
-def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask: Mask | None) -> bytes | BadRow:
+def _checked_long_row(
+    source: Source, schema: RowSchema, index: int, row: bytes, masker: Masker | None, long_rows: LongRows
+) -> bytes | BadRow:
+    kinds = _kinds(source, schema)
+    text = in_list(row)
+    try:
+        taken = long_rows.accept(text, schema.prepared, kinds, masker, source.look_up)
+    except OutputError as error:
+        refused = _refused(error, source, index, source.line, None, kinds)
+        if kinds:
+            converted = long_rows.accept(text, Schema.prepare(None), kinds, masker, source.look_up).text
+            row = part(converted, 1, len(converted) - 1, source.look_up)
+        return BadRow(refused, row)
+    for warning in taken.warnings:
+        source.remark(warning.removesuffix(" from 1 row"))
+    return _kept(text, taken, schema, kinds)
+
+
+def _kept(text: bytes, taken: TakenRows, schema: RowSchema, kinds: Mapping[str, str]) -> bytes:
+    """The rows: the very text that they came as, if nothing could be filled in, or left out."""
+    return text if schema.prepared.kind != "columns" and not kinds else taken.text
+
+
+def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask: Masker | None) -> bytes | BadRow:
     kinds = _kinds(source, schema)
     value = decode(row)
     cells = dict(value) if kinds else None
@@ -74,12 +108,19 @@ def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask
 
 
 def row_error(
-    text: bytes, schema: RowSchema | None, name: str, index: int, mask: Mask | None = None
+    text: bytes, schema: RowSchema | None, name: str, index: int, long_rows: LongRows | None = None
 ) -> InputSchemaError | None:
-    """What is wrong with a row on record, None if the schema takes it."""
+    """What is wrong with a row on record, None if the schema takes it.
+
+    Raises:
+        ValueError: it is no JSON.
+        LongRowsError: it cannot be taken; see `LongRows`.
+    """
     try:
-        if schema is not None:
-            schema.prepared.validate([decode(text)], mask)
+        if schema is not None and long_rows is not None and len(text) > SHORT_BYTES:
+            long_rows.accept(in_list(text), schema.prepared, {}, None, bool)
+        elif schema is not None:
+            schema.prepared.validate([decode(text)])
     except OutputError as error:
         pointer = _pointer(error, index)
         message = f"{name}: {pointer}: {_reason(error)}"
@@ -88,9 +129,12 @@ def row_error(
 
 
 def checked_whole(
-    source: Source, schema: RowSchema | None, max_bytes: int, mask: Mask | None = None
-) -> tuple[bytes | None, int]:
+    source: Source, schema: RowSchema | None, max_bytes: int, masker: Masker | None = None,
+    long_rows: LongRows | None = None,
+) -> tuple[bytes | None, int]:  # fmt: skip
     """The whole input as JSON text, None if it is not wired, and how many rows it has (0 if it is no list).
+
+    `long_rows` is as in `checked_rows`.
 
     Raises:
         InputError: it cannot be read, is too large, or a row does not match the schema.
@@ -100,29 +144,31 @@ def checked_whole(
         return None, 0
     text = source.text(max_bytes)
     if schema is not None and schema.prepared.kind == "list":
-        return _checked_list(source, schema, text, max_bytes, mask)
+        return _checked_list(source, schema, text, max_bytes, masker, long_rows)
     if text is None:
-        return _Intake(source, schema, max_bytes, mask).rows()
+        return _Intake(source, schema, max_bytes, masker, long_rows).rows()
     if is_array(text, source.look_up):
-        return _Intake(source, schema, max_bytes, mask).array(text)
+        return _Intake(source, schema, max_bytes, masker, long_rows).array(text)
     try:
         check(text, look_up=source.look_up)
     except ValueError as error:
         raise _not_json(source, text, error) from None
     if schema is not None:
-        start = skip(text, 0, len(text), source.look_up)
-        kind = {b"{": "an object", b'"': "a string"}.get(text[start : start + 1]) or type_name(decode(text))
-        raise InputError(f"{source.name}: a schema needs a list of rows, got {kind}", source=source.name)
+        raise _no_list(source, text)
     return text, 0
 
 
 class _Intake:
     """Puts the rows of an input together, checked some at a time."""
 
-    def __init__(self, source: Source, schema: RowSchema | None, max_bytes: int, mask: Mask | None) -> None:
+    def __init__(
+        self, source: Source, schema: RowSchema | None, max_bytes: int, masker: Masker | None,
+        long_rows: LongRows | None,
+    ) -> None:  # fmt: skip
         self._source = source
         self._schema = schema
-        self._mask = mask
+        self._masker = masker
+        self._long_rows = long_rows
         self._kinds = {} if schema is None else _kinds(source, schema)
         self._joined = Joined(max_bytes, source.too_large(max_bytes), source.look_up)
         self._warnings: dict[tuple[str, str], int] = {}
@@ -170,6 +216,9 @@ class _Intake:
         """The rows of a chunk as the schema has them: text and number."""
         if not may_be_values(chunk.text, self._source.look_up):
             raise too_many_values(self._source, chunk.lines[0] if chunk.lines else None, self._count)
+        if self._long_rows is not None and chunk.number == 1 and len(chunk.text) > SHORT_BYTES:
+            yield self._long_row(chunk, self._long_rows), 1
+            return
         values = chunk.values
         if values is None:
             values = decode(in_list(chunk.text))
@@ -182,6 +231,22 @@ class _Intake:
             text = self._accepted(chunk, some, start)
             yield encode(some)[1:-1] if text is None else text, len(some)
 
+    def _long_row(self, chunk: Chunk, long_rows: LongRows) -> bytes:
+        """The text of a row: the very same if nothing could be filled in."""
+        assert self._schema is not None
+        source, schema = self._source, self._schema
+        line = chunk.lines[0] if chunk.lines else None
+        first, self._count = self._count, self._count + 1
+        try:
+            taken = long_rows.accept(in_list(chunk.text), schema.prepared, self._kinds, self._masker, source.look_up)
+        except OutputError as error:
+            raise _refused(error, source, first, line, None, self._kinds) from None
+        except LongRowsError as error:
+            raise _not_taken(error, source, line, first) from None
+        self._warn(taken.warnings)
+        kept = _kept(chunk.text, taken, schema, self._kinds)
+        return kept if kept is chunk.text else part(kept, 1, len(kept) - 1, source.look_up)
+
     def _accepted(self, chunk: Chunk, values: list[Any], start: int) -> bytes | None:
         """The text of some rows of a chunk if it became another one."""
         assert self._schema is not None
@@ -191,19 +256,22 @@ class _Intake:
         first, self._count = self._count, self._count + len(values)
         try:
             with interrupted_by(self._source.look_up):
-                accepted, warnings = self._schema.prepared.validate(values, self._mask)
+                accepted, warnings = self._schema.prepared.validate(values, self._masker)
         except OutputError as error:
             index = _row_index(error)
             cells = None if index is None or not kinds else decode(in_list(chunk.text))[start + index]
             line = chunk.lines[start + index] if index is not None and start + index < len(chunk.lines) else None
-            with masked_by(self._mask):
+            with masked_by(self._masker):
                 raise _refused(error, self._source, first, line, cells, kinds) from None
+        self._warn(warnings)
+        return None if accepted is values and not kinds else encode(accepted)[1:-1]
+
+    def _warn(self, warnings: list[str]) -> None:
         for warning in warnings:
             counted = _COUNTED.fullmatch(warning)
             key, count = ((counted[1], counted[3]), int(counted[2].replace(",", ""))) if counted else ((warning, ""), 0)
             if key in self._warnings or len(self._warnings) < _MOST_WARNINGS:
                 self._warnings[key] = self._warnings.get(key, 0) + count
-        return None if accepted is values and not kinds else encode(accepted)[1:-1]
 
     def _remark(self) -> None:
         for (text, unit), count in self._warnings.items():
@@ -211,45 +279,77 @@ class _Intake:
 
 
 def _checked_list(
-    source: Source, schema: RowSchema, text: bytes | None, max_bytes: int, mask: Mask | None
-) -> tuple[bytes, int]:
+    source: Source, schema: RowSchema, text: bytes | None, max_bytes: int, masker: Masker | None,
+    long_rows: LongRows | None,
+) -> tuple[bytes, int]:  # fmt: skip
     """An input whose schema is for the whole list: all of its values are needed at once."""
-    data = text if text is not None else _Intake(source, None, max_bytes, None).rows()[0]
+    data = text if text is not None else _Intake(source, None, max_bytes, None, None).rows()[0]
     try:
         check(data, look_up=source.look_up)
     except ValueError as error:
         raise _not_json(source, data, error) from None
     if not may_be_values(data, source.look_up):
-        raise InputError(
-            f"{source.name} has more values than may be held at once for a schema of the whole list (its type is "
-            "array): give the schema of one row, which is what its items are",
-            source=source.name,
-        )
-    rows = decode(data)
-    if not isinstance(rows, list):
-        raise InputError(f"{source.name}: a schema needs a list of rows, got {type_name(rows)}", source=source.name)
+        raise _too_many_in_a_list(source)
+    if not is_array(data, source.look_up):
+        raise _no_list(source, data)
     kinds = _kinds(source, schema)
+    if long_rows is not None and len(data) > SHORT_BYTES:
+        try:
+            taken = long_rows.accept(data, schema.prepared, kinds, masker, source.look_up)
+        except OutputError as error:
+            raise _refused(error, source, 0, None, None, kinds) from None
+        except TooManyValuesError:
+            raise _too_many_in_a_list(source) from None
+        except LongRowsError as error:
+            raise InputError(f"{source.name}: {error}", source=source.name) from None
+        return _kept(data, taken, schema, kinds), taken.number
+    rows = decode(data)
     for row in rows if kinds else ():
         convert(row, kinds)
     try:
         with interrupted_by(source.look_up):
-            schema.prepared.validate(rows, mask)
+            schema.prepared.validate(rows, masker)
     except OutputError as error:
         index = _row_index(error)
         cells = decode(data)[index] if kinds and index is not None else None
-        with masked_by(mask):
+        with masked_by(masker):
             raise _refused(error, source, 0, None, cells, kinds) from None
     return (encode(rows) if kinds else data), len(rows)
 
 
 def too_many_values(source: Source, line: int | None, index: int) -> InputError:
     """The error for a row whose values would take too much memory to be checked."""
-    where = "" if line is None else f"line {line}: "
-    return InputError(
-        f"{source.name}: /{index}: {where}the row has more values than may be held at once to be checked by a schema: "
-        "make rows of what it lists, or leave the schema of the input out",
-        source=source.name, source_line=line,
+    return _row_error(
+        source, line, index,
+        "the row has more values than may be held at once to be checked by a schema: make rows of what it lists, or "
+        "leave the schema of the input out",
     )  # fmt: skip
+
+
+def _not_taken(error: LongRowsError, source: Source, line: int | None, index: int) -> InputError:
+    if isinstance(error, TooManyValuesError):
+        return too_many_values(source, line, index)
+    return _row_error(source, line, index, str(error))
+
+
+def _row_error(source: Source, line: int | None, index: int, reason: str) -> InputError:
+    where = "" if line is None else f"line {line}: "
+    return InputError(f"{source.name}: /{index}: {where}{reason}", source=source.name, source_line=line)
+
+
+def _too_many_in_a_list(source: Source) -> InputError:
+    return InputError(
+        f"{source.name} has more values than may be held at once for a schema of the whole list (its type is array): "
+        "give the schema of one row, which is what its items are",
+        source=source.name,
+    )
+
+
+def _no_list(source: Source, text: bytes) -> InputError:
+    """The error for a text that is JSON, but no array."""
+    start = skip(text, 0, len(text), source.look_up)
+    kind = {b"{": "an object", b'"': "a string"}.get(text[start : start + 1]) or type_name(decode(text))
+    return InputError(f"{source.name}: a schema needs a list of rows, got {kind}", source=source.name)
 
 
 def _not_json(source: Source, text: bytes, error: ValueError) -> InputError:
@@ -296,15 +396,7 @@ def _refused(
 ) -> InputSchemaError:
     """The error for a refused row; `cells` are the texts of a row of CSV."""
     pointer = _pointer(error, first)
-    reason = _reason(error)
-    column = error.pointer.split("/")[2:3]
-    name = column[0].replace("~1", "/").replace("~0", "~") if column else None
-    if cells is not None and name is not None and isinstance(cells.get(name), str) and error.rule != "extra":
-        text = cells[name]
-        wanted = reason.partition(", got ")[0]
-        cell = f"the cell is {short_repr(text)}" if text else "the cell is empty"
-        place = "" if f"column {name!r}" in wanted else f"column {name!r}: "
-        reason = f"{place}{wanted}, but {cell}: {advice(text, kinds.get(name))}"
+    reason = _reason(error) if cells is None else refused_cell(error, cells, kinds)
     where = "" if line is None else f"line {line}: "
     message = f"{source.name}: {pointer}: {where}{reason}"
     return InputSchemaError(pointer, error.rule, error.value, message, source=source.name, source_line=line)

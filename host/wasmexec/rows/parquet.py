@@ -8,17 +8,16 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import IO, Any
 
 import orjson
 
 from ..errors import ConfigError, InputError
-from ..isolation import child_command
+from ..isolation import child_command, resident_bytes
 from .bad_row import BadRow, RowStream
 from .json_pieces import check
 from .json_text import decode, encode
-from .parquet_child import HEAD, MANY_BYTES, SPARE_BYTES, TIMES
+from .parquet_child import HEAD, MANY_BYTES, SPARE_BYTES, TIMES, UNSEEN_BYTES
 from .python_rows import nan_remark
 from .steps import part
 
@@ -27,8 +26,6 @@ STALL_SECONDS = 60.0
 _MAX_MESSAGE_BYTES = 1024**2
 _READ_BYTES = 256 * 1024
 _TICK_SECONDS = 0.004
-"""What the child may seem to hold beyond its own bound, which counts what is asked for and not what is used."""
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def parquet_rows(
@@ -127,7 +124,7 @@ class _Child:
         """
         if self._ready_bytes is not None:
             raise self.broken("a frame that there is not")
-        self._ready_bytes = _resident_bytes(self._process.pid)
+        self._ready_bytes = resident_bytes(self._process.pid)
 
     def rows(self, payload: bytes) -> Iterator[bytes]:
         """The rows of a frame, written anew: what was sent as one row is one row. A long one is alone in its frame.
@@ -245,17 +242,9 @@ class _Child:
             return
         self._looked = now
         most = SPARE_BYTES + TIMES * (self._size + self._given)
-        if _resident_bytes(self._process.pid) - self._ready_bytes > most:
+        if resident_bytes(self._process.pid) - self._ready_bytes > most - UNSEEN_BYTES:
             raise InputError(
                 f"{self._name} cannot be read: its rows need more than {most / 1024**2:,.0f} MiB to be read; written "
                 "with smaller pages and row groups, or shorter rows, they would not",
                 source=self._name,
             )
-
-
-def _resident_bytes(pid: int) -> int:
-    """The memory of a process that is its own; 0 where the system does not tell."""
-    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/statm", "rb") as file:
-        pages = file.read().split()
-        return (int(pages[1]) - int(pages[2])) * _PAGE_BYTES
-    return 0

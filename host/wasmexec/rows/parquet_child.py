@@ -31,6 +31,8 @@ ADDRESS_BYTES = 2 * 1024**3
 SPARE_BYTES = 8 * 1024**2
 TIMES = 12
 """Beside its libraries the process has so much memory, and so many times the bytes of its file and of its rows."""
+UNSEEN_BYTES = 2 * 1024**2
+"""Less than that by so much: what it had asked for and not used, and what its parent holds of the frames."""
 _STACK_BYTES = 1024**2
 BATCH_ROWS = 1000
 BATCH_BYTES = 128 * 1024
@@ -117,7 +119,8 @@ class _Room:
 
         self.bytes = min(ADDRESS_BYTES, SPARE_BYTES + TIMES * (self._file + rows))
         if self._held:
-            resource.setrlimit(resource.RLIMIT_DATA, (self._held + self.bytes, resource.RLIM_INFINITY))
+            most = self._held + self.bytes - UNSEEN_BYTES
+            resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
 
 
 def _frame(out: IO[bytes], kind: bytes, payload: object) -> None:

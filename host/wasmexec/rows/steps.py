@@ -47,7 +47,7 @@ def part(text: Text, start: int, end: int, look_up: LookUp = bool) -> bytes:
     return out.getvalue()
 
 
-def in_list(row: bytes) -> bytes:
+def in_list(row: bytes | memoryview) -> bytes:
     """The JSON list of one row."""
     # Unlike a formatted text it is put together without the lock.
     return b"".join((b"[", row, b"]"))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import OutputError
+from ..schema.values import short_repr
 from .json_text import decode
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,4000}")
@@ -38,6 +40,20 @@ def convert(row: dict[str, Any], kinds: Mapping[str, str]) -> None:
         text = row.get(name)
         if isinstance(text, str):
             row[name] = _value(text, kind)
+
+
+def refused_cell(error: OutputError, cells: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
+    """Why a row is refused, in terms of its cell if it is one; `cells` are the texts that the values were."""
+    reason = error.reason.removeprefix(f"{error.pointer}: ")
+    column = error.pointer.split("/")[2:3]
+    name = column[0].replace("~1", "/").replace("~0", "~") if column else None
+    text = None if name is None else cells.get(name)
+    if not isinstance(text, str) or error.rule == "extra":
+        return reason
+    wanted = reason.partition(", got ")[0]
+    cell = f"the cell is {short_repr(text)}" if text else "the cell is empty"
+    place = "" if f"column {name!r}" in wanted else f"column {name!r}: "
+    return f"{place}{wanted}, but {cell}: {advice(text, kinds.get(name or ''))}"
 
 
 def advice(text: str, kind: str | None) -> str:

@@ -12,9 +12,13 @@ MOST_APPLIED: Final = 100_000
 MOST_ASKED: Final = 1_000_000
 MOST_IN_A_CHAIN: Final = 300
 _OPTIONS_LIKE_ONE: Final = 10
+_FIRST_OPTIONS: Final = 10
+"""Which count as much as a schema: a few of them are no light work."""
 _MOST_OPTIONS: Final = 50_000
 _LIKE_A_DIVISION: Final = 30
 """Of numbers with hundreds of digits."""
+_DEAR: Final = 4
+"""Looking for an item that fits, or at a name in other alphabets."""
 _Node: TypeAlias = "dict[str, Any]"
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "extends", "disallow", "type")
 _SINGLES: Final = ("not", "if", "then", "else", "extends")
@@ -125,9 +129,11 @@ def _weight(node: _Node, below: list[tuple[str, _Node]], weights: Mapping[int, _
         if not kinds.isdisjoint((dict, list)):
             sums.applied += min(len(options), _MOST_OPTIONS)
         elif len(kinds) > 1:
-            sums.applied += len(options) // _OPTIONS_LIKE_ONE
+            sums.applied += min(len(options), _FIRST_OPTIONS) + len(options) // _OPTIONS_LIKE_ONE
     if isinstance(node.get("multipleOf"), float):
         sums.applied += _LIKE_A_DIVISION
+    if "contains" in node or str(node.get("format")).startswith("idn-"):
+        sums.applied += _DEAR
     # Of the properties, and of the first items, one is for a value at most; the rest of them is for what they are not.
     groups: dict[str, tuple[int, int]] = {}
     for key, child in below:

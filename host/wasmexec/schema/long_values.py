@@ -246,7 +246,9 @@ class LongValues:
         if "contains" in node:
             counted = {key: node[key] for key in ("minContains", "maxContains") if key in node}
             contains = {"contains": {"$ref": self._reference((*at, "contains"))}, **counted}
-            if not _is_valid(self._validator("contains", at, lambda: contains), value):
+            validator = self._validator("contains", at, lambda: contains)
+            # Where one is enough, it is in one of the parts.
+            if not any(_is_valid(validator, part) for part in _parts(value, len(value) if counted else _MEMBERS)):
                 return Misfit((), (*at, "contains"), f"None of {VALUE} are valid under the given schema")
         return None
 
@@ -295,6 +297,12 @@ class LongValues:
                 {"$ref": self._reference((*at, "additionalProperties"))} if is_schema else extra
             )
         return found
+
+
+def _parts(value: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(value), size):
+        look()
+        yield value[start : start + size]
 
 
 def _pieces(value: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigError, SchemaError
+from ..rows.json_text import encode
 from .prepared import Mode, Role, RowSchema, Schema
+
+MAX_BYTES = 128 * 1024
+"""JSON of a schema in a step file: an engine compiles that with the interpreter's lock held, in some 15 ms."""
 
 
 def find_mistakes(definition: object, mode: Mode, role: Role = "output") -> Iterator[tuple[str, str]]:
     """JSON pointer and reason of everything that is wrong with a schema."""
+    try:
+        size = len(encode(definition))
+        if size > MAX_BYTES:
+            yield "", f"it has {size:,} bytes of JSON, at most {MAX_BYTES:,} are taken: leave out what rows do not need"
+            return
+    except ValueError:
+        # What is no JSON is told below.
+        pass
     try:
         Schema.prepare(definition, mode="strict" if isinstance(definition, list) else mode, role=role)
     except SchemaError as error:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import jsonschema_rs
+import orjson
 
 from ..errors import OutputError, SchemaError
 from . import advice
@@ -40,6 +43,13 @@ _MOST_WORK: Final = 4_000
 Another execution waits for several such calls: its run takes the interpreter's lock some fifteen times.
 """
 _LIGHT: Final = 8
+"""Up to so many schemas look at a value, rows are not counted value by value, which takes longer than the check."""
+_SHORT_TEXT: Final = 64 * 1024
+"""Bytes of JSON, times the schemas that look at a value, whose values are looked at in a millisecond or two."""
+_SHORT_ROW: Final = 384 * 1024
+"""The same of one row, which takes long to be looked at in parts: less than ten milliseconds."""
+_LONG_ROW: Final = 128 * 1024
+"""Bytes of a row that is checked where nobody waits for the interpreter's lock: there one call is the fastest."""
 
 
 class RustEngine:
@@ -137,7 +147,12 @@ class RustEngine:
     def _fit(self, compiled: _Compiled, rows: list[Any]) -> bool:
         """Whether rows fit, looked at in parts where many schemas look at each of their values."""
         if self._applied <= _LIGHT:
-            return _fits(compiled.validator, rows)
+            size = 0 if self._whole_list else _text_bytes(rows)
+            most = _SHORT_TEXT // self._applied
+            if size > most and len(rows) > 1:
+                return all(self._fit(compiled, part) for part in _in_parts(rows, -(-size // most)))
+            if size <= _SHORT_ROW // self._applied or size > _LONG_ROW:
+                return _fits(compiled.validator, rows)
         most = self._most_at_once()
         if self._whole_list:
             return _fits(compiled.validator, rows) if size_of(rows, most + 1) <= most else compiled.fits_in_parts(rows)
@@ -247,6 +262,22 @@ def _fits(validator: jsonschema_rs.Validator, rows: list[Any]) -> bool:
         return validator.is_valid(rows)
     except ValueError:
         return False
+
+
+def _text_bytes(rows: list[Any]) -> int:
+    """How long their JSON is, or a large number if there are integers in it that take the writer long."""
+    try:
+        return len(orjson.dumps(rows))
+    except orjson.JSONEncodeError:
+        return sys.maxsize
+
+
+def _in_parts(rows: list[Any], number: int) -> Iterator[list[Any]]:
+    """Some rows in so many parts, or one for each."""
+    step = max(1, len(rows) // number)
+    for start in range(0, len(rows), step):
+        look()
+        yield rows[start : start + step]
 
 
 class _BoundedPattern:

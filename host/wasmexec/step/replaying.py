@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._finishing.long_inputs import LongInputs
 from ..errors import ConfigError
 from ..executor import Executor
 from ..recording import Recording
 from ..replay import ReplayReport
 from ..result import Result
 from ..rows.intake import row_error
+from ..rows.long_rows import LongRowsError
 from ..secret import Secret
 from .file.definition import StepDefinition
 from .result import error_as_dict
@@ -104,11 +107,12 @@ def replay_run(
     )  # fmt: skip
     executions: list[ReplayedExecution] = []
     refused: list[RefusedRow] = []
-    for number, parts in _recorded(store, run_id):
-        if parts[0].kind == REFUSED:
-            refused.append(_check(definition, parts[0]))
-        elif any(part.kind == "clock" for part in parts):
-            executions.append(_replay(prepared, number, parts))
+    with closing(LongInputs()) as long_rows:
+        for number, parts in _recorded(store, run_id):
+            if parts[0].kind == REFUSED:
+                refused.append(_check(definition, parts[0], long_rows))
+            elif any(part.kind == "clock" for part in parts):
+                executions.append(_replay(prepared, number, parts))
     run = store.get_run(run_id)
     if not executions and not refused and run.error is not None:
         reason = run.error.get("message") or run.error.get("type")
@@ -128,13 +132,16 @@ def _recorded(store: RunStore, run_id: int) -> Iterator[tuple[int, list[Recorded
     yield from under_way.items()
 
 
-def _check(definition: StepDefinition, part: RecordedPart) -> RefusedRow:
+def _check(definition: StepDefinition, part: RecordedPart, long_rows: LongInputs) -> RefusedRow:
     error_now: Mapping[str, object] | None = part.meta
     if part.payload:
         try:
-            error = row_error(part.payload, definition.input_schema(0), "INPUT_DATA", part.execution)
+            error = row_error(part.payload, definition.input_schema(0), "INPUT_DATA", part.execution, long_rows)
         except ValueError as wrong:
             raise ConfigError(f"the recording is damaged: row {part.execution} is not JSON: {wrong}") from None
+        except LongRowsError as lost:
+            reason = str(lost) or "it has too many values"
+            raise ConfigError(f"row {part.execution} of the recording cannot be checked: {reason}") from None
         error_now = None if error is None else error_as_dict(error)
     return RefusedRow(part.execution, part.meta, error_now)
 

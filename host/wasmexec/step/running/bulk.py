@@ -20,7 +20,7 @@ def run_bulk(run: RunState, order: Order) -> Ending:
     """
     source, totals = run.sources[0], run.totals
     schema = run.definition.input_schema(0)
-    data, totals.rows_in = checked_whole(source, schema, order.limits.input_bytes, run.masker)
+    data, totals.rows_in = checked_whole(source, schema, order.limits.input_bytes, run.masker, run.long_rows)
     options = order.inputs()
     on_log = run.request.on_log
     if on_log is not None:

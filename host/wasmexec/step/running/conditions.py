@@ -35,7 +35,7 @@ def make_order(run: RunState, stored_checkpoint: object) -> Order:
     room = definition.limits.input_bytes
     texts: list[bytes | None] = []
     for index, source in enumerate(run.sources[1:], 1):
-        text, _ = checked_whole(source, definition.input_schema(index), room, run.masker)
+        text, _ = checked_whole(source, definition.input_schema(index), room, run.masker, run.long_rows)
         room -= len(text or b"")
         texts.append(text)
     return Order(

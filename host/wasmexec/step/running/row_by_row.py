@@ -42,7 +42,7 @@ def run_row_by_row(run: RunState, order: Order) -> Ending:
         pool=partial(Processes, order, limit=concurrency, processes=processes) if processes > 1 else None,
         warn=totals.warn,
     )
-    rows = checked_rows(source, definition.input_schema(0), run.masker)
+    rows = checked_rows(source, definition.input_schema(0), run.masker, run.long_rows)
     loop = RowLoop(
         rows,
         backends,

@@ -76,6 +76,8 @@ def _execute(run: RunState, stored_checkpoint: object) -> Ending:
         # Only inputs are files that are opened here.
         reason = f"{error.filename} cannot be read: {error.strerror}" if error.filename else str(error)
         return Status.CONFIG_REFUSED, ConfigError(f"input: {reason}")
+    finally:
+        run.long_rows.close()
 
 
 def _update_variables(run: RunState, ending: Ending) -> Ending:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..._finishing.long_inputs import LongInputs
 from ..._masking.masker import Masker
 from ...errors import WasmexecError
 from ...executor import Executor
@@ -26,7 +27,7 @@ class RunState:
     """Who asked for what, and what has become of it so far.
 
     `masker` is None without secrets, `recorder` without a recording. `checkpoint` and `local_variables` are those at
-    the start until the run has ended well; `sources` are the inputs, INPUT_DATA first.
+    the start until the run has ended well; `sources` are the inputs, INPUT_DATA first; `long_rows` takes what is long.
     """
 
     def __init__(
@@ -46,3 +47,4 @@ class RunState:
         self.checkpoint: object = None
         self.local_variables: dict[str, object] = {}
         self.sources: list[Source] = []
+        self.long_rows = LongInputs()
