@@ -41,7 +41,7 @@ PROGRAMS = list(load_programs())
 def native_results() -> dict[str, dict[str, Any]]:
     """What native CPython returned for every program, from one process."""
     statements = [program.statement for program in PROGRAMS]
-    done = reference.run("-I", HERE / "native_runner.py", standard_input=json.dumps(statements))
+    done = reference.run("-s", "-P", HERE / "native_runner.py", standard_input=json.dumps(statements))
     assert done.returncode == 0, done.stderr
     return dict(zip([program.name for program in PROGRAMS], json.loads(done.stdout), strict=True))
 
