@@ -6,6 +6,18 @@ names = {name: getattr(errno, name) for name in dir(errno) if name.startswith("E
 codes = {str(number): name for number, name in sorted(errno.errorcode.items())}
 return [{"names": names, "codes": codes}]
 
+# === numbers of the resolver
+import warnings
+
+socket = warnings.sys.modules["importlib"].import_module("socket")
+names = ["ADDRFAMILY", "AGAIN", "BADFLAGS", "FAIL", "FAMILY", "MEMORY", "NODATA", "NONAME", "SERVICE", "SOCKTYPE", "SYSTEM"]
+rows = [{"name": name, "number": getattr(socket, f"EAI_{name}")} for name in names]
+try:
+    socket.getaddrinfo("host.invalid", 80, flags=socket.AI_NUMERICHOST)
+except socket.gaierror as error:
+    rows.append({"name": "no address", "number": error.errno})
+return rows
+
 # === what each number means, and which class an OSError made of it has
 import random
 
