@@ -82,17 +82,19 @@ def _execute(run: RunState, stored_checkpoint: object) -> Ending:
 
 def _update_variables(run: RunState, ending: Ending) -> Ending:
     """Set the local variables to what the last row says, or refuse the run if they cannot have that."""
-    row = run.totals.last_row
-    if ending[1] is not None or row is None:
+    declared = run.definition.local_variables.items()
+    updating = [
+        (name, variable, variable.update_from) for name, variable in declared if variable.update_from is not None
+    ]
+    row = run.totals.last_row if updating and ending[1] is None else None
+    if row is None:
         return ending
     updated = dict(run.local_variables)
-    for name, variable in run.definition.local_variables.items():
-        if variable.update_from is None:
-            continue
-        value = row.get(variable.update_from)
+    for name, variable, column in updating:
+        value = row.get(column)
         refusal = variable.refusal(value)
         if refusal is not None:
-            pointer = f"/{run.totals.rows_out - 1}/{variable.update_from}"
+            pointer = f"/{run.totals.rows_out - 1}/{column}"
             message = f"{pointer}: local variable {name}: {refusal}"
             with masked_by(run.masker):
                 refused = OutputError(pointer, "local-variable", short_repr(value), message)
@@ -109,7 +111,7 @@ def _result(run: RunState, ending: Ending, seconds: float, run_id: int | None) -
         run.masker.error(error)
     accepted = status.succeeded
     column = run.definition.checkpoint_column
-    advances = accepted and column is not None and totals.last_row is not None
+    advances = accepted and column is not None and totals.has_rows
     return StepResult(
         step=run.definition.name,
         status=status,

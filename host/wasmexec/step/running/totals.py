@@ -50,7 +50,7 @@ class Totals:
         self.rows_in = self.rows_out = self.rows_failed = self.executions = self.log_dropped = 0
         self.failures: list[RowFailure] = []
         self.logs: list[StepLog] = []
-        self.last_row: dict[str, Any] | None = None
+        self._last: RowBlock | None = None
         self.has_errors = False
         self.logs_unkept = 0
         self._warnings: dict[str, int] = {}
@@ -69,7 +69,7 @@ class Totals:
         if not rows:
             return
         self.rows_out += len(rows)
-        self.last_row = rows.last
+        self._last = rows
         if self._output is None:
             self.rows += rows.rows
             if row is not None:
@@ -129,6 +129,16 @@ class Totals:
         """Give the store what is still here."""
         if self._store is not None:
             self._store.flush()
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are any."""
+        return self._last is not None
+
+    @property
+    def last_row(self) -> dict[str, Any] | None:
+        """The last row, parsed when it is asked for; None if there are none."""
+        return None if self._last is None else self._last.last
 
     @property
     def usage(self) -> Usage:
