@@ -31,22 +31,26 @@ def _extensions(context: BuildContext) -> Iterable[Extension]:
     source, extern = context.source / "src", context.source / "extern"
     agg = [extern / "agg24-svn" / "src" / f"agg_{name}.cpp" for name in AGG]
     folders = [extern / "agg24-svn" / "include", source, extern]
-    folders += [context.inputs[name] / "include" for name in ("numpy", "freetype", "qhull", "pybind11")]
+    folders += [context.inputs[name] / "include" for name in ("numpy", "freetype26", "qhull", "pybind11")]
     # Filling, blending and resampling are loops over pixels. numpy's table of functions may have one name for all
     # modules: joining makes each module's own copy local to it, and so their common sources are compiled once.
     flags = (
         "-O3", "-std=c++17", "-DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION", "-DPY_ARRAY_UNIQUE_SYMBOL=MPL_ARRAY_API",
-        "-D__STDC_FORMAT_MACROS=1", "-DFREETYPE_BUILD_TYPE=system", "-DMPL_DEVNULL=/dev/null",
+        "-D__STDC_FORMAT_MACROS=1", "-DFREETYPE_BUILD_TYPE=local", "-DMPL_DEVNULL=/dev/null",
         *(f"-I{folder}" for folder in folders),
     )  # fmt: skip
 
-    def extension(name: str, *sources: Path) -> Extension:
-        return Extension(f"matplotlib.{name}", sources, flags)
+    # Its functions become the module's own: Pillow has another freetype.
+    freetype = context.inputs["freetype26"] / "private" / "libfreetype.a"
+
+    def extension(name: str, *sources: Path, archives: Iterable[Path] = ()) -> Extension:
+        return Extension(f"matplotlib.{name}", sources, flags, list(archives))
 
     converters = source / "py_converters.cpp"
     backend = (source / "_backend_agg.cpp", source / "_backend_agg_wrapper.cpp")
     yield extension("backends._backend_agg", converters, *backend, *agg)
-    yield extension("ft2font", source / "ft2font.cpp", source / "ft2font_wrapper.cpp", converters)
+    fonts = (source / "ft2font.cpp", source / "ft2font_wrapper.cpp")
+    yield extension("ft2font", *fonts, converters, archives=[freetype])
     yield extension("_image", source / "_image_wrapper.cpp", converters, *agg)
     yield extension("_path", source / "_path_wrapper.cpp", converters, *agg)
     yield extension("_qhull", source / "_qhull_wrapper.cpp")
