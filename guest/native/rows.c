@@ -399,7 +399,7 @@ PyObject *wx_encode_rows(PyObject *Py_UNUSED(module), PyObject *const *arguments
     }
     Py_ssize_t limits[] = {0, PY_SSIZE_T_MAX, DEPTH_MAX};
     for (Py_ssize_t i = 2; i < count; i++) {
-        limits[i - 2] = PyLong_AsSsize_t(arguments[i]);
+        limits[i - 2] = PyNumber_AsSsize_t(arguments[i], PyExc_OverflowError);
         if (limits[i - 2] < 0) {
             if (!PyErr_Occurred()) {
                 PyErr_SetString(PyExc_ValueError, "a limit must not be negative");

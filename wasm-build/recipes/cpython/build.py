@@ -41,6 +41,7 @@ def build(context: BuildContext) -> None:
     toolchain = dataclasses.replace(context.toolchain, optimize="-O3")
     source = context.source
     (source / "Modules" / "Setup.local").write_text(setup_local(context), encoding="utf-8")
+    clip_sizes(source)
     command = " ".join(toolchain.cc)
     environment = {
         "CONFIG_SITE": str(HERE / "config.site"),
@@ -80,6 +81,17 @@ def build(context: BuildContext) -> None:
     )
     toolchain.make(context, source, ARCHIVES, OBJECTS, "CPython", environment)
     install(context)
+
+
+def clip_sizes(source: Path) -> None:
+    """Let functions whose arguments Argument Clinic reads take sizes of 64 bits (patches/0012), but not `bisect`.
+
+    That would return the clipped number.
+    """
+    for header in source.glob("*/**/clinic/*.h"):
+        if header.name != "_bisectmodule.c.h":
+            text = header.read_text(encoding="utf-8")
+            header.write_text(text.replace("= PyLong_AsSsize_t(", "= _PyLong_AsClippedSsize_t("), encoding="utf-8")
 
 
 def profile_flags(context: BuildContext) -> str:
