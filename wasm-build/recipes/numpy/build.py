@@ -91,7 +91,7 @@ def build(context: BuildContext) -> None:
 def _core_flags(core: Path, generated: Path) -> tuple[str, ...]:
     folders = [RECIPE / "include", generated, core / "include", core / "src" / "common", core / "src", core]
     folders += [core / "src" / name for name in ("npymath", "multiarray", "umath", "npysort")]
-    return (OPTIMIZE, *DEFINES, *(f"-I{folder}" for folder in folders))
+    return (OPTIMIZE, *DEFINES, *(f"-I{folder}" for folder in folders), "-include", "sizes.h")
 
 
 def _core_extensions(package: Path, flags: tuple[str, ...]) -> list[Extension]:
