@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from wasmexec.errors import OutputError, SchemaError
-from wasmexec.schema import Schema
+from wasmexec.schema import PROMPT_BYTES, Schema
 from wasmexec.schema.burden import Burden, burden_of
 from wasmexec.schema.dialects import find_dialect, subschemas
+from wasmexec.schema.patterns import compile_pattern
 
 DRAFT_03 = "http://json-schema.org/draft-03/schema#"
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"
@@ -262,6 +266,62 @@ def test_options_that_are_compared_one_by_one_are_no_work_for_a_thread() -> None
     options = [{"a": number} for number in range(20_000)]
     assert not Schema.prepare({"properties": {"v": {"enum": options}}}).interruptible
     assert Schema.prepare({"properties": {"v": {"enum": list(range(20_000))}}}).interruptible
+
+
+def longest_hold(work: Callable[[], Any]) -> float:
+    """Seconds that another thread waits for the interpreter's lock, at worst, while something is refused."""
+    gaps: list[float] = []
+    is_over = threading.Event()
+
+    def tick() -> None:
+        last = time.perf_counter()
+        while not is_over.is_set():
+            time.sleep(0.0005)
+            gaps.append(time.perf_counter() - last)
+            last += gaps[-1]
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        with suppress(OutputError):
+            work()
+    finally:
+        is_over.set()
+        thread.join()
+    return max(gaps)
+
+
+BROAD = {
+    "ones and zeros": ("(1[01]{100}2)", "01"),
+    "letters": (r"(\p{L}|[01]){1,200}z", "a01"),
+    "written out": ("1" + "[01]" * 60 + "2", "01"),
+}
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("case", BROAD)
+def test_a_text_that_is_at_many_places_of_a_pattern_is_no_long_call(case: str) -> None:
+    # 128 kB: 87 ms in one call for ones and zeros, 900 ms for letters.
+    pattern, characters = BROAD[case]
+    schema = Schema.prepare({"properties": {"v": {"pattern": pattern}}})
+    assert not schema.interruptible
+    text = "".join(random.Random(1).choices(characters, k=PROMPT_BYTES))
+    row = {"v": text[: schema.prompt_bytes]}
+    assert min(longest_hold(lambda: schema.validate([row])) for _ in range(5)) < 0.03
+    assert min(longest_hold(lambda: compile_pattern(pattern).search(text)) for _ in range(3)) > 0.04
+
+
+def test_ordinary_patterns_are_no_reason_to_start_a_process() -> None:
+    for pattern in (
+        r"^\d{4}-\d{2}-\d{2}$",
+        "^[a-z0-9-]{1,64}$",
+        r"^[^@\s]+@[^@\s]+\.[^@\s]+$",
+        "^https?://",
+        "[A-Z]{3}",
+    ):
+        schema = Schema.prepare({"properties": {"v": {"type": "string", "pattern": pattern}}})
+        assert schema.interruptible, pattern
+        assert schema.prompt_bytes >= PROMPT_BYTES // 2
 
 
 def test_schemas_of_a_union_are_not_taken_for_the_same() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..errors import OutputError, OutputLimitError
-from ..schema import Schema
+from ..schema import PROMPT_BYTES, Schema
 from .acceptance import OBJECTS_BYTES, Accepted, Bounds, NotJsonError, TooHeavyError, accept, allowed_memory
 from .messages import WORN_BYTES
 from .process import FinishingProcess
@@ -23,10 +23,6 @@ from .process import FinishingProcess
 if TYPE_CHECKING:
     from .._masking.masker import Masker
 
-SHORT_BYTES = 128 * 1024
-"""What is finished in about two milliseconds."""
-_TINY_BYTES = 16 * 1024
-"""The same where the schema's check may not be interrupted."""
 MAX_IDLE = 2
 """Child processes that are kept for the next output."""
 
@@ -57,9 +53,9 @@ class Finisher:
             TooMuchMemoryError, ChildLostError: as `FinishingProcess.accept`.
             OSError: no process can be started.
         """
-        if len(text) <= (SHORT_BYTES if schema.interruptible else _TINY_BYTES):
+        if len(text) <= schema.prompt_bytes:
             with suppress(TooHeavyError):
-                return accept(text, schema, masker, bounds, lambda: charge(0.0), SHORT_BYTES)
+                return accept(text, schema, masker, bounds, lambda: charge(0.0), PROMPT_BYTES)
         if schema.interruptible:
             with suppress(TooHeavyError, _NotAloneError):
                 return accept(text, schema, masker, bounds, lambda: self._go_on_alone(charge), OBJECTS_BYTES)

@@ -17,7 +17,7 @@ from .chunks import Chunk, Joined
 from .json_pieces import array_rows, check, is_array, may_be_values
 from .json_rows import explain
 from .json_text import decode, encode
-from .long_rows import SHORT_BYTES, LongRows, LongRowsError, TakenRows, TooManyValuesError
+from .long_rows import LongRows, LongRowsError, TakenRows, TooManyValuesError
 from .source import Source
 from .steps import in_list, part, skip, skip_back
 from .typed import column_kinds, convert, refused_cell
@@ -54,7 +54,7 @@ def _each_checked(
             yield BadRow(too_many_values(source, source.line, index))
             continue
         try:
-            if long_rows is not None and len(row) > SHORT_BYTES:
+            if long_rows is not None and len(row) > schema.prepared.prompt_bytes:
                 yield _checked_long_row(source, schema, index, row, masker, long_rows)
             else:
                 yield _checked_row(source, schema, index, row, masker)
@@ -117,7 +117,7 @@ def row_error(
         LongRowsError: it cannot be taken; see `LongRows`.
     """
     try:
-        if schema is not None and long_rows is not None and len(text) > SHORT_BYTES:
+        if schema is not None and long_rows is not None and len(text) > schema.prepared.prompt_bytes:
             long_rows.accept(in_list(text), schema.prepared, {}, None, bool)
         elif schema is not None:
             schema.prepared.validate([decode(text)])
@@ -216,7 +216,9 @@ class _Intake:
         """The rows of a chunk as the schema has them: text and number."""
         if not may_be_values(chunk.text, self._source.look_up):
             raise too_many_values(self._source, chunk.lines[0] if chunk.lines else None, self._count)
-        if self._long_rows is not None and chunk.number == 1 and len(chunk.text) > SHORT_BYTES:
+        assert self._schema is not None
+        is_long = chunk.number == 1 and len(chunk.text) > self._schema.prepared.prompt_bytes
+        if is_long and self._long_rows is not None:
             yield self._long_row(chunk, self._long_rows), 1
             return
         values = chunk.values
@@ -293,7 +295,7 @@ def _checked_list(
     if not is_array(data, source.look_up):
         raise _no_list(source, data)
     kinds = _kinds(source, schema)
-    if long_rows is not None and len(data) > SHORT_BYTES:
+    if long_rows is not None and len(data) > schema.prepared.prompt_bytes:
         try:
             taken = long_rows.accept(data, schema.prepared, kinds, masker, source.look_up)
         except OutputError as error:

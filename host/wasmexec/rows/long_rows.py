@@ -9,9 +9,6 @@ from .._masking.masker import Masker
 from ..schema import Schema
 from .steps import LookUp
 
-SHORT_BYTES = 128 * 1024
-"""Up to here rows are taken in one go, in a few milliseconds."""
-
 
 class LongRowsError(Exception):
     """Whoever took them is lost; the text says why."""

@@ -12,7 +12,7 @@ from .definition_check import find_mistakes
 from .dialects import Dialect, find_dialect, has_keyword, patterns_of, subschemas
 from .patterns import Budget, compile_pattern
 from .rust_engine import RustEngine
-from .values import pointer, short_repr, shorten
+from .values import PROMPT_BYTES, pointer, short_repr, shorten
 
 Row: TypeAlias = "dict[str, Any]"
 
@@ -21,6 +21,9 @@ _UNBOUNDED: Final = ("unevaluatedItems", "unevaluatedProperties")
 
 
 _MOST_INTERRUPTIBLE: Final = 1000
+_UNINTERRUPTED_BYTES: Final = 16 * 1024
+_MOST_BREADTH: Final = 16
+_MOST_STEPS: Final = 8 * PROMPT_BYTES
 _SAYS_NOTHING_OF_THE_LIST: Final = {
     "type", "items", "$schema", "$id", "id", "$comment", "title", "description", "examples", "default", "$defs",
     "definitions",
@@ -44,7 +47,8 @@ class JsonSchema:
     `in_pieces` says that parts of the list can be checked by themselves: all but schemas for a list that count or
     compare its items. `slower` says why it is checked by the slower engine, "" if it is not. `interruptible` says that
     no call takes long, but for a long row: not for a whole list, nor where patterns are not of the linear-time kind or
-    references multiply.
+    have many places that a text may be at, or references multiply. A text of `prompt_bytes` is checked in some
+    milliseconds.
     """
 
     whole_list: bool
@@ -52,6 +56,7 @@ class JsonSchema:
     names: tuple[str, ...] | None
     slower: str
     interruptible: bool
+    prompt_bytes: int
     _engine: Engine
 
     @staticmethod
@@ -93,9 +98,12 @@ class JsonSchema:
             definition, dialect, whole_list=whole_list, in_pieces=in_pieces, names=names or (), burden=burden
         )
         in_pieces = in_pieces and not (slower and whole_list)
-        linear = all(compile_pattern(text).is_linear for _, node in nodes for _, text in patterns_of(node))
-        light = linear and in_pieces and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
-        return JsonSchema(whole_list, in_pieces, names, slower, light, engine)
+        patterns = [compile_pattern(text) for _, node in nodes for _, text in patterns_of(node)]
+        breadth = max((pattern.breadth for pattern in patterns), default=1)
+        light = all(pattern.is_linear for pattern in patterns) and breadth <= _MOST_BREADTH
+        light = light and in_pieces and burden.applied <= _MOST_INTERRUPTIBLE and burden.growth <= 1
+        prompt = min(_MOST_STEPS // breadth, PROMPT_BYTES if light else _UNINTERRUPTED_BYTES)
+        return JsonSchema(whole_list, in_pieces, names, slower, light, prompt, engine)
 
     def check(self) -> PieceCheck:
         """For one list of rows."""

@@ -19,7 +19,7 @@ import jsonschema_rs
 
 from ..errors import OutputError
 from .dialects import Path
-from .ecma import NotAPatternError, expanded_size, translate
+from .ecma import NotAPatternError, breadth, expanded_size, translate
 from .interruption import look
 from .values import pointer, refusal, short_repr
 
@@ -105,10 +105,14 @@ def current_budget() -> Budget:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern ready for use; `is_linear` says that it needs no budget, `seconds` what it took to compile."""
+    """A pattern ready for use; `is_linear` says that it needs no budget, `seconds` what it took to compile.
+
+    `breadth` is what a character of a text may cost one of the linear-time kind, in some 10 ns (`ecma.breadth`).
+    """
 
     text: str
     is_linear: bool
+    breadth: int
     seconds: float
     _search: Callable[[str], bool]
 
@@ -136,7 +140,7 @@ def compile_pattern(text: str) -> Pattern:
         search, is_linear = _bounded(text), False
     else:
         search, is_linear = linear.is_valid, True
-    return Pattern(text, is_linear, time.thread_time() - started, search)
+    return Pattern(text, is_linear, breadth(text), time.thread_time() - started, search)
 
 
 def _bounded(pattern: str) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
 from .checker import Checker, PieceCheck
-from .values import Mask, masked_by, short_repr, type_name
+from .values import PROMPT_BYTES, Mask, masked_by, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
@@ -35,7 +35,8 @@ class Schema:
     `kind` is "columns" (column list), "rows" (JSON Schema for one row), "list" (JSON Schema for the whole list) or
     "none" (any list of objects); `mode` is "strict" or "lenient"; `column_names` is the order of a column list;
     `note` is what its author should know ("rows are checked by ... which is slower"), "" if there is nothing;
-    `interruptible` says that a check can be stopped after each few rows (`interruption`);
+    `interruptible` says that a check can be stopped after each few rows (`interruption`), `prompt_bytes` how long a
+    text may be to be checked within some milliseconds;
     `source` is the JSON of the definition that it was made from; `width` is how many values a row, or an object in it,
     may have once the schema has filled in what is missing, 1 if it fills in nothing, and `null_bytes` the least that
     each of those takes; `in_pieces` says that parts of a list can be checked by themselves.
@@ -50,6 +51,7 @@ class Schema:
         "mode",
         "note",
         "null_bytes",
+        "prompt_bytes",
         "role",
         "source",
         "width",
@@ -64,6 +66,7 @@ class Schema:
         role: Role = "output",
         note: str = "",
         interruptible: bool = True,
+        prompt_bytes: int = PROMPT_BYTES,
         source: bytes = b"null",
         width: int = 1,
         in_pieces: bool = True,
@@ -76,6 +79,7 @@ class Schema:
         self._start = start
         self.note = note
         self.interruptible = interruptible
+        self.prompt_bytes = prompt_bytes
         self.source = source
         self.width = width
         self.in_pieces = in_pieces
@@ -194,8 +198,8 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         schema = JsonSchema.parse(cast("dict[str, Any]", definition))
     kind: Kind = "list" if schema.whole_list else "rows"
     return Schema(
-        kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, source=content,
-        in_pieces=schema.in_pieces,
+        kind, mode, schema.names, schema.check, role, schema.slower, schema.interruptible, schema.prompt_bytes,
+        source=content, in_pieces=schema.in_pieces,
     )  # fmt: skip
 
 
