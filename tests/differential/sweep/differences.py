@@ -14,6 +14,8 @@ WAYS = ("dies", "only the guest raises", "only native raises", "message", "integ
 """How an answer may differ, the gravest first but for `value`, which is what is left."""
 _FLOAT = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e[-+]?\d+)?|(?<![\w.])-?\d+e[-+]?\d+")
 _CLOSE = 1e-9
+_CLOSE_SINGLE = 2e-6
+_SINGLE = re.compile(r"<f4|<c8|float32|complex64")
 _SIZES = re.compile(r"[<|]?[iu][48]\b|\b(u?int)(?:32|64)\b")
 
 
@@ -92,7 +94,8 @@ def _covers(entry: Expectation, kind: str, text: str, message: str) -> bool:
 def _differ_in_last_digits(native: str, guest: str) -> bool:
     if _FLOAT.sub("#", native) != _FLOAT.sub("#", guest):
         return False
-    return all(abs(a - b) <= _CLOSE * max(abs(a), abs(b)) for a, b in _floats(native, guest))
+    close = _CLOSE_SINGLE if _SINGLE.search(native) else _CLOSE
+    return all(abs(a - b) <= close * max(abs(a), abs(b)) for a, b in _floats(native, guest))
 
 
 def _floats(native: str, guest: str) -> Iterator[tuple[float, float]]:
