@@ -26,10 +26,11 @@ from wasmexec._finishing.acceptance import (
     accept,
     allowed_memory,
 )  # fmt: skip
-from wasmexec._finishing.finisher import SHORT_BYTES, Finisher
+from wasmexec._finishing.finisher import Finisher
 from wasmexec._finishing.pieces import LEAST_BYTES, PieceTooLongError, pieces_of
 from wasmexec._finishing.process import ChildLostError, FinishingProcess, TooMuchMemoryError
 from wasmexec._masking.masker import Masker
+from wasmexec.schema import PROMPT_BYTES
 
 ANY = Schema.prepare(None)
 BOUNDS = Bounds.of(Limits())
@@ -108,7 +109,7 @@ def test_any_spelling_of_rows_is_taken(rows: list[dict[str, Any]], space: str) -
     "text",
     [b"", b"[", b"[1", b"nul", b"[{}]]", b"[{},]", b"[{}{}]", b'[{"a":NaN}]', b'["\\ud800"]', b"[" * 600 + b"]" * 600],
 )
-@pytest.mark.parametrize("filler", [0, LEAST_BYTES, SHORT_BYTES])
+@pytest.mark.parametrize("filler", [0, LEAST_BYTES, PROMPT_BYTES])
 def test_what_is_no_json_is_refused_in_pieces_too(finisher: Finisher, text: bytes, filler: int) -> None:
     if filler:
         text = b'[{"a":"%b"},\n%b' % (b"x" * filler, text[1:] if text.startswith(b"[") else text)
@@ -122,7 +123,7 @@ def test_what_is_no_json_is_refused_in_pieces_too(finisher: Finisher, text: byte
     [b"", b",\n]", b",\n,\n{}]", b"],\n[{}]", b'{"b":[1,\n2]},{}]', b'{"b":"\n"}]'],
 )
 def test_cuts_where_no_row_ends_are_no_way_in(finisher: Finisher, tail: bytes) -> None:
-    text = b'[{"a":"%b"},\n%b' % (b"x" * SHORT_BYTES, tail)
+    text = b'[{"a":"%b"},\n%b' % (b"x" * PROMPT_BYTES, tail)
     try:
         wanted = json.loads(text)
     except ValueError:
@@ -180,12 +181,12 @@ def test_what_the_schema_fills_in_is_there_and_counts(finisher: Finisher) -> Non
 
 def test_there_may_be_so_many_rows_keys_and_levels_and_no_more(finisher: Finisher) -> None:
     bounds = Bounds(10**6, rows=3, keys=2, depth=4)
-    fine = text_of([{"a": [[1]], "b": "x" * SHORT_BYTES}] * 3)
+    fine = text_of([{"a": [[1]], "b": "x" * PROMPT_BYTES}] * 3)
     assert len(here(fine, bounds=bounds).block) == len(there(finisher, fine, bounds=bounds).block) == 3
     for wrong, kind in (
-        (text_of([{"a": "x" * SHORT_BYTES}] * 4), OutputLimitError),
-        (text_of([{"a": "x" * SHORT_BYTES, "b": 1, "c": 1}]), OutputError),
-        (text_of([{"a": [[[1]]], "b": "x" * SHORT_BYTES}]), NotJsonError),
+        (text_of([{"a": "x" * PROMPT_BYTES}] * 4), OutputLimitError),
+        (text_of([{"a": "x" * PROMPT_BYTES, "b": 1, "c": 1}]), OutputError),
+        (text_of([{"a": [[[1]]], "b": "x" * PROMPT_BYTES}]), NotJsonError),
     ):
         for run in both(finisher, wrong, bounds=bounds):
             with pytest.raises(kind):

@@ -18,7 +18,7 @@ from ..rows.typed import convert, refused_cell
 from ..schema import Schema
 from ..schema.interruption import interrupted_by, look
 from ..schema.values import Mask, masked_by, refusal
-from .pieces import PieceTooLongError, pieces_of
+from .pieces import PieceTooLongError, pieces_of, whole
 
 FILLED_BYTES = 16 * MIB
 """What the rows may grow by where their schema fills in what is missing."""
@@ -63,6 +63,8 @@ class Accepted(NamedTuple):
     warnings: list[str]
     size: int
     """Bytes of the text that they came as, the newlines that cut it left out."""
+    number: int
+    """Of the rows, also where they were not kept."""
 
 
 def no_check() -> None:
@@ -71,9 +73,9 @@ def no_check() -> None:
 
 def accept(
     text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None] = no_check,
-    most_at_once: int = sys.maxsize, kinds: Mapping[str, str] | None = None,
+    most_at_once: int = sys.maxsize, kinds: Mapping[str, str] | None = None, *, keep: bool = True,
 ) -> Accepted:  # fmt: skip
-    """The rows of a JSON array of objects as the schema accepts them.
+    """The rows of a JSON array of objects as the schema accepts them; unless told to `keep` them, their number.
 
     `check` is called every few milliseconds; what it raises ends it. `kinds` are the types of columns whose values came
     as texts, as in CSV.
@@ -84,7 +86,7 @@ def accept(
         OutputError: a row is refused.
         OutputLimitError: there are more rows than allowed, or the schema fills in too much.
     """
-    take = partial(_take, text, schema, mask, bounds, check, most_at_once, kinds or {})
+    take = partial(_take, text, schema, mask, bounds, check, most_at_once, kinds or {}, keep)
     # What is filled in may turn out to be too much: until that is known, no more is held than the text allows.
     accepted = take(_allowed(len(text)) // 2) or take(sys.maxsize)
     assert accepted is not None
@@ -93,16 +95,16 @@ def accept(
 
 def _take(
     text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None], most_at_once: int,
-    kinds: Mapping[str, str], most_held: int,
+    kinds: Mapping[str, str], keep: bool, most_held: int,
 ) -> Accepted | None:  # fmt: skip
     """What is accepted; None if it is, but would be more than `most_held` bytes."""
-    make = partial(_Acceptance, text, schema, mask, bounds, check, most_at_once, kinds, most_held)
+    make = partial(_Acceptance, text, schema, mask, bounds, check, most_at_once, kinds, keep, most_held)
     try:
         return make().take(pieces_of(text, most_at_once))
     except _NotInPiecesError:
         if len(text) > most_at_once:
             raise TooHeavyError from None
-        return make().take((bytes(text),))
+        return make().take((whole(text),))
     except PieceTooLongError:
         raise TooHeavyError from None
 
@@ -140,7 +142,7 @@ class _Acceptance:
 
     def __init__(
         self, text: memoryview, schema: Schema, mask: Mask | None, bounds: Bounds, check: Callable[[], None],
-        most_at_once: int, kinds: Mapping[str, str], most_held: int,
+        most_at_once: int, kinds: Mapping[str, str], keep: bool, most_held: int,
     ) -> None:  # fmt: skip
         self._text = text
         self._schema = schema
@@ -151,7 +153,8 @@ class _Acceptance:
         self._kinds = kinds
         self._checker = schema.checker(mask)
         self._is_for_the_whole = not schema.in_pieces
-        self._kept = _Kept(bounds.bytes, most_held, as_objects=len(text) <= OBJECTS_BYTES)
+        is_short = len(text) <= OBJECTS_BYTES
+        self._kept = _Kept(bounds.bytes, most_held, as_objects=is_short) if keep else _NotKept()
         self._count = self._longest_piece = self._made = 0
 
     def take(self, pieces: Iterable[bytes]) -> Accepted | None:
@@ -186,7 +189,9 @@ class _Acceptance:
         if self._is_for_the_whole:
             self._kept.add(*self._accepted(whole, 0))
         block = self._kept.block()
-        return None if block is None else Accepted(block, self._checker.warnings(), len(self._text) - cuts)
+        if block is None:
+            return None
+        return Accepted(block, self._checker.warnings(), len(self._text) - cuts, self._count)
 
     def _rows(self, piece: bytes) -> list[Any]:
         look()
@@ -248,6 +253,17 @@ class _Acceptance:
                 text = f"{len(row):,} keys in one object; at most {most:,} are allowed (limit output_keys)"
                 with masked_by(self._mask):
                     raise refusal(f"/{first + index}", "keys", row, text)
+
+
+class _NotKept:
+    """Stands for rows that nobody asks for."""
+
+    def add(self, rows: list[Row], filled: int) -> None:
+        """Let go of them."""
+
+    def block(self) -> RowBlock:
+        """None of them."""
+        return RowBlock([])
 
 
 class _Kept:

@@ -49,11 +49,12 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
     try:
         text = _read_text(file, job["size"])
         with _Bounded(job["memory"] + _VIRTUAL * len(text) + _VIRTUAL_BYTES):
-            accepted = accept(memoryview(text), schema, masker, bounds, kinds=job["kinds"])
+            accepted = accept(memoryview(text), schema, masker, bounds, kinds=job["kinds"], keep=job["keep"])
             del text
             lines = accepted.block.lines
+            _give_memory_back()
         answer: dict[str, Any] = {
-            "rows": len(accepted.block), "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
+            "rows": accepted.number, "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
         }  # fmt: skip
         _write_lines(file, lines)
     except (OutputError, OutputLimitError) as error:
@@ -65,6 +66,14 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
         answer = {"memory": True}
     data = orjson.dumps(answer)
     _send(HEAD.pack(Kind.DONE, len(data)) + data)
+
+
+def _give_memory_back() -> None:
+    """Give to the system what objects had that are no more: whoever waits for the answer takes memory, too."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Bounded:

@@ -69,25 +69,27 @@ class Finisher:
     def accept_elsewhere(
         self, text: memoryview, schema: Schema, masker: Masker | None, bounds: Bounds,
         charge: Callable[[float], None], *, kinds: Mapping[str, str] | None = None, most_memory: int | None = None,
+        keep: bool = True,
     ) -> Accepted:  # fmt: skip
-        """The same in a process, whatever the size; `kinds` is as in `acceptance.accept`."""
+        """The same in a process, whatever the size, which releases the text; see `acceptance.accept` for the others."""
+        size = len(text)
         if most_memory is None:
             most_memory = allowed_memory(text, schema, bounds)
         job = orjson.dumps({
-            "size": len(text), "memory": most_memory, "bounds": list(bounds),
+            "size": size, "memory": most_memory, "bounds": list(bounds),
             "schema": (orjson.Fragment(schema.source), schema.mode, schema.role),
-            "secrets": [] if masker is None else masker.secrets, "kinds": {} if kinds is None else dict(kinds),
+            "secrets": [] if masker is None else masker.secrets, "kinds": {} if kinds is None else dict(kinds), "keep": keep,
         })  # fmt: skip
         process = self._take()
         is_idle = False
         try:
-            accepted = process.accept(job, text, most_memory, bounds, charge)
+            accepted = process.accept(job, text, most_memory, bounds, charge, is_kept=keep)
             is_idle = True
         except (OutputError, OutputLimitError, NotJsonError):
             is_idle = True
             raise
         finally:
-            self._give_back(process, is_idle=is_idle and len(text) <= WORN_BYTES)
+            self._give_back(process, is_idle=is_idle and size <= WORN_BYTES)
         return accepted
 
     def close(self) -> None:

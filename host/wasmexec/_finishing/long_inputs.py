@@ -28,27 +28,29 @@ class LongInputs:
         self._finisher = Finisher(lambda: True)
 
     def accept(
-        self, text: bytes, schema: Schema, kinds: Mapping[str, str], masker: Masker | None, look_up: LookUp
-    ) -> TakenRows:
+        self, text: bytes, schema: Schema, kinds: Mapping[str, str], masker: Masker | None, look_up: LookUp,
+        *, keep: bool = True,
+    ) -> TakenRows:  # fmt: skip
         """The rows as the schema accepts them; see `LongRows.accept`."""
         bounds = Bounds(2 * len(text) + FILLED_BYTES, sys.maxsize, sys.maxsize, ROWS_DEPTH)
         view = memoryview(text)
+        most_memory = allowed_memory(view, schema, bounds) + _MORE_TIMES * len(text)
+        del text  # The process has it.
 
         def charge(_seconds: float) -> None:
             look_up()
 
         try:
             accepted = self._finisher.accept_elsewhere(
-                view, schema, masker, bounds, charge, kinds=kinds,
-                most_memory=allowed_memory(view, schema, bounds) + _MORE_TIMES * len(text),
-            )  # fmt: skip
+                view, schema, masker, bounds, charge, kinds=kinds, most_memory=most_memory, keep=keep
+            )
         except NotJsonError as error:
             raise ValueError(str(error)) from None
         except (TooMuchMemoryError, OutputLimitError):
             raise TooManyValuesError from None
         except (ChildLostError, OSError) as error:
             raise LongRowsError(f"the process that checks long rows is lost: {error}") from None
-        return TakenRows(_array(accepted.block, look_up), len(accepted.block), accepted.warnings)
+        return TakenRows(_array(accepted.block, look_up) if keep else b"", accepted.number, accepted.warnings)
 
     def close(self) -> None:
         """End the processes."""

@@ -2,11 +2,12 @@
 
 A frame is a head (kind, 1 byte; length, 4 bytes, little-endian) and so many bytes of JSON:
 
-    to the process      JOB   {"size", "memory", "schema": [definition, mode, role], "secrets", "bounds", "kinds"}: a
+    to the process      JOB   {"size", "memory", "schema": [definition, mode, role], "secrets", "bounds", "kinds",
+                              "keep"}: a
                               text of that size is at the beginning of the file that both have open
     from the process    READY it has understood the job: the memory that it takes from here on is the text's
                         DONE  {"rows", "lines", "size", "warnings"}: so many rows, as JSON Lines of so many bytes at the
-                              beginning of the file; the text had `size` bytes
+                              beginning of the file (0 if they are not kept); the text had `size` bytes
                               {"memory": true}, or what `refused` makes: it is not accepted
 
 The file is one in memory where there are such files: whoever reads or writes it does not hold the interpreter's lock.

@@ -30,7 +30,7 @@ def pieces_of(text: memoryview, most_bytes: int) -> Iterator[bytes]:
     if cut < 0 or text[0] != 0x5B or text[-1] != 0x5D:
         if len(text) > most_bytes:
             raise PieceTooLongError
-        yield bytes(text)
+        yield whole(text)
         return
     start = 1
     while cut >= 0:
@@ -38,6 +38,11 @@ def pieces_of(text: memoryview, most_bytes: int) -> Iterator[bytes]:
         start = cut + 2
         cut = _cut(text, start, most_bytes)
     yield b"[" + bytes(text[start:])
+
+
+def whole(text: memoryview) -> bytes:
+    """All of it, and no copy if it is a view of bytes."""
+    return text.obj if type(text.obj) is bytes and len(text.obj) == len(text) else bytes(text)
 
 
 def _cut(text: memoryview, start: int, most_bytes: int) -> int:

@@ -81,12 +81,13 @@ class FinishingProcess:
         return self._process.poll() is None
 
     def accept(
-        self, job: bytes, text: memoryview, most_memory: int, bounds: Bounds, charge: Callable[[float], None]
-    ) -> Accepted:
+        self, job: bytes, text: memoryview, most_memory: int, bounds: Bounds, charge: Callable[[float], None],
+        *, is_kept: bool = True,
+    ) -> Accepted:  # fmt: skip
         """The rows of a text as the schema accepts them; see `acceptance.accept`.
 
-        `charge` is called all the time with the processor time that it has taken since; what it raises ends it, as it
-        does to take `most_memory` bytes more than it had before.
+        The text is released once it is handed over; `is_kept` is what the job says of the rows. `charge` is called all the time with the processor time that it has
+        taken since; what it raises ends it, as it does to take `most_memory` bytes more than it had before.
 
         Raises:
             NotJsonError, OutputError, OutputLimitError: as `accept` does.
@@ -108,8 +109,9 @@ class FinishingProcess:
                     raise _OutOfMemoryError
                 case {"rows": int(rows), "lines": int(length), "size": int(taken), "warnings": list(warnings)}:
                     block = RowBlock(lines=self._lines(length, bounds))
-                    if len(block) == rows and 0 <= taken <= size and all(type(item) is str for item in warnings):
-                        return Accepted(block, warnings, taken)
+                    is_whole = len(block) == rows or (length == 0 and not is_kept)
+                    if is_whole and 0 <= taken <= size and all(type(item) is str for item in warnings):
+                        return Accepted(block, warnings, taken, rows)
             raise ChildLostError("an answer that is none")
         except _OutOfMemoryError:
             raise TooMuchMemoryError(size, most_memory) from None
@@ -154,8 +156,10 @@ class FinishingProcess:
     def _hand_over(self, job: bytes, text: memoryview, charge: Callable[[float], None]) -> None:
         at, file = 0, self._file.fileno()
         while at < len(text):
-            at += os.pwrite(file, text[at : at + _AT_ONCE_BYTES], at)
+            with text[at : at + _AT_ONCE_BYTES] as some:
+                at += os.pwrite(file, some, at)
             self._look(charge)
+        text.release()
         left = memoryview(HEAD.pack(Kind.JOB, len(job)) + job)
         poll = select.poll()
         poll.register(self._in, select.POLLOUT)

@@ -17,7 +17,7 @@ from .chunks import Chunk, Joined
 from .json_pieces import array_rows, check, is_array, may_be_values
 from .json_rows import explain
 from .json_text import decode, encode
-from .long_rows import LongRows, LongRowsError, TakenRows, TooManyValuesError
+from .long_rows import LongRows, LongRowsError, TooManyValuesError
 from .source import Source
 from .steps import in_list, part, skip, skip_back
 from .typed import column_kinds, convert, refused_cell
@@ -71,7 +71,8 @@ def _checked_long_row(
     kinds = _kinds(source, schema)
     text = in_list(row)
     try:
-        taken = long_rows.accept(text, schema.prepared, kinds, masker, source.look_up)
+        keep = _may_change(schema, kinds)
+        taken = long_rows.accept(text, schema.prepared, kinds, masker, source.look_up, keep=keep)
     except OutputError as error:
         refused = _refused(error, source, index, source.line, None, kinds)
         if kinds:
@@ -80,12 +81,12 @@ def _checked_long_row(
         return BadRow(refused, row)
     for warning in taken.warnings:
         source.remark(warning.removesuffix(" from 1 row"))
-    return _kept(text, taken, schema, kinds)
+    return taken.text if keep else text
 
 
-def _kept(text: bytes, taken: TakenRows, schema: RowSchema, kinds: Mapping[str, str]) -> bytes:
-    """The rows: the very text that they came as, if nothing could be filled in, or left out."""
-    return text if schema.prepared.kind != "columns" and not kinds else taken.text
+def _may_change(schema: RowSchema, kinds: Mapping[str, str]) -> bool:
+    """Whether rows may become others: be filled in, left out in part, or converted."""
+    return schema.prepared.kind == "columns" or bool(kinds)
 
 
 def _checked_row(source: Source, schema: RowSchema, index: int, row: bytes, mask: Masker | None) -> bytes | BadRow:
@@ -118,7 +119,7 @@ def row_error(
     """
     try:
         if schema is not None and long_rows is not None and len(text) > schema.prepared.prompt_bytes:
-            long_rows.accept(in_list(text), schema.prepared, {}, None, bool)
+            long_rows.accept(in_list(text), schema.prepared, {}, None, bool, keep=False)
         elif schema is not None:
             schema.prepared.validate([decode(text)])
     except OutputError as error:
@@ -240,14 +241,16 @@ class _Intake:
         line = chunk.lines[0] if chunk.lines else None
         first, self._count = self._count, self._count + 1
         try:
-            taken = long_rows.accept(in_list(chunk.text), schema.prepared, self._kinds, self._masker, source.look_up)
+            keep = _may_change(schema, self._kinds)
+            taken = long_rows.accept(
+                in_list(chunk.text), schema.prepared, self._kinds, self._masker, source.look_up, keep=keep
+            )
         except OutputError as error:
             raise _refused(error, source, first, line, None, self._kinds) from None
         except LongRowsError as error:
             raise _not_taken(error, source, line, first) from None
         self._warn(taken.warnings)
-        kept = _kept(chunk.text, taken, schema, self._kinds)
-        return kept if kept is chunk.text else part(kept, 1, len(kept) - 1, source.look_up)
+        return part(taken.text, 1, len(taken.text) - 1, source.look_up) if keep else chunk.text
 
     def _accepted(self, chunk: Chunk, values: list[Any], start: int) -> bytes | None:
         """The text of some rows of a chunk if it became another one."""
@@ -297,14 +300,15 @@ def _checked_list(
     kinds = _kinds(source, schema)
     if long_rows is not None and len(data) > schema.prepared.prompt_bytes:
         try:
-            taken = long_rows.accept(data, schema.prepared, kinds, masker, source.look_up)
+            keep = _may_change(schema, kinds)
+            taken = long_rows.accept(data, schema.prepared, kinds, masker, source.look_up, keep=keep)
         except OutputError as error:
             raise _refused(error, source, 0, None, None, kinds) from None
         except TooManyValuesError:
             raise _too_many_in_a_list(source) from None
         except LongRowsError as error:
             raise InputError(f"{source.name}: {error}", source=source.name) from None
-        return _kept(data, taken, schema, kinds), taken.number
+        return (taken.text if keep else data), taken.number
     rows = decode(data)
     for row in rows if kinds else ():
         convert(row, kinds)

@@ -22,7 +22,7 @@ class TakenRows(NamedTuple):
     """Rows that the schema has accepted, and what lenient mode had to do for that."""
 
     text: bytes
-    """A JSON array."""
+    """A JSON array, empty if they were not kept."""
     number: int
     warnings: list[str]
 
@@ -31,9 +31,12 @@ class LongRows(Protocol):
     """Takes long rows elsewhere; for any thread."""
 
     def accept(
-        self, text: bytes, schema: Schema, kinds: Mapping[str, str], masker: Masker | None, look_up: LookUp
-    ) -> TakenRows:
+        self, text: bytes, schema: Schema, kinds: Mapping[str, str], masker: Masker | None, look_up: LookUp,
+        *, keep: bool = True,
+    ) -> TakenRows:  # fmt: skip
         """The rows of a JSON array as the schema accepts them, once their texts have become what `kinds` says.
+
+        Unless told to `keep` them it only says whether, and how many.
 
         `look_up` is called every few milliseconds; what it raises ends it.
 
