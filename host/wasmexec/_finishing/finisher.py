@@ -78,7 +78,8 @@ class Finisher:
         job = orjson.dumps({
             "size": size, "memory": most_memory, "bounds": list(bounds),
             "schema": (orjson.Fragment(schema.source), schema.mode, schema.role),
-            "secrets": [] if masker is None else masker.secrets, "kinds": {} if kinds is None else dict(kinds), "keep": keep,
+            "secrets": [] if masker is None else masker.secrets, "kinds": {} if kinds is None else dict(kinds),
+            "keep": keep,
         })  # fmt: skip
         process = self._take()
         is_idle = False

@@ -86,8 +86,9 @@ class FinishingProcess:
     ) -> Accepted:  # fmt: skip
         """The rows of a text as the schema accepts them; see `acceptance.accept`.
 
-        The text is released once it is handed over; `is_kept` is what the job says of the rows. `charge` is called all the time with the processor time that it has
-        taken since; what it raises ends it, as it does to take `most_memory` bytes more than it had before.
+        The text is released once it is handed over; `is_kept` is what the job says of the rows. `charge` is called all
+        the time with the processor time that it has taken since; what it raises ends it, as it does to take
+        `most_memory` bytes more than it had before.
 
         Raises:
             NotJsonError, OutputError, OutputLimitError: as `accept` does.
