@@ -44,6 +44,17 @@ def keep_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def give_memory_back() -> None:
+    """Give to the system what objects had that are no more: somebody else takes memory for the same work now."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+    except (ImportError, OSError, AttributeError):
+        # Another C library.
+        return
+
+
 def resident_bytes(pid: int) -> int:
     """The memory of a process that is its own; 0 where the system does not tell."""
     import os

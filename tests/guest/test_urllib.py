@@ -77,7 +77,7 @@ return found
     assert slow["type"] == "TimeoutError"
     assert refused == {
         "type": "URLError",
-        "text": "<urlopen error HTTP to no.example is not granted: "
+        "text": "<urlopen error [Errno 13] HTTP to no.example is not granted: "
         'allow it with --allow-http no.example or Grants(http=["no.example"])>',
     }
 
@@ -86,7 +86,7 @@ def test_a_refused_connection(executor: Executor) -> None:
     port = unused_port()
     name, message = raised(run(executor, "urllib.urlopen(url)\nreturn []", f"127.0.0.1:{port}"))
     assert name == "urllib.error.URLError"
-    assert message == f"<urlopen error connection to 127.0.0.1:{port} failed: Connection refused>"
+    assert message == f"<urlopen error [Errno 111] connection to 127.0.0.1:{port} failed: Connection refused>"
 
 
 def test_pandas_reads_a_url(executor: Executor, server: WebServer) -> None:

@@ -16,7 +16,7 @@ import orjson
 
 from .._masking.masker import Masker
 from ..errors import OutputError, OutputLimitError
-from ..isolation import keep_no_core
+from ..isolation import give_memory_back, keep_no_core
 from ..limits import MIB
 from ..schema import Schema
 from .acceptance import Bounds, NotJsonError, accept
@@ -52,7 +52,7 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
             accepted = accept(memoryview(text), schema, masker, bounds, kinds=job["kinds"], keep=job["keep"])
             del text
             lines = accepted.block.lines
-            _give_memory_back()
+            give_memory_back()
         answer: dict[str, Any] = {
             "rows": accepted.number, "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
         }  # fmt: skip
@@ -66,14 +66,6 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
         answer = {"memory": True}
     data = orjson.dumps(answer)
     _send(HEAD.pack(Kind.DONE, len(data)) + data)
-
-
-def _give_memory_back() -> None:
-    """Give to the system what objects had that are no more: whoever waits for the answer takes memory, too."""
-    with suppress(ImportError, OSError, AttributeError):
-        import ctypes
-
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Bounded:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from .._masking.masker import Masker
 from ..errors import OutputLimitError
+from ..isolation import give_memory_back
 from ..rows.block import RowBlock
 from ..rows.json_text import ROWS_DEPTH
 from ..rows.long_rows import LongRowsError, TakenRows, TooManyValuesError
@@ -36,6 +37,7 @@ class LongInputs:
         view = memoryview(text)
         most_memory = allowed_memory(view, schema, bounds) + _MORE_TIMES * len(text)
         del text  # The process has it.
+        give_memory_back()
 
         def charge(_seconds: float) -> None:
             look_up()

@@ -48,8 +48,6 @@ _SHORT_TEXT: Final = 64 * 1024
 """Bytes of JSON, times the schemas that look at a value, whose values are looked at in a millisecond or two."""
 _SHORT_ROW: Final = 384 * 1024
 """The same of one row, which takes long to be looked at in parts: less than ten milliseconds."""
-_LONG_ROW: Final = 128 * 1024
-"""Bytes of a row that is checked where nobody waits for the interpreter's lock: there one call is the fastest."""
 
 
 class RustEngine:
@@ -151,7 +149,7 @@ class RustEngine:
             most = _SHORT_TEXT // self._applied
             if size > most and len(rows) > 1:
                 return all(self._fit(compiled, part) for part in _in_parts(rows, -(-size // most)))
-            if size <= _SHORT_ROW // self._applied or size > _LONG_ROW:
+            if size <= _SHORT_ROW // self._applied:
                 return _fits(compiled.validator, rows)
         most = self._most_at_once()
         if self._whole_list:
