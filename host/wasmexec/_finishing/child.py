@@ -52,7 +52,7 @@ def _finish(job: Mapping[str, Any], file: int) -> None:
             accepted = accept(memoryview(text), schema, masker, bounds, kinds=job["kinds"], keep=job["keep"])
             del text
             lines = accepted.block.lines
-            give_memory_back()
+        give_memory_back()
         answer: dict[str, Any] = {
             "rows": accepted.number, "lines": len(lines), "size": accepted.size, "warnings": accepted.warnings,
         }  # fmt: skip

@@ -110,7 +110,7 @@ class FinishingProcess:
                     raise _OutOfMemoryError
                 case {"rows": int(rows), "lines": int(length), "size": int(taken), "warnings": list(warnings)}:
                     block = RowBlock(lines=self._lines(length, bounds))
-                    is_whole = len(block) == rows or (length == 0 and not is_kept)
+                    is_whole = len(block) == rows or (length == 0 <= rows and not is_kept)
                     if is_whole and 0 <= taken <= size and all(type(item) is str for item in warnings):
                         return Accepted(block, warnings, taken, rows)
             raise ChildLostError("an answer that is none")
