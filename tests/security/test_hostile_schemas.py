@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from wasmexec.errors import OutputError, SchemaError
@@ -180,6 +181,21 @@ def test_as_many_patterns_and_references_as_people_have_are_fine() -> None:
     with pytest.raises(OutputError) as caught:
         schema.validate([{"k0": {"a30": 1}}])
     assert (caught.value.pointer, caught.value.rule) == ("/0/k0", "unevaluatedProperties")
+
+
+def test_a_stall_while_a_pattern_is_compiled_is_not_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = jsonschema_rs.Draft202012Validator
+    stalls = iter([0.8])
+
+    def stalling(*arguments: Any, **options: Any) -> Any:
+        ended = time.thread_time() + next(stalls, 0)
+        while time.thread_time() < ended:
+            pass
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(jsonschema_rs, "Draft202012Validator", stalling)
+    assert compile_pattern("^(?=stall)b").seconds < 0.4
+    assert next(stalls, None) is None
 
 
 @pytest.mark.parametrize("index", ["1", "01", "+1"])

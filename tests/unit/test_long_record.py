@@ -81,3 +81,24 @@ def test_a_file_is_the_same_whatever_counts_as_long(
     monkeypatch.setattr(delimited, "LONG_CHARACTERS", size)
     monkeypatch.setattr(delimited, "MAX_HEADER", 1000)
     assert found() == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("most", [0, 3, 5, 8])
+def test_a_file_is_the_same_however_many_delimiters_make_a_record_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, most: int
+) -> None:
+    rows = ["1,2", '"a,b,c,d,e,f,g,h,i",2', "1,2,3,4,5,6", ",,,,,,,,,", '"a,\n,\n,,\n,,,","x"",,,,"', "1,2,", '"a",2']
+    path = tmp_path / "a.csv"
+    path.write_bytes(("a,b" + end + end.join(rows)).encode())
+
+    def found() -> list[Any]:
+        source = Source(path, max_row_bytes=1000)
+        return [
+            (source.line, row.error.message if isinstance(row, BadRow) else json.loads(row)) for row in source.rows()
+        ]
+
+    expected = found()
+    assert len(expected) == len(rows)
+    monkeypatch.setattr(delimited, "LONG_FIELDS", most)
+    assert found() == expected

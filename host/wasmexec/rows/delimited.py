@@ -21,6 +21,8 @@ MAX_NAME = 10_000
 """Characters of a column's name, which each row has as its key."""
 MAX_HEADER = LONG_CHARACTERS = 1024 * 1024
 """Characters of a line or record that are parsed in one go, which takes some milliseconds; a header is no longer."""
+LONG_FIELDS = 20_000
+"""Delimiters of a record that is parsed in one go, if the header has no more: each field takes some sixty bytes."""
 _MANY_FIELDS = 100_000
 _FIELD_BYTES = 60
 _LOOKED_AT = 32 * 1024
@@ -83,6 +85,7 @@ def _records(
     if not columns.names[-1] and columns.is_closed_by_delimiter(dialect, lines):
         columns.names.pop()
     columns.name_all()
+    lines.most_delimiters = max(LONG_FIELDS, len(columns.names))
     lines.begin()
     is_narrow = len(columns.names) == 1
     while (fields := records.next(columns)) is not None:
@@ -160,7 +163,7 @@ class _Lines(Iterator[str]):
     """Lines with their ends, whichever they are. `number` lines have been handed over, a record began in `begun`.
 
     SECURITY: a line, a record of many lines, and what is between two records are bounded; so are the fields of a
-    record, once `delimiter` is known.
+    record, once `delimiter` is known. One of more than `most_delimiters` is long, as one of many characters is.
     """
 
     def __init__(self, text: io.TextIOWrapper, name: str, most: int, look_up: LookUp) -> None:
@@ -176,6 +179,7 @@ class _Lines(Iterator[str]):
         self._room = most
         self._delimiters = 0
         self.delimiter = ""
+        self.most_delimiters = MAX_COLUMNS
         self.number = 0
         self.begun = 1
 
@@ -189,7 +193,7 @@ class _Lines(Iterator[str]):
             # Short texts take twenty times their characters.
             self._blocks.append("".join(self._record))
             self._record.clear()
-        if self._most - self._room >= LONG_CHARACTERS and self.delimiter:
+        if self.delimiter and (self._most - self._room >= LONG_CHARACTERS or self._delimiters > self.most_delimiters):
             raise _LongRecordError
         return line
 
