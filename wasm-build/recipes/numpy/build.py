@@ -23,8 +23,6 @@ RECIPE = Path(__file__).parent
 
 # Loops over arrays are what numpy is for; at -O3 clang turns more of them into SIMD.
 OPTIMIZE = "-O3"
-# Floats that no integer holds become the one that they become on x86-64 (include/float_casts.h).
-FLOAT_CASTS = "-mno-nontrapping-fptoint"
 # NPY_DISABLE_OPTIMIZATION is numpy's own SIMD layer, which knows no WebAssembly.
 DEFINES = ("-DNPY_INTERNAL_BUILD=1", "-DHAVE_NPY_CONFIG_H=1", "-DNPY_DISABLE_OPTIMIZATION=1", "-D_FILE_OFFSET_BITS=64")
 
@@ -93,7 +91,7 @@ def build(context: BuildContext) -> None:
 def _core_flags(core: Path, generated: Path) -> tuple[str, ...]:
     folders = [RECIPE / "include", generated, core / "include", core / "src" / "common", core / "src", core]
     folders += [core / "src" / name for name in ("npymath", "multiarray", "umath", "npysort")]
-    return (OPTIMIZE, FLOAT_CASTS, *DEFINES, *(f"-I{folder}" for folder in folders), "-include", "sizes.h")
+    return (OPTIMIZE, *DEFINES, *(f"-I{folder}" for folder in folders), "-include", "sizes.h")
 
 
 def _core_extensions(package: Path, flags: tuple[str, ...]) -> list[Extension]:

@@ -27,7 +27,7 @@ static const npy_intp SIZES[] = {
 
 static const struct { const char *name; enum wx_rule rule; } RULES[] = {
     {"add", WX_RULE_arithmetic}, {"subtract", WX_RULE_arithmetic}, {"multiply", WX_RULE_multiply},
-    {"divide", WX_RULE_divide}, {"floor_divide", WX_RULE_divide}, {"divmod", WX_RULE_divide},
+    {"divide", WX_RULE_divide}, {"floor_divide", WX_RULE_floor}, {"divmod", WX_RULE_floor},
     {"power", WX_RULE_power}, {"float_power", WX_RULE_power}, {"reciprocal", WX_RULE_power},
     {"square", WX_RULE_multiply}, {"exp", WX_RULE_exponential}, {"exp2", WX_RULE_exponential},
     {"log", WX_RULE_pole}, {"log2", WX_RULE_pole}, {"log10", WX_RULE_pole}, {"log1p", WX_RULE_pole},
@@ -137,9 +137,10 @@ errors_of(enum wx_rule rule, int nin, const int *in, int out)
         return errors;
     }
     if (out & IS_INF) {
-        int is_pole = rule == WX_RULE_pole || (rule == WX_RULE_divide && nin > 1 && in[1] & IS_ZERO) ||
+        int divides = rule == WX_RULE_divide || rule == WX_RULE_floor;
+        int is_pole = rule == WX_RULE_pole || (divides && nin > 1 && in[1] & IS_ZERO) ||
                       (rule == WX_RULE_power && in[0] & IS_ZERO);
-        errors |= is_pole ? FE_DIVBYZERO : FE_OVERFLOW;
+        errors |= is_pole ? FE_DIVBYZERO : rule == WX_RULE_floor ? FE_OVERFLOW | FE_INVALID : FE_OVERFLOW;
     }
     if (out & (IS_ZERO | IS_SUBNORMAL)) {
         int is_inexact = rule == WX_RULE_exponential ||
@@ -220,8 +221,8 @@ errors_of_block(enum wx_rule rule, int nin, int nout, const struct operand *x, n
         for (int j = nin; j < nin + nout; j++) {
             int out = kind_of(x[j].type, x[j].size, x[j].at + i * x[j].stride);
             if (x[j].type == NPY_HALF) {
-                /* numpy tells of underflows itself where it converts to halves. */
-                out &= IS_NAN | IS_INF;
+                /* numpy tells of underflows itself where it converts to halves, if there is something left to convert. */
+                out &= rule == WX_RULE_exponential ? IS_NAN | IS_INF | IS_ZERO : IS_NAN | IS_INF;
             }
             if (!(out & (IS_NAN | IS_INF)) && !(looks_at_zeros && out)) {
                 continue;
@@ -230,7 +231,9 @@ errors_of_block(enum wx_rule rule, int nin, int nout, const struct operand *x, n
                 in[k] = kind_of(x[k].type, x[k].size, x[k].at + i * x[k].stride);
             }
             has_in = 1;
-            errors |= errors_of(rule, nin, in, out);
+            int found = errors_of(rule, nin, in, out);
+            /* Halves are divided as floats, which do not overflow. */
+            errors |= x[j].type == NPY_HALF && found & FE_OVERFLOW ? found & ~FE_INVALID : found;
         }
     }
     return errors;

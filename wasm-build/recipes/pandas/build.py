@@ -35,6 +35,8 @@ JSON = (
     DATETIME,
     DATETIME_STRINGS,
 )
+# The recipe depends on numpy, so a change of the file that this one includes comes through.
+LONGS = Path(__file__).parent / "include" / "cython_longs.h"
 CXX_MODULES = frozenset({"_libs.window.aggregations"})
 RENAMED = {"io.sas.sas": "io.sas._sas", "io.sas.byteswap": "io.sas._byteswap"}
 
@@ -50,7 +52,7 @@ def build(context: BuildContext) -> None:
     libs = package / "_libs"
     includes = [numpy / "include", libs, libs / "tslibs", libs / "src" / "klib", libs / "src"]
     includes += [libs / "src" / "ujson" / "python", libs / "src" / "ujson" / "lib"]
-    flags = ("-DNPY_NO_DEPRECATED_API=0", *(f"-I{folder}" for folder in includes))
+    flags = ("-DNPY_NO_DEPRECATED_API=0", "-include", str(LONGS), *(f"-I{folder}" for folder in includes))
 
     extensions = [Extension("pandas._libs.json", tuple(libs / name for name in JSON), flags)]
     for pyx in sorted([*libs.rglob("*.pyx"), *(package / "io").rglob("*.pyx")]):

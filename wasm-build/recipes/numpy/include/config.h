@@ -53,12 +53,13 @@
 
 /* Conversions between Python's int and npy_long and npy_intp, which are a long long here (patches/0004, 0006). numpy's core calls them
  * for nothing else that a narrower result would suit better. */
-#define PyLong_AsLong PyLong_AsLongLong
+#include "long_errors.h"
+#define PyLong_AsLong number_as_long_long
 #define PyLong_AsLongAndOverflow PyLong_AsLongLongAndOverflow
 #define PyLong_AsUnsignedLong PyLong_AsUnsignedLongLong
 #define PyLong_FromLong PyLong_FromLongLong
 #define PyLong_FromUnsignedLong PyLong_FromUnsignedLongLong
-#define PyLong_AsSsize_t PyLong_AsLongLong
+#define PyLong_AsSsize_t number_as_size
 #define PyLong_FromSsize_t PyLong_FromLongLong
 
 #if !defined(__wasm32__) || !defined(__wasi__) || __LDBL_MANT_DIG__ != 113 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__

@@ -18,6 +18,7 @@ enum wx_rule {
     WX_RULE_arithmetic, /* an overflow */
     WX_RULE_multiply, /* an overflow; a zero may be an underflow, as below */
     WX_RULE_divide, /* a division by zero if the second argument is zero */
+    WX_RULE_floor, /* a division by zero likewise; an overflow is then taken from itself, which is invalid */
     WX_RULE_power, /* a division by zero if the first argument is zero */
     WX_RULE_exponential, /* an overflow or underflow */
     WX_RULE_pole, /* a division by zero: logarithms */
@@ -28,8 +29,8 @@ enum wx_rule {
 #define WX_RULE_subtract WX_RULE_arithmetic
 #define WX_RULE_remainder WX_RULE_arithmetic
 #define WX_RULE_true_divide WX_RULE_divide
-#define WX_RULE_floor_divide WX_RULE_divide
-#define WX_RULE_divmod WX_RULE_divide
+#define WX_RULE_floor_divide WX_RULE_floor
+#define WX_RULE_divmod WX_RULE_floor
 #define WX_RULE_lshift WX_RULE_none
 #define WX_RULE_rshift WX_RULE_none
 #define WX_RULE_and WX_RULE_none
