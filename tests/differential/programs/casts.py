@@ -159,3 +159,24 @@ for number in (2**31, 2**63 - 1, -(2**31) - 1, -(2**63), 2**63, 2**64):
     }
     rows.extend({"number": str(number), "call": name, "found": answer(call)} for name, call in calls.items())
 return rows
+
+# === mantissas and exponents of every kind of float
+import math
+import numpy as np
+
+numbers = [0.0, -0.0, 1.0, -1.5, 5e-324, 2.0**-1022, 1e-40, 1.7e308, math.inf, -math.inf, math.nan, 3e38, 65504.0, 6e-8]
+rows = []
+with np.errstate(all="ignore"):
+    for code in "efd":
+        array = np.array(numbers * 3).astype(code)
+        fractions, exponents = np.frexp(array)
+        into = np.full(len(array), 77, np.int32)
+        np.frexp(array, np.empty(len(array), code), into)
+        again = np.ldexp(fractions, exponents)
+        rows.append({
+            "code": code, "fractions": str(fractions.tolist()), "exponents": exponents.tolist(), "into": into.tolist(),
+            "again": bool(np.array_equal(again, array, equal_nan=True)),
+            "one": [[str(part) for part in np.frexp(number)] for number in array[: len(numbers)]],
+        })  # fmt: skip
+rows.append({"math": [str(math.frexp(number)) for number in numbers]})
+return rows
