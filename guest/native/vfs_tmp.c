@@ -333,10 +333,14 @@ __wasi_errno_t wx_tmp_write(struct wx_node *node, uint64_t offset, const void *d
             return error;
         }
     }
-    for (uint32_t done = 0, run; done < length; done += run) {
-        uint8_t *to = bytes_at(node, (uint32_t)offset + done, length - done, &run);
-        memmove(to, (const uint8_t *)data + done, run);
+    uint32_t run, rest;
+    uint8_t *first = bytes_at(node, (uint32_t)offset, length, &run);
+    if (run < length) {
+        /* Before the first part, which may overwrite what DATA has for the tail. */
+        uint8_t *tail = bytes_at(node, (uint32_t)offset + run, length - run, &rest);
+        memcpy(tail, (const uint8_t *)data + run, rest);
     }
+    memmove(first, data, run);
     node->mtim = node->ctim = wx_now();
     return 0;
 }

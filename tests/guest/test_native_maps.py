@@ -196,6 +196,22 @@ with open("/tmp/x", "w+b", 0) as file:
     }
 
 
+def test_a_map_written_to_its_own_file_is_copied_as_it_was(executor: wasmexec.Executor) -> None:
+    statement = """
+with open("/tmp/x", "w+b", 0) as file:
+    file.write(bytes(range(250)) * 280)
+    mapped = mmap.mmap(file.fileno(), 0)
+    before = mapped[:]
+    outcomes = []
+    for start in (0, 100, 69_000, 134_000, 135_999, 200_000):
+        os.pwrite(file.fileno(), before, 0)
+        os.pwrite(file.fileno(), memoryview(mapped), start)
+        outcomes.append(os.pread(file.fileno(), len(before), start) == before)
+return [{"outcomes": outcomes}]
+"""
+    assert rows_of(executor, statement) == [{"outcomes": [True] * 6}]
+
+
 def test_a_removed_file_counts_against_tmp_while_it_is_mapped(executor: wasmexec.Executor) -> None:
     statement = """
 def fits():
