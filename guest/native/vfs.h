@@ -20,6 +20,9 @@ enum {
 
 #define WX_TMP_BYTES (64u << 20)
 #define WX_TMP_NODES 4096u
+/* How much a file may grow and then be mapped to its new end while an older map of it lives: as much as it has, within these. */
+#define WX_MAP_ROOM_LEAST (64u << 10)
+#define WX_MAP_ROOM_MOST (1u << 20)
 
 enum wx_kind { WX_NONE, WX_TREE, WX_TMP, WX_DEV, WX_NULL, WX_RANDOM, WX_STREAM };
 
@@ -59,9 +62,13 @@ __wasi_errno_t wx_tmp_remove(struct wx_node *node);
 __wasi_errno_t wx_tmp_rename(struct wx_node *node, struct wx_node *dir, const char *name, uint32_t length);
 void wx_tmp_opened(struct wx_node *node);
 void wx_tmp_closed(struct wx_node *node);
-uint32_t wx_tmp_data(const struct wx_node *node, const uint8_t **data);
+uint32_t wx_tmp_size(const struct wx_node *node);
+uint32_t wx_tmp_read(const struct wx_node *node, uint64_t offset, void *data, uint32_t length);
 __wasi_errno_t wx_tmp_write(struct wx_node *node, uint64_t offset, const void *data, uint32_t length);
 __wasi_errno_t wx_tmp_resize(struct wx_node *node, uint64_t size);
+__wasi_errno_t wx_tmp_map(struct wx_node *node, uint64_t offset, uint32_t length, uint8_t **address);
+__wasi_errno_t wx_tmp_remap(struct wx_node *node, uint64_t offset, uint32_t length, uint8_t **address);
+void wx_tmp_unmap(struct wx_node *node);
 void wx_tmp_stat(const struct wx_node *node, __wasi_filestat_t *stat);
 void wx_tmp_times(struct wx_node *node, __wasi_timestamp_t atim, __wasi_timestamp_t mtim, __wasi_fstflags_t flags);
 
@@ -77,6 +84,8 @@ struct wx_target {
 bool wx_is_dir(struct wx_inode inode);
 __wasi_filetype_t wx_filetype(struct wx_inode inode);
 void wx_stat(struct wx_inode inode, __wasi_filestat_t *stat);
+bool wx_size(struct wx_inode inode, uint32_t *size);
+uint32_t wx_read(struct wx_inode inode, uint64_t offset, void *data, uint32_t length);
 bool wx_same(struct wx_inode one, struct wx_inode other);
 __wasi_errno_t wx_walk(struct wx_inode start, const char *path, uint32_t length, struct wx_target *target);
 __wasi_errno_t wx_list(struct wx_inode dir, uint64_t cookie, struct wx_listed *listed, bool *found);

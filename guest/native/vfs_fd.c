@@ -80,26 +80,8 @@ int32_t WASI(fd_renumber)(int32_t from, int32_t to) {
     return 0;
 }
 
-/* Contents of a file that can be read at an offset; false for streams, devices and directories. */
-static bool contents(const struct wx_file *file, const uint8_t **data, uint32_t *size) {
-    if (wx_is_dir(file->inode)) {
-        return false;
-    }
-    switch (file->inode.kind) {
-        case WX_TREE:
-            *size = wx_tree_data(file->inode.entry, data);
-            return true;
-        case WX_TMP:
-            *size = wx_tmp_data(file->inode.node, data);
-            return true;
-        default:
-            return false;
-    }
-}
-
 static __wasi_errno_t read_at(const struct wx_file *file, int32_t iovs, int32_t count, uint64_t offset, uint32_t *total) {
     const __wasi_iovec_t *vector = WX_AT(const __wasi_iovec_t, iovs);
-    const uint8_t *data;
     uint32_t size;
     *total = 0;
     if (!file->readable) {
@@ -118,15 +100,11 @@ static __wasi_errno_t read_at(const struct wx_file *file, int32_t iovs, int32_t 
         }
         return 0;
     }
-    if (!contents(file, &data, &size)) {
+    if (!wx_size(file->inode, &size)) {
         return 0; /* standard input and /dev/null are at their end */
     }
     for (int32_t i = 0; i < count && offset < size; i++) {
-        uint32_t left = size - (uint32_t)offset;
-        uint32_t length = vector[i].buf_len < left ? vector[i].buf_len : left;
-        if (length > 0) {
-            memcpy(vector[i].buf, data + offset, length);
-        }
+        uint32_t length = wx_read(file->inode, offset, vector[i].buf, vector[i].buf_len);
         offset += length;
         *total += length;
     }
@@ -183,9 +161,8 @@ int32_t WASI(fd_write)(int32_t fd, int32_t iovs, int32_t count, int32_t result) 
     if (file == NULL) {
         return __WASI_ERRNO_BADF;
     }
-    const uint8_t *data;
     uint32_t size, total;
-    bool appends = (file->flags & __WASI_FDFLAGS_APPEND) != 0 && contents(file, &data, &size);
+    bool appends = (file->flags & __WASI_FDFLAGS_APPEND) != 0 && wx_size(file->inode, &size);
     uint64_t offset = appends ? size : file->offset;
     __wasi_errno_t error = write_at(fd, file, iovs, count, offset, &total);
     if (total > 0) {
@@ -214,9 +191,8 @@ int32_t WASI(fd_seek)(int32_t fd, int64_t offset, int32_t whence, int32_t result
     if (file->inode.kind == WX_STREAM) {
         return __WASI_ERRNO_SPIPE;
     }
-    const uint8_t *data;
     uint32_t size = 0;
-    if (!contents(file, &data, &size) && wx_is_dir(file->inode)) {
+    if (!wx_size(file->inode, &size) && wx_is_dir(file->inode)) {
         return __WASI_ERRNO_ISDIR;
     }
     if (whence > __WASI_WHENCE_END || whence < 0) {
@@ -301,8 +277,7 @@ int32_t WASI(fd_allocate)(int32_t fd, int64_t offset, int64_t length) {
     if (file->inode.kind != WX_TMP) {
         return __WASI_ERRNO_NODEV;
     }
-    const uint8_t *data;
-    return (uint64_t)end <= wx_tmp_data(file->inode.node, &data) ? 0 : wx_tmp_resize(file->inode.node, (uint64_t)end);
+    return (uint64_t)end <= wx_tmp_size(file->inode.node) ? 0 : wx_tmp_resize(file->inode.node, (uint64_t)end);
 }
 
 int32_t WASI(fd_filestat_set_times)(int32_t fd, int64_t atim, int64_t mtim, int32_t flags) {

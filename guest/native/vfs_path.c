@@ -44,6 +44,32 @@ bool wx_is_dir(struct wx_inode inode) {
            (inode.kind == WX_TMP && wx_tmp_is_dir(inode.node));
 }
 
+/* The size of a file that can be read at an offset; false for streams, devices and directories. */
+bool wx_size(struct wx_inode inode, uint32_t *size) {
+    const uint8_t *data;
+    if (wx_is_dir(inode) || (inode.kind != WX_TREE && inode.kind != WX_TMP)) {
+        return false;
+    }
+    *size = inode.kind == WX_TMP ? wx_tmp_size(inode.node) : wx_tree_data(inode.entry, &data);
+    return true;
+}
+
+/* Copies what a file that has a size holds at OFFSET, at most LENGTH bytes; returns how many. */
+uint32_t wx_read(struct wx_inode inode, uint64_t offset, void *data, uint32_t length) {
+    if (inode.kind == WX_TMP) {
+        return wx_tmp_read(inode.node, offset, data, length);
+    }
+    const uint8_t *contents;
+    uint32_t size = wx_tree_data(inode.entry, &contents);
+    if (offset >= size) {
+        return 0;
+    }
+    uint32_t left = size - (uint32_t)offset;
+    length = length < left ? length : left;
+    memcpy(data, contents + offset, length);
+    return length;
+}
+
 bool wx_same(struct wx_inode one, struct wx_inode other) {
     if (one.kind != other.kind) {
         return false;

@@ -2,6 +2,9 @@
  *
  * A node lives while it is linked into a directory or open; its bytes count against the cap for as long. Children are kept in
  * the order of their serial numbers, which only grow, so a listing goes on correctly while entries come and go.
+ *
+ * A file's bytes are one buffer, into which shared maps point (vfs_map.c). It cannot move while there is one: what does not fit
+ * is then kept in a second buffer, the tail, and both are joined when the last map goes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +14,9 @@
 struct wx_node {
     struct wx_node *parent; /* NULL: the root, or no longer linked */
     struct wx_node *first, *last, *before, *after;
-    uint8_t *data;
-    uint32_t size, capacity;
-    uint32_t opened;
+    uint8_t *data, *tail; /* the first `capacity` bytes, and those after them */
+    uint32_t size, capacity, tail_capacity;
+    uint32_t opened, mapped;
     uint32_t inode;
     uint64_t serial; /* position in its directory's listing */
     __wasi_timestamp_t atim, mtim, ctim;
@@ -94,6 +97,7 @@ static void free_if_gone(struct wx_node *node) {
     bytes_used -= node->size;
     node_count--;
     free(node->data);
+    free(node->tail);
     free(node->name);
     free(node);
 }
@@ -202,30 +206,98 @@ __wasi_errno_t wx_tmp_rename(struct wx_node *node, struct wx_node *dir, const ch
     return 0;
 }
 
-uint32_t wx_tmp_data(const struct wx_node *node, const uint8_t **data) {
-    *data = node->data;
+uint32_t wx_tmp_size(const struct wx_node *node) {
     return node->size;
 }
 
-/* Grows geometrically up to the cap, so that a file written in small pieces is copied a logarithmic number of times. */
+/* The file's bytes from OFFSET on, as far as they lie together: *RUN is at most LENGTH. */
+static uint8_t *bytes_at(const struct wx_node *node, uint32_t offset, uint32_t length, uint32_t *run) {
+    if (offset >= node->capacity) {
+        *run = length;
+        return node->tail + (offset - node->capacity);
+    }
+    uint32_t left = node->capacity - offset;
+    *run = length < left ? length : left;
+    return node->data + offset;
+}
+
+/* Copies what the file has at OFFSET, at most LENGTH bytes; returns how many. DATA may lie in a map of the file itself. */
+uint32_t wx_tmp_read(const struct wx_node *node, uint64_t offset, void *data, uint32_t length) {
+    if (offset >= node->size) {
+        return 0;
+    }
+    uint32_t left = node->size - (uint32_t)offset;
+    length = length < left ? length : left;
+    for (uint32_t done = 0, run; done < length; done += run) {
+        const uint8_t *from = bytes_at(node, (uint32_t)offset + done, length - done, &run);
+        memmove((uint8_t *)data + done, from, run);
+    }
+    return length;
+}
+
+/* The size to reserve for SIZE bytes: grows geometrically up to the cap, so that a file written in small pieces is copied a
+ * logarithmic number of times. */
+static uint32_t with_room(uint32_t present, uint32_t size) {
+    uint32_t wanted = present + present / 2;
+    wanted = wanted < size ? size : wanted;
+    return wanted < 256 ? 256 : wanted > WX_TMP_BYTES ? WX_TMP_BYTES : wanted;
+}
+
+static __wasi_errno_t enlarge(uint8_t **data, uint32_t *capacity, uint32_t size, uint32_t wanted) {
+    uint8_t *larger = realloc(*data, wanted);
+    if (larger == NULL && wanted > size) {
+        wanted = size;
+        larger = realloc(*data, wanted);
+    }
+    if (larger == NULL) {
+        return __WASI_ERRNO_NOMEM;
+    }
+    *data = larger;
+    *capacity = wanted;
+    return 0;
+}
+
+static void drop_tail(struct wx_node *node) {
+    free(node->tail);
+    node->tail = NULL;
+    node->tail_capacity = 0;
+}
+
+/* Moves the tail behind the first buffer, which has to be free to move. */
+static __wasi_errno_t join_tail(struct wx_node *node) {
+    if (node->size <= node->capacity) {
+        drop_tail(node);
+        return 0;
+    }
+    uint32_t first = node->capacity;
+    __wasi_errno_t error = enlarge(&node->data, &node->capacity, node->size, node->size);
+    if (error == 0) {
+        memcpy(node->data + first, node->tail, node->size - first);
+        drop_tail(node);
+    }
+    return error;
+}
+
 static __wasi_errno_t reserve(struct wx_node *node, uint32_t size) {
     if (size <= node->capacity) {
         return 0;
     }
-    uint32_t wanted = node->capacity + node->capacity / 2;
-    wanted = wanted < size ? size : wanted;
-    wanted = wanted < 256 ? 256 : wanted > WX_TMP_BYTES ? WX_TMP_BYTES : wanted;
-    uint8_t *data = realloc(node->data, wanted);
-    if (data == NULL && wanted > size) {
-        wanted = size;
-        data = realloc(node->data, wanted);
+    if (node->mapped > 0 || (node->tail != NULL && join_tail(node) != 0)) {
+        uint32_t rest = size - node->capacity;
+        return rest <= node->tail_capacity ? 0 : enlarge(&node->tail, &node->tail_capacity, rest, with_room(node->tail_capacity, rest));
     }
-    if (data == NULL) {
-        return __WASI_ERRNO_NOMEM;
+    return size <= node->capacity ? 0 : enlarge(&node->data, &node->capacity, size, with_room(node->capacity, size));
+}
+
+static void drop_unused(struct wx_node *node) {
+    if (node->size == 0 && node->mapped == 0) {
+        free(node->data);
+        node->data = NULL;
+        node->capacity = 0;
     }
-    node->data = data;
-    node->capacity = wanted;
-    return 0;
+    if (node->size <= node->capacity) {
+        drop_tail(node);
+    }
 }
 
 __wasi_errno_t wx_tmp_resize(struct wx_node *node, uint64_t size) {
@@ -236,21 +308,18 @@ __wasi_errno_t wx_tmp_resize(struct wx_node *node, uint64_t size) {
     if (error != 0) {
         return error;
     }
-    if (size > node->size) {
-        memset(node->data + node->size, 0, (uint32_t)size - node->size);
+    for (uint32_t run; node->size < size; node->size += run, bytes_used += run) {
+        uint8_t *new = bytes_at(node, node->size, (uint32_t)size - node->size, &run);
+        memset(new, 0, run);
     }
-    bytes_used = bytes_used - node->size + (uint32_t)size;
+    bytes_used -= node->size - (uint32_t)size;
     node->size = (uint32_t)size;
-    if (size == 0) {
-        free(node->data);
-        node->data = NULL;
-        node->capacity = 0;
-    }
+    drop_unused(node);
     node->mtim = node->ctim = wx_now();
     return 0;
 }
 
-/* Writes LENGTH bytes or none. */
+/* Writes LENGTH bytes or none. DATA may lie in a map of the file itself. */
 __wasi_errno_t wx_tmp_write(struct wx_node *node, uint64_t offset, const void *data, uint32_t length) {
     if (length == 0) {
         return 0;
@@ -264,9 +333,64 @@ __wasi_errno_t wx_tmp_write(struct wx_node *node, uint64_t offset, const void *d
             return error;
         }
     }
-    memcpy(node->data + offset, data, length);
+    uint32_t run, rest;
+    uint8_t *first = bytes_at(node, (uint32_t)offset, length, &run);
+    if (run < length) {
+        /* Before the first part, which may overwrite what DATA has for the tail. */
+        uint8_t *tail = bytes_at(node, (uint32_t)offset + run, length - run, &rest);
+        memcpy(tail, (const uint8_t *)data + run, rest);
+    }
+    memmove(first, data, run);
     node->mtim = node->ctim = wx_now();
     return 0;
+}
+
+static bool has(const struct wx_node *node, uint64_t offset, uint32_t length) {
+    return length <= node->size && offset <= node->size - length;
+}
+
+/* Holds the first buffer where it is until wx_tmp_unmap, and gives the address of the bytes at OFFSET. Beyond the file's end is
+ * INVAL. The first map makes room for the file to grow: what lies in the tail cannot be mapped, which is NOMEM. */
+__wasi_errno_t wx_tmp_map(struct wx_node *node, uint64_t offset, uint32_t length, uint8_t **address) {
+    if (!has(node, offset, length)) {
+        return __WASI_ERRNO_INVAL;
+    }
+    if (node->mapped == 0) {
+        if (node->tail != NULL && join_tail(node) != 0) {
+            return __WASI_ERRNO_NOMEM;
+        }
+        uint32_t room = node->size < WX_MAP_ROOM_LEAST ? WX_MAP_ROOM_LEAST : node->size;
+        uint32_t roomy = node->size + (room < WX_MAP_ROOM_MOST ? room : WX_MAP_ROOM_MOST);
+        roomy = roomy < WX_TMP_BYTES ? roomy : WX_TMP_BYTES;
+        if (roomy > node->capacity) {
+            (void)enlarge(&node->data, &node->capacity, node->capacity, roomy);
+        }
+    }
+    if (offset + length > node->capacity) {
+        return __WASI_ERRNO_NOMEM;
+    }
+    node->mapped++;
+    *address = node->data + offset;
+    return 0;
+}
+
+/* The address of a map that gets another length: what is the only one may move. */
+__wasi_errno_t wx_tmp_remap(struct wx_node *node, uint64_t offset, uint32_t length, uint8_t **address) {
+    if (!has(node, offset, length)) {
+        return __WASI_ERRNO_INVAL;
+    }
+    if (offset + length > node->capacity && (node->mapped > 1 || join_tail(node) != 0)) {
+        return __WASI_ERRNO_NOMEM;
+    }
+    *address = node->data + offset;
+    return 0;
+}
+
+void wx_tmp_unmap(struct wx_node *node) {
+    if (--node->mapped == 0 && node->tail != NULL) {
+        (void)join_tail(node); /* tried again when it is needed */
+    }
+    drop_unused(node);
 }
 
 void wx_tmp_stat(const struct wx_node *node, __wasi_filestat_t *stat) {

@@ -96,7 +96,7 @@ _CPYTHON = (
     "bool", "format", "fstring", "generators", "coroutines", "asyncgen", "patma", "exceptions", "exception_group",
     "except_star", "traceback", "weakref", "gc", "ast", "compile", "syntax", "grammar", "scope", "sort", "hash",
     "numeric_tower", "contains", "descr", "class", "super", "with", "context", "pprint", "reprlib", "difflib",
-    "graphlib", "urlparse", "posixpath", "pathlib", "glob", "fnmatch", "os",
+    "graphlib", "urlparse", "posixpath", "pathlib", "glob", "fnmatch", "os", "mmap",
 )  # fmt: skip
 _CPYTHON_SUPPORT = (
     "test/__init__.py", "test/support", "test/*.pem", "test/capath", "test/*.txt", "test/*.crl", "test/*.xml",

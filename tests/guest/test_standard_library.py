@@ -98,8 +98,8 @@ NOT_IN_GUEST = {
     # other processes, users, terminals, screens and memory shared with others: a guest has none of them
     "_curses", "_curses_panel", "_multiprocessing", "_posixshmem", "_posixsubprocess", "_tkinter", "fcntl", "grp",
     "nis", "ossaudiodev", "pwd", "readline", "resource", "spwd", "syslog", "termios",
-    # calls by a signature known at run time only, and mapped files: shims that say so
-    "_ctypes", "mmap",
+    # calls by a signature known at run time only: a shim that says so
+    "_ctypes",
     # databases: no statement can import them, and there is no disk to keep one on
     "_dbm", "_gdbm", "_sqlite3",
     # libuuid's daemon; uuid.uuid1() uses Python's own way

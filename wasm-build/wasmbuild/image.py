@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _CORE = (
     "runtime", "mathematics", "cpython", "openssl", "pyyaml", "httpx", "deepdiff", "passlib", "python-jose", "pytz",
-    "python-dateutil", "tzdata", "lzma", "openai",
+    "python-dateutil", "tzdata", "lzma", "mmap", "openai",
 )  # fmt: skip
 _FULL = (*_CORE, "cryptography", "bcrypt", "argon2-cffi", "numpy", "numpy-testmodules", "pandas", "matplotlib")
 IMAGES: dict[str, tuple[str, ...]] = {"core": _CORE, "full": _FULL}

@@ -88,3 +88,43 @@ return [{"pbkdf2": pbkdf2_sha256.using(rounds=1000, salt=b"0123456789abcdef").ha
 from passlib.hash import pbkdf2_sha512, sha512_crypt, hex_sha256, plaintext
 h = sha512_crypt.using(rounds=1000).hash("pässword")
 return [{"ok": sha512_crypt.verify("pässword", h), "bad": sha512_crypt.verify("x", h), "id": sha512_crypt.identify(h), "other": pbkdf2_sha512.identify(h), "hex": hex_sha256.hash("a"), "plain": plaintext.verify("a", "a")}]
+
+# === compressed files, whole, in lines and by lengths beyond 2**31
+import io
+import pandas as pd
+import warnings
+
+load = warnings.sys.modules["importlib"].import_module
+data = b"line of text\n" * 5_000
+rows = []
+
+def add(case, function):
+    try:
+        value = function()
+    except Exception as error:
+        value = f"{type(error).__name__}: {error}"
+    rows.append({"case": case, "value": value})
+
+for name in ("lzma", "bz2", "gzip"):
+    module = load(name)
+    packed = io.BytesIO()
+    with module.open(packed, "wb") as file:
+        file.write(data)
+    for length in (None, -1, 0, 5):
+        add(f"{name} read {length}", lambda: len(module.open(io.BytesIO(packed.getvalue())).read(length)))
+    add(f"{name} read", lambda: module.open(io.BytesIO(packed.getvalue())).read() == data)
+    add(f"{name} lines", lambda: len(module.open(io.BytesIO(packed.getvalue())).readlines()))
+    add(f"{name} seek", lambda: module.open(io.BytesIO(packed.getvalue())).seek(0, 2))
+for name in ("LZMADecompressor", "BZ2Decompressor"):
+    module = load("lzma" if name[0] == "L" else "bz2")
+    for length in (-1, 0, 2**31, 2**40, 2**63):
+        add(f"{name} {length}", lambda: len(getattr(module, name)().decompress(module.compress(data), length)))
+frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+for compression in ("xz", "bz2", "gzip", "zip", "tar"):
+    for kind in ("csv", "json", "pickle"):
+        def there_and_back():
+            packed = io.BytesIO()
+            getattr(frame, f"to_{kind}")(packed, compression=compression)
+            return getattr(pd, f"read_{kind}")(io.BytesIO(packed.getvalue()), compression=compression).to_dict("list")
+        add(f"pandas {kind} {compression}", there_and_back)
+return rows

@@ -28,6 +28,10 @@ def build(context: BuildContext) -> None:
     flags += ['-DPACKAGE_BUGREPORT=""', '-DPACKAGE_URL=""', "-DNDEBUG"]
     archive = compile_archive(context, context.work / "liblzma.a", sources, flags)
     module = context.sources["cpython"] / "Modules" / "_lzmamodule.c"
+    # Lengths may have 64 bits here as in CPython's own modules: sys.maxsize has.
+    clinic = module.parent / "clinic" / "_lzmamodule.c.h"
+    text = clinic.read_text(encoding="utf-8")
+    clinic.write_text(text.replace("= PyLong_AsSsize_t(", "= _PyLong_AsClippedSsize_t("), encoding="utf-8")
     internal = python_include(context) / "internal"
     include = (f"-I{liblzma / 'api'}", f"-I{internal}", "-DLZMA_API_STATIC", "-DPy_BUILD_CORE_BUILTIN")
     build_extensions(context, [Extension("_lzma", [module], include, [archive])])

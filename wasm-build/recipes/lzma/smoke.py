@@ -37,6 +37,9 @@ assert b"".join(pieces.decompress(packed[start : start + 7]) for start in range(
 assert pieces.eof
 with lzma.open(io.BytesIO(packed)) as file:
     assert file.read(5) == text[:5]
+    assert file.read(2**40) == text[5:]
+with lzma.open(io.BytesIO(packed)) as file:
+    assert file.read() == text
 
 for damaged in (b"not lzma data", packed[:-20] + bytes(20)):
     try:
