@@ -1,0 +1,64 @@
+"""A row as long as an output keeps nobody waiting, wherever the host has to do with it once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.neighbour import Delay, worst_delay
+
+from wasmexec import Executor, Status
+from wasmexec.rows.block import RowBlock
+from wasmexec.store import RunStore
+
+pytestmark = pytest.mark.timing
+MOST_SECONDS = 0.06
+ROUNDS = 4
+MB = 1024 * 1024
+VALUES = {
+    "numbers": b"[%b0]" % (b"0," * (15 * MB)),
+    "objects": b"[%b{}]" % (b'{"a":1},' * (4 * MB)),
+    "a text": b'"%b"' % (b"x" * (30 * MB)),
+    "escapes": b'"%b"' % (rb"\u00e9" * (5 * MB)),
+    "members": b"{%b}" % b",".join(b'"k%d":%d' % (number, number) for number in range(1_900_000)),
+}
+"""What a column of the row has, 30 MB of it."""
+
+
+def row_of(shape: str) -> bytes:
+    return b'{"a":%b,"id":7}' % VALUES[shape]
+
+
+def hardly_waits(executor: Executor, work: Callable[[], object]) -> None:
+    delays: list[Delay] = []
+    while len(delays) < ROUNDS and not any(delay.added < MOST_SECONDS for delay in delays):
+        delays.append(worst_delay(executor, work))
+    assert delays[-1].runs > 0
+    assert delays[-1].added < MOST_SECONDS, delays
+
+
+@pytest.mark.parametrize("shape", VALUES)
+def test_a_column_of_the_last_row_is_found_in_its_text(executor: Executor, shape: str) -> None:
+    block = RowBlock(lines=row_of(shape) + b"\n")
+    found = []
+    hardly_waits(executor, lambda: found.append(block.last_members(["id"])))
+    assert found[0] == {"id": 7}
+
+
+def test_a_run_store_takes_rows_and_gives_them_back(executor: Executor, tmp_path: Path) -> None:
+    """Rows of an ordinary length, 8 MB of them, which is what a step hands over at a time."""
+    lines = b'{"a":[1,2,3],"b":{}}\n' * (8 * MB // 21)
+    with RunStore.open(tmp_path / "runs.sqlite3") as store:
+        run = store.begin_run("a step")
+        hardly_waits(executor, lambda: store.append_output(run, RowBlock(lines=lines)))
+        store.finish(run, status=Status.FINISHED)
+        hardly_waits(executor, lambda: [None for _ in store.output(run.run_id)])
+
+
+@pytest.mark.parametrize("shape", VALUES)
+def test_a_run_store_takes_a_long_row(executor: Executor, tmp_path: Path, shape: str) -> None:
+    block = RowBlock(lines=row_of(shape) + b"\n")
+    with RunStore.open(tmp_path / "runs.sqlite3") as store:
+        run = store.begin_run("a step")
+        hardly_waits(executor, lambda: store.append_output(run, block, source_rows=[0]))
