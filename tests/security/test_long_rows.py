@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,15 @@ VALUES = {
     "members": b"{%b}" % b",".join(b'"k%d":%d' % (number, number) for number in range(1_900_000)),
 }
 """What a column of the row has, 30 MB of it."""
+
+
+@pytest.fixture(autouse=True)
+def _no_objects_of_others() -> Iterator[None]:
+    """How long a full collection takes is decided by what a process has, here by what pytest has: it is left out."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def row_of(shape: str) -> bytes:
