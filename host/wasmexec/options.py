@@ -30,6 +30,12 @@ class NotGiven(enum.Enum):
 NOT_GIVEN = NotGiven.NOT_GIVEN
 
 
+class JsonText(NamedTuple):
+    """A checkpoint that is JSON already: it goes to the guest as it is written."""
+
+    text: bytes
+
+
 class RunInput(NamedTuple):
     """What differs from run to run; see `Prepared.run`. `local_variables` are those of the conditions."""
 

@@ -60,7 +60,7 @@ def test_what_takes_too_much_memory_to_check_is_refused(executor: Executor) -> N
 
 def test_what_the_schema_fills_in_counts(executor: Executor) -> None:
     result = executor.run("return [{}] * 20_000", output_schema=WIDE)
-    assert (result.status, len(result.block), result.block.last) == (
+    assert (result.status, len(result.block), result.block.rows[-1]) == (
         Status.FINISHED, 20_000, {column["name"]: None for column in WIDE},
     )  # fmt: skip
     error = refused(executor, "return [{}] * 200_000", output_schema=WIDE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
+import pytest
 from tests.servers import unused_port
 from tests.step.helpers import make_step
 
@@ -120,3 +122,15 @@ def test_a_secret_of_a_step_goes_into_a_form_if_the_file_says_so(tmp_path: Path,
         result = step.run(executor=executor, canned_http=recorded, secrets={"Key": "value/0815"})
         assert (result.rows, result.error) == ([{"id": 200}], None)
         assert [("in the body, not its value" in text) for text in result.warnings] == [True] * (body is None)
+
+
+def test_a_body_of_more_than_a_mebibyte_must_be_the_very_same() -> None:
+    """The statement decides how long it is: it is not parsed on the host."""
+    for size, fits in ((1024 * 1024, True), (1024 * 1024 + 1, False)):
+        wanted = b'{"a":"%b"}' % (b"x" * (size - 9))
+        other = wanted[:-1] + b" }"
+        recorded = CannedHttp([CannedAnswer(method="POST", url="https://a.example/", request_body=wanted)])
+        assert recorded.take("POST", "https://a.example/", {}, wanted).status == 200
+        assert len(other) == size
+        with nullcontext() if fits else pytest.raises(LookupError):
+            recorded.take("POST", "https://a.example/", {}, other)

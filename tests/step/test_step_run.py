@@ -481,21 +481,33 @@ def test_a_worker_process_that_dies_costs_its_rows_and_is_replaced(tmp_path: Pat
     others = set(psutil.Process(os.getpid()).children())
 
     def kill(progress: Progress) -> None:
-        children = [child for child in psutil.Process(os.getpid()).children() if child not in others]
-        if progress.rows_done > 300 and children and not killed:
-            killed.append(children[0].pid)
-            children[0].kill()
+        """One that has handed results over is stopped, so that it keeps the rows it is given, and killed soon."""
+        for child in psutil.Process(os.getpid()).children() if not killed else ():
+            if child not in others and child.io_counters().write_chars > 4096:
+                killed.append(child.pid)
+                child.suspend()
+                threading.Timer(0.5, child.kill).start()
+                return
+
+    given: list[int] = []
+
+    def rows() -> Iterator[dict[str, int]]:
+        """Until one is killed, and for a while after that."""
+        left = 1000
+        while left and len(given) < 50_000:
+            left -= bool(killed)
+            given.append(len(given))
+            yield {"id": given[-1]}
 
     step = make_step(tmp_path, "await sleep(0.2)\nreturn INPUT_DATA", on_row_error="skip", concurrency="64")
-    rows = ({"id": number} for number in range(2500))
-    result = step.run(rows, executor=executor, processes=2, on_progress=kill)
+    result = step.run(rows(), executor=executor, processes=2, on_progress=kill)
     assert killed
-    assert result.rows_in == 2500
-    assert result.rows_out + result.rows_failed == 2500
+    assert result.rows_in == len(given)
+    assert result.rows_out + result.rows_failed == len(given)
     assert 0 < result.rows_failed <= 128
     assert {failure.status for failure in result.failures} == {Status.RUNTIME_FAILED}
     lost = {failure.row for failure in result.failures}
-    assert [row["id"] for row in result.rows] == [number for number in range(2500) if number not in lost]
+    assert [row["id"] for row in result.rows] == [number for number in given if number not in lost]
 
 
 class Rows:

@@ -81,7 +81,7 @@ def test_rows_in_pieces_are_the_rows(finisher: Finisher, every: int) -> None:
     assert len(list(pieces_of(memoryview(text), len(text)))) >= 5
     for accepted in (here(text), here(text, COLUMNS), there(finisher, text), there(finisher, text, COLUMNS)):
         assert accepted.block.rows == LONG
-        assert accepted.block.last == LONG[-1]
+        assert accepted.block.rows[-1] == LONG[-1]
         assert len(accepted.block) == len(LONG)
         assert [json.loads(line) for line in accepted.block.lines.splitlines()] == LONG
 
@@ -169,8 +169,8 @@ def test_what_the_schema_fills_in_is_there_and_counts(finisher: Finisher) -> Non
     text = text_of([{}] * 2000, 500)
     for accepted in (here(text, WIDE), there(finisher, text, WIDE)):
         assert len(accepted.block) == 2000
-        assert accepted.block.last == {f"column_{index}": None for index in range(100)}
         assert accepted.block.is_text
+        assert accepted.block.rows[-1] == {f"column_{index}": None for index in range(100)}
     small = BOUNDS._replace(bytes=2_000_000)
     for run in both(finisher, text, WIDE, bounds=small):
         with pytest.raises(

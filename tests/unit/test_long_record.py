@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,23 @@ def test_a_file_is_the_same_however_many_delimiters_make_a_record_long(
     assert len(expected) == len(rows)
     monkeypatch.setattr(delimited, "LONG_FIELDS", most)
     assert found() == expected
+
+
+def test_a_long_field_of_doubled_quotes_takes_about_as_long_as_the_module_takes() -> None:
+    field = '""' * 600_000
+    text = f'"{field}",b,c\n'
+
+    def seconds(read: Callable[[], object]) -> float:
+        found = []
+        for _ in range(3):
+            start = time.perf_counter()
+            read()
+            found.append(time.perf_counter() - start)
+        return min(found)
+
+    dialect = Dialect(",", '"', False)
+    row = LongRecord(dialect, NAMES).row([text])
+    assert row is not None
+    assert json.loads(row) == {"a": '"' * 600_000, 'b"': "b", "ž": "c"}
+    module = seconds(lambda: list(csv.reader([text], strict=True)))
+    assert seconds(lambda: LongRecord(dialect, NAMES).row([text])) < 20 * module

@@ -10,6 +10,7 @@ import orjson
 
 from ..errors import ConfigError, InputError, StatementSyntaxError
 from ..limits import Limits
+from ..options import JsonText
 from ..rows.json_text import encode
 
 SHORTEST_SECRET = 3
@@ -121,10 +122,12 @@ class RunStart(NamedTuple):
                     "allowed (limit input_bytes)"
                 )
         try:
-            stored = encode(checkpoint)
+            # That of a recording is JSON already.
+            stored = checkpoint.text if isinstance(checkpoint, JsonText) else encode(checkpoint)
         except ValueError as error:
             raise ConfigError(f"checkpoint: {error}") from None
-        head = b'%b,"inputs":%b,"checkpoint":%b}' % (self.head, orjson.dumps(references), stored)
+        # Unlike a formatted text it is put together without the interpreter's lock.
+        head = b"".join((self.head, b',"inputs":', orjson.dumps(references), b',"checkpoint":', stored, b"}"))
         return Request("run", self.statement, head, tuple(blobs))
 
 

@@ -15,7 +15,7 @@ from .._hostcalls.call_table import Answer, Answers, Call, CallTable
 from .._hostcalls.usage import UsageCounter
 from ..determinism import NANOSECONDS, Deterministic
 from ..errors import ConfigError, CpuLimitError, ExecutionCancelled, TimeLimitError
-from ..options import NotGiven, RunInput
+from ..options import JsonText, NotGiven, RunInput
 from ..recording import Recorder, Recording
 from ..recording.check import KEY_BYTES, check_recording
 from ..result import Result
@@ -76,8 +76,10 @@ def complete(run: RunInput) -> RunInput:
                 found[name] = recording.inputs[0] if recording.inputs else None
             case "extra_inputs":
                 found[name] = recording.inputs[1:]
+            case "checkpoint":
+                found[name] = JsonText(recording.checkpoint)
             case _:
-                found[name] = decode(getattr(recording, name))
+                found[name] = decode(recording.local_variables)
     return run._replace(**found)
 
 

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from ..determinism import LATEST_CLOCK_SECONDS, NANOSECONDS
 from ..errors import ConfigError
 from ..rows.array_spans import object_spans
-from ..rows.json_text import decode, encode
+from ..rows.json_pieces import check
+from ..rows.json_text import MAX_DEPTH, decode, encode
 from .exchange import HttpExchange, Operation
 
 KEY_BYTES = 32
@@ -92,7 +93,7 @@ def _check(recording: Any) -> None:
     for number, item in enumerate(_sequence(recording.inputs, "inputs"), 1):
         if item is not None:
             _bytes(item, f"input {number}")
-    _json(recording.checkpoint, "checkpoint")
+    _check_json(recording.checkpoint, "checkpoint")
     if not isinstance(_json(recording.local_variables, "local_variables"), dict):
         _refuse("local_variables", "must be a JSON object", recording.local_variables)
     if recording.rows is not None:
@@ -176,6 +177,15 @@ def _check_error(value: object, what: str) -> None:
         encode(dict(value))
     except ValueError as error:
         _refuse(what, f"must be JSON ({error})", value)
+
+
+def _check_json(value: object, what: str) -> None:
+    """SECURITY: of a long text no values are made: nothing but its text is wanted."""
+    data = _bytes(value, what)
+    try:
+        check(data, MAX_DEPTH)
+    except ValueError as error:
+        raise _Wrong(f"{what} is not JSON: {error}") from None
 
 
 def _json(value: object, what: str) -> Any:

@@ -32,15 +32,16 @@ def object_spans(text: bytes, look_up: LookUp = bool) -> Iterator[tuple[int, int
                 continue
             return
         flat = FLAT_OBJECT.match(text, position, position + STEP_BYTES)
-        end = _object_end(text, position, look_up) if flat is None else flat.end()
+        end = value_end(text, position, look_up) if flat is None else flat.end()
         yield position, end
         position = end
 
 
-def _object_end(text: bytes, position: int, look_up: LookUp) -> int:
-    """Where the object ends that begins there; the end of the text if it does not end."""
-    depth = 0
+def value_end(text: bytes, position: int, look_up: LookUp) -> int:
+    """Where the object or array ends that begins there; the end of the text if it does not end."""
+    depth = 1
     looked = position
+    position += 1
     while position < len(text):
         if position - looked >= _LOOKED_AT:
             look_up()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from .json_text import decode, encode_lines
+from .members import members
 
 Row: TypeAlias = "dict[str, Any]"
 BLOCK_ROWS = 5000
@@ -48,14 +49,17 @@ class RowBlock:
         """Whether only their text is there."""
         return self._rows is None
 
-    @property
-    def last(self) -> Row | None:
-        """The last row; None if there are none."""
-        if self._rows is None:
-            assert self._lines is not None
-            start = self._lines.rfind(b"\n", 0, -1) + 1
-            return decode(self._lines[start:]) if self._lines else None
-        return self._rows[-1] if self._rows else None
+    def last_members(self, names: Collection[str]) -> Row:
+        """Those members of the last row that have one of the names; there must be rows.
+
+        SECURITY: of a text only they are parsed, however long the row is.
+        """
+        if self._rows is not None:
+            row = self._rows[-1]
+            return {name: row[name] for name in names if name in row}
+        assert self._lines is not None
+        start = self._lines.rfind(b"\n", 0, -1) + 1
+        return members(self._lines, start, len(self._lines) - 1, names)
 
     def __len__(self) -> int:
         if self._rows is not None:

@@ -35,6 +35,8 @@ class LongRecord:
         self._delimiter = dialect.delimiter
         self._skips_space = dialect.skips_space
         self._plain = re.compile(f"[^{re.escape(dialect.delimiter)}\r\n]*+")
+        quote = re.escape(dialect.quote)
+        self._quoted = re.compile(f"(?:[^{quote}]++|{quote}{quote})*+")
         self._names = names
         self._out = io.BytesIO()
         self._is_empty = True
@@ -76,9 +78,11 @@ class LongRecord:
                     if position < len(piece):
                         at = self._end(piece[position])
                 case _At.QUOTED:
-                    end = piece.find(self._quote, position)
-                    self._add(piece[position:] if end < 0 else piece[position:end])
-                    position, at = (len(piece), at) if end < 0 else (end, _At.QUOTE_WITHIN)
+                    quoted = self._quoted.match(piece, position)
+                    assert quoted is not None
+                    self._add(quoted[0].replace(2 * self._quote, self._quote))
+                    position = quoted.end()
+                    at = at if position == len(piece) else _At.QUOTE_WITHIN
                 case _At.QUOTE_WITHIN if character == self._quote:
                     self._add(character)
                     at = _At.QUOTED

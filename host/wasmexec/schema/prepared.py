@@ -12,13 +12,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
 from .checker import Checker, PieceCheck
-from .values import PROMPT_BYTES, Mask, masked_by, short_repr, type_name
+from .values import PROMPT_BYTES, Mask, masked_by, short_repr, size_of, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
 Role: TypeAlias = Literal["output", "input"]
 _MAX_DEPTH = 254
 """Levels of a definition: it is read and applied recursively."""
+MAX_SCHEMA_BYTES = 16 * 1024 * 1024
+"""JSON of a definition, whose names may be long."""
+MAX_SCHEMA_VALUES = 65_536
+"""Values of a definition: an engine compiles them with the interpreter's lock held, some ten of them in 0.1 ms."""
 Kind: TypeAlias = Literal["none", "columns", "rows", "list"]
 
 
@@ -98,7 +102,8 @@ class Schema:
         the schema, and whether they advise who writes the statement or who writes the input.
 
         Raises:
-            SchemaError: the definition is not a valid schema; `mistakes` has every mistake with its JSON pointer.
+            SchemaError: the definition is not a valid schema; `mistakes` has every mistake with its JSON pointer. Or it
+                has more than 65,536 values, or 16 MiB of JSON.
             ConfigError: it is neither JSON nor of a type that could be a schema, or the mode is unknown.
         """
         if isinstance(definition, Schema):
@@ -116,6 +121,8 @@ class Schema:
             content = encode(definition)
         except ValueError as error:
             raise ConfigError(f"{role} schema: it is not JSON: {error}") from None
+        if len(content) > MAX_SCHEMA_BYTES:
+            raise _too_large(f"{len(content):,} bytes of JSON", MAX_SCHEMA_BYTES, role)
         return _prepare(content, mode, role)
 
     def validate(self, rows: object, mask: Mask | None = None) -> Validated:
@@ -167,6 +174,10 @@ class _Anything:
 _ANY = Schema("none", "strict", None, _Anything)
 
 
+def _too_large(what: str, most: int, role: Role) -> SchemaError:
+    return SchemaError("", f"it has {what}, at most {most:,} are taken: leave out what rows do not need", role=role)
+
+
 @lru_cache(maxsize=256)
 def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
     # The content is parsed again, so that nobody can change a prepared schema through the object it was made from.
@@ -174,6 +185,9 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         definition = decode(content, max_depth=_MAX_DEPTH)
     except ValueError as error:
         raise ConfigError(f"output schema: {error}") from None
+    values = size_of(definition, MAX_SCHEMA_VALUES + 1)
+    if values > MAX_SCHEMA_VALUES:
+        raise _too_large("more values", MAX_SCHEMA_VALUES, role)
     if isinstance(definition, list):
         from .column_check import TableCheck
         from .columns import Table, find_mistakes

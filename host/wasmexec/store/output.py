@@ -10,9 +10,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from ..errors import ConfigError
 from ..rows.block import RowBlock
+from ..rows.json_pieces import array_rows
 from ..rows.json_text import encode as encode_json
 from .bounds import StoreBounds
-from .codec import pack, read_json, unpack
+from .codec import MAX_STORED_DEPTH, pack, read_json, unpack
 from .errors import StoreError, StoreLimitError
 from .records import OutputRow
 from .runs import lock_running
@@ -54,13 +55,12 @@ def encode(
         raise ConfigError(f"append_output: {len(source_rows)} source rows for {count} rows")
     if count == 0:
         return []
+    if isinstance(rows, RowBlock):
+        return _chunks_of_lines(rows, source_rows, bounds)
     data = rows if isinstance(rows, bytes) else _dump(rows)
-    if len(data) > bounds.output_chunk_bytes:
-        raise StoreLimitError("the output of one call", limit=bounds.output_chunk_bytes, used=len(data))
+    _check_size(len(data), bounds)
     if isinstance(rows, bytes) or len(data) <= _CHUNK_BYTES:
         return [_chunk(data, count, source_rows)]
-    if isinstance(rows, RowBlock):
-        rows = rows.rows
     each = max(1, count * _CHUNK_BYTES // len(data))
     return [
         _chunk(
@@ -70,6 +70,36 @@ def encode(
         )
         for start in range(0, count, each)
     ]
+
+
+def _chunks_of_lines(rows: RowBlock, source_rows: Sequence[int] | None, bounds: StoreBounds) -> list[Chunk]:
+    """Chunks of rows that are there as text: none is parsed, however long it is."""
+    size, count = len(rows.lines) + 1, len(rows)
+    _check_size(size, bounds)
+    each = count if size <= _CHUNK_BYTES else max(1, count * _CHUNK_BYTES // size)
+    chunks: list[Chunk] = []
+    texts: list[bytes] = [b"["]
+    first = number = 0
+    for piece in rows.pieces():
+        rest = piece
+        while rest:
+            lines = min(rest.count(b"\n"), first + each - number)
+            end = sum(map(len, rest.split(b"\n", lines)[:lines])) + lines
+            texts += (rest[: end - 1].replace(b"\n", b","), b",")
+            rest, number = rest[end:], number + lines
+            if number in (first + each, count):
+                texts[-1] = b"]"
+                chunks.append(
+                    _chunk(b"".join(texts), number - first, None if source_rows is None else source_rows[first:number])
+                )
+                texts, first = [b"["], number
+    return chunks
+
+
+def _check_size(size: int, bounds: StoreBounds) -> None:
+    """Raises: StoreLimitError: so many bytes are too many for one call."""
+    if size > bounds.output_chunk_bytes:
+        raise StoreLimitError("the output of one call", limit=bounds.output_chunk_bytes, used=size)
 
 
 def append(connection: Connection, run_id: int, chunks: list[Chunk], bounds: StoreBounds) -> None:
@@ -111,7 +141,7 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     if found is None:
         return None
     what = f"output chunk {found.seq} of run {run_id}"
-    rows = read_json(unpack(found.data, found.data_bytes, what), what)
+    rows = _rows(unpack(found.data, found.data_bytes, what), what)
     sources: list[int | None] = [None] * found.row_count
     if found.source_rows is not None:
         steps = read_json(unpack(found.source_rows, found.source_bytes, what), what)
@@ -123,9 +153,19 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     return found.seq, [OutputRow(row=row, source_row=source) for row, source in zip(rows, sources, strict=True)]
 
 
-def _dump(rows: Sequence[Mapping[str, Any]] | RowBlock) -> bytes:
-    if isinstance(rows, RowBlock):
-        return b"[" + rows.lines[:-1].replace(b"\n", b",") + b"]"
+def _rows(data: bytes, what: str) -> Any:
+    """The rows of a chunk, some at a time: other threads have their turn in between."""
+    rows: list[Any] = []
+    try:
+        for some in array_rows(data, MAX_STORED_DEPTH):
+            rows += [read_json(data[some.start : some.end], what)] if some.values is None else some.values
+    except ValueError:
+        # Half a surrogate pair, which only whoever appends rows of their own can have stored; or it is damaged.
+        return read_json(data, what)
+    return rows
+
+
+def _dump(rows: Sequence[Mapping[str, Any]]) -> bytes:
     try:
         return encode_json(rows if isinstance(rows, list) else list(rows), half_pairs=True)
     except ValueError as error:

@@ -154,6 +154,7 @@ class Processes:
             _end(processes)
         for index in left:
             self._done(index, cancelled())
+        self._codec.close()
         if not self._thread.is_alive():
             os.close(self._alarm)
             os.close(self._bell)

@@ -9,16 +9,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from itertools import islice
 from typing import Any, Final, get_type_hints
 
 from .. import errors
-from .._finishing.acceptance import FILLED_BYTES, Bounds, NotJsonError, accept
+from .._finishing.acceptance import (
+    FILLED_BYTES,
+    OBJECTS_BYTES,
+    Accepted,
+    Bounds,
+    NotJsonError,
+    TooHeavyError,
+    accept,
+    allowed_memory,
+)
+from .._finishing.finisher import Finisher
+from .._finishing.process import ChildLostError, TooMuchMemoryError
 from ..errors import OutputError, OutputLimitError, SchemaMistake, WasmexecError
 from ..limits import RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
 from ..result import LEVELS, LogRecord, Result, Usage
 from ..rows.block import RowBlock
-from ..rows.json_text import MAX_DEPTH, decode, encode
+from ..rows.json_text import MAX_DEPTH, decode, encode, encode_lines
 from ..schema import Schema
 from ..status import Status
 from .messages import MAX_PART_BYTES, BadMessage, Room
@@ -52,17 +65,25 @@ _CLASSES: Final[dict[str, type[WasmexecError]]] = {
 
 
 class ResultCodec:
-    """Results to frames and back, for one order: its limits bound what there may be, `schema` is that of the rows."""
+    """Results to frames and back, for one order: its limits bound what there may be, `schema` is that of the rows.
+
+    Whoever unpacks closes it: there may be a process that takes long rows.
+    """
 
     def __init__(self, limits: Limits, schema: Schema = _OBJECTS) -> None:
         self._limits = limits
         self._schema = schema
+        self._finisher = Finisher(lambda: True)
         self._max_records = limits.log_records + _RESERVE
         text = limits.log_bytes + _RESERVE * RESERVE_MESSAGE_BYTES
         fields = OTHER_BYTES + _ESCAPED * text + _RECORD_BYTES * self._max_records
         # What a worker may send at all; it knows the limit.
         self._bounds = Bounds.of(limits)._replace(depth=MAX_DEPTH)
         self.room = Room(min(fields, MAX_PART_BYTES), limits.output_bytes + FILLED_BYTES)
+
+    def close(self) -> None:
+        """End the process that takes long rows."""
+        self._finisher.close()
 
     def pack(self, result: Result) -> tuple[bytes, bytes]:
         """Fields and rows; a result that cannot be handed over becomes one that says so."""
@@ -132,13 +153,18 @@ class ResultCodec:
         if not data:
             return RowBlock([])
         deadline = time.thread_time() + self._limits.cpu_seconds
+        elsewhere = 0.0
 
-        def check() -> None:
-            if time.thread_time() > deadline:
+        def charge(seconds: float) -> None:
+            nonlocal elsewhere
+            elsewhere += seconds
+            if time.thread_time() + elsewhere > deadline:
                 raise BadMessage("rows that take longer to check than the worker had time for")
 
         try:
-            rows = accept(memoryview(data), self._schema, None, self._bounds, check).block
+            rows = self._accepted(memoryview(data), charge).block
+        except (TooMuchMemoryError, ChildLostError, OSError) as error:
+            raise BadMessage(f"rows that cannot be checked: {error}") from None
         except NotJsonError as error:
             raise BadMessage(f"rows that are not JSON: {str(error)[:200]}") from None
         except OutputError as error:
@@ -150,6 +176,14 @@ class ResultCodec:
         if rows and (not status.succeeded or status is Status.FINISHED_NO_DATA):
             raise BadMessage(f"rows with status {status}")
         return rows
+
+    def _accepted(self, text: memoryview, charge: Callable[[float], None]) -> Accepted:
+        """SECURITY: a row too long to be taken here is taken where it cannot hold the interpreter's lock."""
+        with suppress(TooHeavyError):
+            return accept(text, self._schema, None, self._bounds, lambda: charge(0.0), OBJECTS_BYTES)
+        # It was accepted within the memory that is allowed, which is not the same to the byte each time.
+        most = 2 * allowed_memory(text, self._schema, self._bounds)
+        return self._finisher.accept_elsewhere(text, self._schema, None, self._bounds, charge, most_memory=most)
 
     def _read_logs(self, value: object) -> list[LogRecord]:
         logs = []
@@ -168,7 +202,9 @@ def pack_rows(rows: RowBlock) -> bytes:
     """
     if not rows:
         return b""
-    return b"[%b]" % rows.lines[:-1].replace(b"\n", b",\n") if rows.is_text else encode(rows.rows)
+    rows = rows if rows.is_text else RowBlock(lines=encode_lines(rows.rows))
+    pieces = (part for piece in rows.pieces() for part in (b",\n", piece[:-1].replace(b"\n", b",\n")))
+    return b"".join((b"[", *islice(pieces, 1, None), b"]"))
 
 
 def _pack_error(error: WasmexecError) -> list[object]:

@@ -86,7 +86,8 @@ def _update_variables(run: RunState, ending: Ending) -> Ending:
     updating = [
         (name, variable, variable.update_from) for name, variable in declared if variable.update_from is not None
     ]
-    row = run.totals.last_row if updating and ending[1] is None else None
+    columns = {column for _, _, column in updating}
+    row = run.totals.last_values(columns) if updating and ending[1] is None else None
     if row is None:
         return ending
     updated = dict(run.local_variables)
@@ -111,7 +112,7 @@ def _result(run: RunState, ending: Ending, seconds: float, run_id: int | None) -
         run.masker.error(error)
     accepted = status.succeeded
     column = run.definition.checkpoint_column
-    advances = accepted and column is not None and totals.has_rows
+    last = totals.last_values((column,)) if accepted and column is not None else None
     return StepResult(
         step=run.definition.name,
         status=status,
@@ -127,8 +128,8 @@ def _result(run: RunState, ending: Ending, seconds: float, run_id: int | None) -
         log_dropped=totals.log_dropped + totals.logs_unkept,
         warnings=totals.warnings,
         usage=totals.usage,
-        checkpoint=(totals.last_row or {}).get(column) if advances and column else run.checkpoint,
-        checkpoint_advanced=advances,
+        checkpoint=run.checkpoint if last is None or column is None else last.get(column),
+        checkpoint_advanced=last is not None,
         local_variables=run.local_variables,
         seconds=seconds,
         run_id=run_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import WasmexecError
@@ -130,15 +130,9 @@ class Totals:
         if self._store is not None:
             self._store.flush()
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether there are any."""
-        return self._last is not None
-
-    @property
-    def last_row(self) -> dict[str, Any] | None:
-        """The last row, parsed when it is asked for; None if there are none."""
-        return None if self._last is None else self._last.last
+    def last_values(self, columns: Collection[str]) -> dict[str, Any] | None:
+        """What the last row has in some columns, as far as it has them; None if there are no rows."""
+        return None if self._last is None else self._last.last_members(columns)
 
     @property
     def usage(self) -> Usage:
