@@ -183,6 +183,7 @@ def test_as_many_patterns_and_references_as_people_have_are_fine() -> None:
     assert (caught.value.pointer, caught.value.rule) == ("/0/k0", "unevaluatedProperties")
 
 
+@pytest.mark.timing
 def test_a_stall_while_a_pattern_is_compiled_is_not_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     real = jsonschema_rs.Draft202012Validator
     stalls = iter([0.8])
