@@ -50,7 +50,7 @@ def prepare() -> None:
     """Import what the image promises, exercise it, and leave no trace but warm caches. Called once, by wx_boot."""
     _fill()
     # Whatever `_fill` has let go of by returning is a hole by now.
-    memory.fill_holes()
+    memory.fill_holes(1 << 20)
     _arm()
     gc.freeze()
     gc.disable()
@@ -80,7 +80,7 @@ def _import(image: dict[str, Any]) -> None:
     importlib.import_module("asyncio")
     _complete_socket()
     _import_helpers()
-    memory.fill_holes()
+    memory.fill_holes(8 << 20)
     from . import execution, logs, loop, reseed, rows, service, warmup, warmup_http
 
     importlib.import_module("wasmexec_guest.transports").install(image["modules"])
@@ -93,7 +93,7 @@ def _import(image: dict[str, Any]) -> None:
         return warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve, *arguments)
 
     warmup_http.run(make_runner, image["modules"])
-    memory.fill_holes()
+    memory.fill_holes(2 << 20)
     runner = make_runner()
     memory.move_code(memory.functions_called(runner.run_once))
     runner.run_often()

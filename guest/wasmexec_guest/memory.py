@@ -25,12 +25,14 @@ _fillers: list[object] = []
 """Keeps the holes filled."""
 
 
-def fill_holes() -> None:
-    """Take every hole in the heap, so that later allocations lie together in new memory."""
+def fill_holes(longest: int) -> None:
+    """Take every hole in the heap, so that later allocations lie together in new memory.
+
+    No hole is `longest` bytes long. As much memory is left behind all of them, which is a part of the image.
+    """
     gc.collect()
     gc.collect()
-    # A block of this size fits into no hole, so it lies behind all of them.
-    end = id(bytes(8 << 20))
+    end = id(bytes(longest))
     for size in range(_SMALL_LIMIT, _BYTES_OVERHEAD + 2, -_SMALL_STEP):
         _fill_small(size - _BYTES_OVERHEAD, end)
     # The large ones come last and into a list that does not grow: each time it did, it would leave a hole.
@@ -63,7 +65,8 @@ def functions_called(by: Callable[[], object]) -> list[FunctionType]:
         by()
     finally:
         sys.setprofile(None)
-    return [item for item in gc.get_objects() if type(item) is FunctionType and item.__code__ in codes]
+    # Not among gc.get_objects(): a list of all would leave a hole of megabytes.
+    return [item for item in gc.get_referrers(*codes) if type(item) is FunctionType]
 
 
 def move_code(functions: Collection[FunctionType]) -> None:

@@ -3,18 +3,14 @@
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tests.conformance.store import Outcome, ShardResult
 from tests.conformance.suites import Suite
 
 EXPECTED_FILE = Path(__file__).parent / "expected.toml"
-_RMS = re.compile(r"ImageComparisonFailure: images not close \(RMS ([0-9.]+)\)")
-_RMS_SLACK = 0.002
-"""For the rounding of the figure in the message: the guest's arithmetic is the same everywhere."""
 GOOD = ("passed", "xpassed")
 NOT_RUN = ("skipped", "xfailed")
 
@@ -41,24 +37,10 @@ class Expectation:
         )
 
 
-@dataclass
-class Letters(Expectation):
-    """The images whose letters differ (the end of expected.toml); `most` is the largest distance of each image."""
-
-    most: dict[str, float] = field(default_factory=dict)
-
-    def covers(self, suite: str, name: str, message: str) -> bool:
-        found = _RMS.search(message)
-        bound = self.most.get(name)
-        if suite != self.suite or found is None or bound is None:
-            return False
-        return float(found[1]) <= bound + _RMS_SLACK
-
-
 def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:
     """Read expected.toml.
 
-    Raises: ValueError: an entry has no reason, no tests, or a key that does not exist; the letters likewise.
+    Raises: ValueError: an entry has no reason, no tests, or a key that does not exist.
     """
     whole = tomllib.loads(file.read_text("utf-8"))
     found: list[Expectation] = []
@@ -69,16 +51,7 @@ def load_expectations(file: Path = EXPECTED_FILE) -> list[Expectation]:
         patterns = tuple(re.compile(re.escape(name).replace(r"\*", ".*"), re.DOTALL) for name in table["tests"])
         error = re.compile(table["error"], re.DOTALL) if "error" in table else None
         found.append(Expectation(table["suite"], patterns, error, table["reason"]))
-    if letters := whole.get("letters"):
-        if letters.keys() != {"suite", "reason", "most"} or not letters["reason"].strip():
-            raise ValueError(f"{file.name}: the letters have suite, reason and most, not {', '.join(letters)}")
-        found.append(_letters(letters))
     return found
-
-
-def _letters(table: Mapping[str, Any]) -> Letters:
-    most = {f"{file}::{name}": float(rms) for file, images in table["most"].items() for name, rms in images.items()}
-    return Letters(table["suite"], (), None, table["reason"], most=most)
 
 
 @dataclass(frozen=True)

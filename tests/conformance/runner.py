@@ -116,8 +116,24 @@ async def _run_shard(
             break
     else:
         progress.result.collected.append(Outcome(shard.name, "error", f"killed {MOST_DEATHS} processes"))
+    await _run_alone(job, progress, side)
     progress.result.seconds = round(time.monotonic() - begun, 1)
     return progress.result
+
+
+async def _run_alone(job: dict[str, Any], progress: Progress, side: "Guest | Native") -> None:
+    """Run again, each in a process of its own as a user's statement is, what had no memory left behind other tests."""
+    tests = progress.result.tests
+    names = [test.name for test in tests]
+    for index, test in enumerate(tests[:]):
+        if not test.message.startswith("MemoryError"):
+            continue
+        progress.begin()
+        job["done"] = [name for name in names if name != test.name]
+        death = await side.run_once(job, progress)
+        if death is None and len(tests) > len(names):
+            tests[index] = tests.pop()
+        del tests[len(names) :]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,9 @@ def engine_config() -> wasmtime.Config:
     config.epoch_interruption = True
     config.wasm_exceptions = True
     config.wasm_wide_arithmetic = True
+    # A multiply-add is fused on every processor, by a call where it has no instruction.
+    config.wasm_relaxed_simd = True
+    config.wasm_relaxed_simd_deterministic = True
     config.wasm_threads = False
     config.wasm_memory64 = False
     config.wasm_multi_memory = False

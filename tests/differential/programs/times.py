@@ -110,7 +110,8 @@ for flag in ["", "_", "-", "0", "^", "#", "^#", "-0", "+"]:
                 "datetime": [text_of(one.strftime, form) for form in formats for one in moments],
                 "pandas": [str(text_of(lambda form: series.dt.strftime(form).tolist(), form)) for form in formats],
                 "timestamp": [text_of(series[0].strftime, form) for form in formats],
-                "period": [text_of(period.strftime, form) for form in formats],
+                # Digits would be a width for which pandas has no room.
+                "period": [text_of(period.strftime, form) for form, code in zip(formats, codes) if not code.isdigit()],
                 "matplotlib": [text_of(mdates.DateFormatter(form), number) for form in formats],
             })  # fmt: skip
 return rows

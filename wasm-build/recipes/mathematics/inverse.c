@@ -17,12 +17,11 @@ enum { TINY_EXPONENT = 1023 - 28, INFINITE_EXPONENT = 0x7ff, FAR_APART = 40, LAR
 static const pair NO_ANGLE = {0, 0};
 static const pair ONE = {1, 0};
 
-/* a + t * b for t of few bits. */
+/* a + t * b. */
 static inline pair plus_multiple(pair a, double t, pair b) {
-    const double b_hi = leading(b.hi);
-    const pair first = sum(a.hi, t * b_hi);
-    const pair second = sum(first.hi, t * (b.hi - b_hi));
-    return (pair){second.hi, first.lo + second.lo + (a.lo + t * b.lo)};
+    const pair multiple = product(t, b.hi);
+    const pair total = sum(a.hi, multiple.hi);
+    return (pair){total.hi, total.lo + (a.lo + (multiple.lo + t * b.lo))};
 }
 
 /* base + atan(y / x), or base - atan(y / x), for 0 <= y <= x and neither far from 1. */

@@ -43,23 +43,20 @@ static inline pair sum_ordered(double a, double b) {
     return (pair){hi, b - (hi - a)};
 }
 
+/* a * b + c rounded once. */
+static inline double fused(double a, double b, double c) {
+    typedef double lanes __attribute__((vector_size(16)));
+    return __builtin_wasm_relaxed_madd_f64x2((lanes){a, a}, (lanes){b, b}, (lanes){c, c})[0];
+}
+
 /* What the rounded product of a and b misses. */
 static inline double product_error(double a, double b, double rounded) {
-    const double a_hi = leading(a), b_hi = leading(b);
-    const double a_lo = a - a_hi, b_lo = b - b_hi;
-    return ((a_hi * b_hi - rounded) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo;
+    return fused(a, b, -rounded);
 }
 
 static inline pair product(double a, double b) {
     const double hi = a * b;
     return (pair){hi, product_error(a, b, hi)};
-}
-
-/* a * b + c rounded once, as the instruction does that WebAssembly lacks: but for one case in some 2 ** 50. */
-static inline double fused(double a, double b, double c) {
-    const pair first = product(a, b);
-    const pair second = sum(first.hi, c);
-    return second.hi + (second.lo + first.lo);
 }
 
 /* a / b to about 100 bits. */

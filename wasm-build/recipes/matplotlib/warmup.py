@@ -27,6 +27,9 @@ FORMATS = ("png", "svg", "pdf")
 def save(**options):
     base64.b64encode(written(plt.gcf(), "png", **options)).decode()
     plt.close()
+    if gc.isenabled():
+        # A figure is a circle of references: many of them would make the image larger for good.
+        gc.collect()
 
 
 def written(figure, kind, **options):

@@ -23,6 +23,8 @@ RECIPE = Path(__file__).parent
 
 # Loops over arrays are what numpy is for; at -O3 clang turns more of them into SIMD.
 OPTIMIZE = "-O3"
+# A multiplication and an addition rounded once, where the source says so (include/lanes.h) and nowhere else.
+FUSED = ("-mrelaxed-simd", "-ffp-contract=off")
 # NPY_DISABLE_OPTIMIZATION is numpy's own SIMD layer, which knows no WebAssembly.
 DEFINES = ("-DNPY_INTERNAL_BUILD=1", "-DHAVE_NPY_CONFIG_H=1", "-DNPY_DISABLE_OPTIMIZATION=1", "-D_FILE_OFFSET_BITS=64")
 
@@ -91,7 +93,7 @@ def build(context: BuildContext) -> None:
 def _core_flags(core: Path, generated: Path) -> tuple[str, ...]:
     folders = [RECIPE / "include", generated, core / "include", core / "src" / "common", core / "src", core]
     folders += [core / "src" / name for name in ("npymath", "multiarray", "umath", "npysort")]
-    return (OPTIMIZE, *DEFINES, *(f"-I{folder}" for folder in folders), "-include", "sizes.h")
+    return (OPTIMIZE, *FUSED, *DEFINES, *(f"-I{folder}" for folder in folders), "-include", "sizes.h")
 
 
 def _core_extensions(package: Path, flags: tuple[str, ...]) -> list[Extension]:

@@ -1,15 +1,12 @@
 /* numpy's own SIMD functions of float32, and tanh, as a processor with AVX2 and FMA3 runs them, in vectors of WebAssembly: numpy's wheels
  * answer with them on every present x86-64, and they are not those of the C library. What follows is as much of numpy's universal
  * intrinsics and of Intel's as these functions use.
- *
- * A fused multiply-add rounds once. That of floats is exact here; that of doubles adds the errors of its product and of its sum, which
- * rounds otherwise once in some 2**50 times.
  */
 #ifndef WASMEXEC_NUMPY_LANES_H
 #define WASMEXEC_NUMPY_LANES_H
 
-#include <math.h>
 #include <string.h>
+#include <wasm_simd128.h>
 
 #include "numpy/npy_common.h"
 
@@ -19,68 +16,8 @@
 #define SELECT(type, bits, mask, a, b) AS(type, (AS(bits, mask) & AS(bits, a)) | (~AS(bits, mask) & AS(bits, b)))
 #define EACH(i, lanes) for (int i = 0; i < (lanes); i++)
 
-/* --- fused multiply-add --- */
-
 LANES(float, lanes_f32, 16);
 LANES(double, lanes_f64, 16);
-LANES(npy_int64, lanes_f64_bits, 16);
-LANES(double, lanes_wide, 32);
-LANES(npy_int64, lanes_wide_bits, 32);
-
-/* The sum of a product and a number, rounded to double and exactly between two floats: which of them is nearer. */
-static double
-lanes_off_the_middle(double product, double number, double sum)
-{
-    double back = sum - product;
-    double error = (product - (sum - back)) + (number - back);
-    if (error == 0) {
-        return sum;
-    }
-    npy_int64 bits;
-    memcpy(&bits, &sum, sizeof(bits));
-    bits += (error > 0) == (sum > 0) ? 1 : -1;
-    memcpy(&sum, &bits, sizeof(sum));
-    return sum;
-}
-
-static inline lanes_f32
-lanes_fma_f32(lanes_f32 a, lanes_f32 b, lanes_f32 c)
-{
-    lanes_wide product = __builtin_convertvector(a, lanes_wide) * __builtin_convertvector(b, lanes_wide);
-    lanes_wide number = __builtin_convertvector(c, lanes_wide);
-    lanes_wide sum = product + number;
-    lanes_wide_bits middle = (AS(lanes_wide_bits, sum) & 0x1fffffff) == 0x10000000;
-    if (__builtin_expect((middle[0] | middle[1] | middle[2] | middle[3]) != 0, 0)) {
-        EACH(i, 4) {
-            if (middle[i]) {
-                sum[i] = lanes_off_the_middle(product[i], number[i], sum[i]);
-            }
-        }
-    }
-    return __builtin_convertvector(sum, lanes_f32);
-}
-
-/* The upper half of the digits. */
-static inline lanes_f64
-lanes_upper(lanes_f64 x)
-{
-    lanes_f64 scaled = x * 0x8000001p0;
-    return scaled - (scaled - x);
-}
-
-static inline lanes_f64
-lanes_fma_f64(lanes_f64 a, lanes_f64 b, lanes_f64 c)
-{
-    lanes_f64 product = a * b;
-    lanes_f64 a_upper = lanes_upper(a), b_upper = lanes_upper(b);
-    lanes_f64 a_lower = a - a_upper, b_lower = b - b_upper;
-    lanes_f64 cut = ((a_upper * b_upper - product) + a_upper * b_lower + a_lower * b_upper) + a_lower * b_lower;
-    /* The halves of numbers near the least would be rounded themselves; such products have nothing beside them. */
-    cut = AS(lanes_f64, AS(lanes_f64_bits, cut) & (AS(lanes_f64, AS(lanes_f64_bits, product) & INT64_MAX) >= 0x1p-960));
-    lanes_f64 sum = product + c;
-    lanes_f64 back = sum - product;
-    return sum + (((product - (sum - back)) + (c - back)) + cut);
-}
 
 /* --- numpy's universal intrinsics, in 16 bytes --- */
 
@@ -135,8 +72,9 @@ typedef npy_uint64 npyv_lanetype_u64;
 #define npyv_sub_f64(a, b) ((a) - (b))
 #define npyv_mul_f32(a, b) ((a) * (b))
 #define npyv_square_f32(a) ((a) * (a))
-#define npyv_muladd_f32 lanes_fma_f32
-#define npyv_muladd_f64 lanes_fma_f64
+/* Fused: engine_config() asks for it on every processor. */
+#define npyv_muladd_f32 __builtin_wasm_relaxed_madd_f32x4
+#define npyv_muladd_f64 __builtin_wasm_relaxed_madd_f64x2
 #define npyv_add_s32(a, b) ((a) + (b))
 #define npyv_sub_s32(a, b) ((a) - (b))
 #define npyv_sub_s64(a, b) ((a) - (b))
@@ -296,30 +234,24 @@ LANES(npy_uint32, lanes_m256u, 32);
 static inline __m256i
 _mm256_cvtps_epi32(__m256 x)
 {
-    __m256i whole;
-    EACH(i, 8) {
-        whole[i] = (npy_int32)rintf(x[i]);
-    }
-    return whole;
+    return __builtin_convertvector(__builtin_elementwise_roundeven(x), __m256i);
 }
 
 static inline int
 _mm256_movemask_ps(__m256 x)
 {
-    int bits = 0;
-    EACH(i, 8) {
-        bits |= (AS(__m256i, x)[i] < 0) << i;
-    }
-    return bits;
+    __m256i bits = AS(__m256i, x);
+    return (int)(wasm_i32x4_bitmask(AS(v128_t, __builtin_shufflevector(bits, bits, 0, 1, 2, 3))) |
+                 wasm_i32x4_bitmask(AS(v128_t, __builtin_shufflevector(bits, bits, 4, 5, 6, 7))) << 4);
 }
 
 static inline __m256
 _mm256_fmadd_ps(__m256 a, __m256 b, __m256 c)
 {
-    lanes_f32 low = lanes_fma_f32(
+    lanes_f32 low = __builtin_wasm_relaxed_madd_f32x4(
         __builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(b, b, 0, 1, 2, 3),
         __builtin_shufflevector(c, c, 0, 1, 2, 3));
-    lanes_f32 high = lanes_fma_f32(
+    lanes_f32 high = __builtin_wasm_relaxed_madd_f32x4(
         __builtin_shufflevector(a, a, 4, 5, 6, 7), __builtin_shufflevector(b, b, 4, 5, 6, 7),
         __builtin_shufflevector(c, c, 4, 5, 6, 7));
     return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
@@ -355,6 +287,9 @@ _mm256_mask_i32gather_ps(__m256 otherwise, const float *from, __m256i index, __m
 static inline __m256
 _mm256_maskload_ps(const float *from, __m256i mask)
 {
+    if (_mm256_movemask_ps(AS(__m256, mask)) == 0xff) {
+        return _mm256_loadu_ps(from);
+    }
     __m256 x = {0};
     EACH(i, 8) {
         if (mask[i] < 0) {
@@ -367,6 +302,10 @@ _mm256_maskload_ps(const float *from, __m256i mask)
 static inline void
 _mm256_maskstore_ps(float *to, __m256i mask, __m256 x)
 {
+    if (_mm256_movemask_ps(AS(__m256, mask)) == 0xff) {
+        memcpy(to, &x, sizeof(x));
+        return;
+    }
     EACH(i, 8) {
         if (mask[i] < 0) {
             to[i] = x[i];
