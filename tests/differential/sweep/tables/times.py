@@ -14,6 +14,8 @@ PARSED = tuple(line.split(" | ") for line in lists.section("times", "PARSED"))
 ISO = lists.section("times", "ISO")
 UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "as")
 OF_UNITS = lists.section("times", "OF_UNITS")
+UNSET = ("pd.Timestamp(5, unit='ps')", "pd.Timestamp(5, unit='as')")
+"""pandas ignores its own error of the unit and goes on with numbers that nothing has set, now and then without end."""
 OTHERS = lists.section("times", "OTHERS")
 
 
@@ -40,5 +42,6 @@ def expressions() -> Iterator[tuple[str, str]]:
         yield "dates and times", f"np.datetime64({text!r})"
         yield "dates and times", f"pd.Timestamp({text!r})"
     for unit in UNITS:
-        yield from (("units of time", text.format(unit)) for text in OF_UNITS)
+        texts = (text.format(unit) for text in OF_UNITS)
+        yield from (("units of time", text) for text in texts if text not in UNSET)
     yield from (("dates and times", text) for text in OTHERS)
