@@ -365,20 +365,13 @@ def test_the_same_mistakes_are_found_where_schemas_are_looked_at_by_themselves()
     assert json.loads(json.dumps(definition)) == definition
 
 
-@pytest.mark.parametrize(
-    ("definition", "reason"),
-    [
-        (
-            lambda more: {"properties": {"x" * (16 * 1024 * 1024 - 22 + more): {}}},
-            "16,777,217 bytes of JSON, at most 16,777,216",
-        ),
-        (lambda more: {"enum": [{}] * (65_534 + more)}, "more values, at most 65,536"),
-    ],
-    ids=["bytes", "values"],
-)
-def test_a_schema_that_is_too_large_is_refused(definition: Callable[[int], dict[str, Any]], reason: str) -> None:
+def test_a_schema_that_is_too_large_is_refused() -> None:
+    def definition(more: int) -> dict[str, Any]:
+        return {"properties": {"x" * (16 * 1024 * 1024 - 22 + more): {}}}
+
     assert Schema.prepare(definition(0)).kind == "rows"
     with pytest.raises(SchemaError) as caught:
         Schema.prepare(definition(1))
     assert caught.value.pointer == ""
+    reason = "16,777,217 bytes of JSON, at most 16,777,216"
     assert caught.value.reason == f"it has {reason} are taken: leave out what rows do not need"

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 from ..errors import ConfigError, OutputError, SchemaError
 from ..rows.json_text import decode, encode
 from .checker import Checker, PieceCheck
-from .values import PROMPT_BYTES, Mask, masked_by, short_repr, size_of, type_name
+from .values import PROMPT_BYTES, Mask, masked_by, short_repr, type_name
 
 Row: TypeAlias = "dict[str, Any]"
 Mode: TypeAlias = Literal["strict", "lenient"]
@@ -20,9 +20,7 @@ Role: TypeAlias = Literal["output", "input"]
 _MAX_DEPTH = 254
 """Levels of a definition: it is read and applied recursively."""
 MAX_SCHEMA_BYTES = 16 * 1024 * 1024
-"""JSON of a definition, whose names may be long."""
-MAX_SCHEMA_VALUES = 65_536
-"""Values of a definition: an engine compiles them with the interpreter's lock held, some ten of them in 0.1 ms."""
+"""JSON of a definition."""
 Kind: TypeAlias = Literal["none", "columns", "rows", "list"]
 
 
@@ -103,7 +101,7 @@ class Schema:
 
         Raises:
             SchemaError: the definition is not a valid schema; `mistakes` has every mistake with its JSON pointer. Or it
-                has more than 65,536 values, or 16 MiB of JSON.
+                has more than 16 MiB of JSON.
             ConfigError: it is neither JSON nor of a type that could be a schema, or the mode is unknown.
         """
         if isinstance(definition, Schema):
@@ -185,9 +183,6 @@ def _prepare(content: bytes, mode: Mode, role: Role) -> Schema:
         definition = decode(content, max_depth=_MAX_DEPTH)
     except ValueError as error:
         raise ConfigError(f"output schema: {error}") from None
-    values = size_of(definition, MAX_SCHEMA_VALUES + 1)
-    if values > MAX_SCHEMA_VALUES:
-        raise _too_large("more values", MAX_SCHEMA_VALUES, role)
     if isinstance(definition, list):
         from .column_check import TableCheck
         from .columns import Table, find_mistakes
