@@ -63,6 +63,12 @@ def test_a_record_in_pieces_is_what_the_module_reads(
     assert in_pieces(dialect, pieces) == whole(dialect, found)
 
 
+def rows_of(path: Path) -> list[Any]:
+    """The line and the row, or what is wrong with it, of each record of a file."""
+    source = Source(path, max_row_bytes=1000)
+    return [(source.line, row.error.message if isinstance(row, BadRow) else json.loads(row)) for row in source.rows()]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("size", [6, 7, 8, 9, 11, 16, 1000])
 def test_a_file_is_the_same_whatever_counts_as_long(
@@ -72,17 +78,11 @@ def test_a_file_is_the_same_whatever_counts_as_long(
     path = tmp_path / "a.csv"
     path.write_bytes(("a,b" + end + end.join(rows)).encode())
 
-    def found() -> list[Any]:
-        source = Source(path, max_row_bytes=1000)
-        return [
-            (source.line, row.error.message if isinstance(row, BadRow) else json.loads(row)) for row in source.rows()
-        ]
-
-    expected = found()
+    expected = rows_of(path)
     assert len(expected) == 7
     monkeypatch.setattr(delimited, "LONG_CHARACTERS", size)
     monkeypatch.setattr(delimited, "MAX_HEADER", 1000)
-    assert found() == expected
+    assert rows_of(path) == expected
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -94,16 +94,10 @@ def test_a_file_is_the_same_however_many_delimiters_make_a_record_long(
     path = tmp_path / "a.csv"
     path.write_bytes(("a,b" + end + end.join(rows)).encode())
 
-    def found() -> list[Any]:
-        source = Source(path, max_row_bytes=1000)
-        return [
-            (source.line, row.error.message if isinstance(row, BadRow) else json.loads(row)) for row in source.rows()
-        ]
-
-    expected = found()
+    expected = rows_of(path)
     assert len(expected) == len(rows)
     monkeypatch.setattr(delimited, "LONG_FIELDS", most)
-    assert found() == expected
+    assert rows_of(path) == expected
 
 
 def test_a_long_field_of_doubled_quotes_takes_about_as_long_as_the_module_takes() -> None:

@@ -120,7 +120,8 @@ class Schema:
         except ValueError as error:
             raise ConfigError(f"{role} schema: it is not JSON: {error}") from None
         if len(content) > MAX_SCHEMA_BYTES:
-            raise _too_large(f"{len(content):,} bytes of JSON", MAX_SCHEMA_BYTES, role)
+            reason = f"it has {len(content):,} bytes of JSON, at most {MAX_SCHEMA_BYTES:,} are taken"
+            raise SchemaError("", f"{reason}: leave out what rows do not need", role=role)
         return _prepare(content, mode, role)
 
     def validate(self, rows: object, mask: Mask | None = None) -> Validated:
@@ -170,10 +171,6 @@ class _Anything:
 
 
 _ANY = Schema("none", "strict", None, _Anything)
-
-
-def _too_large(what: str, most: int, role: Role) -> SchemaError:
-    return SchemaError("", f"it has {what}, at most {most:,} are taken: leave out what rows do not need", role=role)
 
 
 @lru_cache(maxsize=256)
