@@ -27,6 +27,12 @@ _BELOW_XML = ("etree.ElementTree", "dom.minidom", "dom.pulldom", "sax.saxutils",
 """What `from xml import etree, dom, sax` is for: nothing in a statement can import it."""
 MAX_RECURSION = 3000
 """What sys.setrecursionlimit is held to: the native stack of the guest bears this many levels."""
+_LONGEST_LEFT_BY_IMPORTS = 8 << 20
+"""The longest hole after everything was imported and warmed up; below it, figures leave their canvases."""
+_LONGEST_LEFT_BY_WARMUP = 2 << 20
+"""The longest hole after the requests that warm up the network's clients."""
+_LONGEST_LEFT_BY_FILL = 1 << 20
+"""The longest hole after `_fill` has returned, which only runs so that it can let go."""
 
 _not_in_image: dict[str, str] = {}
 """Listed module -> image that lacks it."""
@@ -50,7 +56,7 @@ def prepare() -> None:
     """Import what the image promises, exercise it, and leave no trace but warm caches. Called once, by wx_boot."""
     _fill()
     # Whatever `_fill` has let go of by returning is a hole by now.
-    memory.fill_holes(1 << 20)
+    memory.fill_holes(_LONGEST_LEFT_BY_FILL)
     _arm()
     gc.freeze()
     gc.disable()
@@ -72,7 +78,7 @@ def _fill() -> None:
 
 def _import(image: dict[str, Any]) -> None:
     """Import and exercise everything, our own modules last: they take part in every run."""
-    _import_ctypes()
+    importlib.import_module("ctypes")
     for name in image["preload"]:
         importlib.import_module(name)
     for path in sorted(WARMUP_FOLDER.glob("*.py")) if WARMUP_FOLDER.is_dir() else ():
@@ -80,7 +86,7 @@ def _import(image: dict[str, Any]) -> None:
     importlib.import_module("asyncio")
     _complete_socket()
     _import_helpers()
-    memory.fill_holes(8 << 20)
+    memory.fill_holes(_LONGEST_LEFT_BY_IMPORTS)
     from . import execution, logs, loop, reseed, rows, service, warmup, warmup_http
 
     importlib.import_module("wasmexec_guest.transports").install(image["modules"])
@@ -93,21 +99,10 @@ def _import(image: dict[str, Any]) -> None:
         return warmup.Runner(lambda: execution.Execution(_not_in_image), service.serve, *arguments)
 
     warmup_http.run(make_runner, image["modules"])
-    memory.fill_holes(2 << 20)
+    memory.fill_holes(_LONGEST_LEFT_BY_WARMUP)
     runner = make_runner()
     memory.move_code(memory.functions_called(runner.run_once))
     runner.run_often()
-
-
-def _import_ctypes() -> None:
-    """Import ctypes with the sizes of its stand-in: it takes types of one size for one type."""
-    struct: Any = importlib.import_module("struct")
-    calcsize = struct.calcsize
-    struct.calcsize = importlib.import_module("_ctypes").calcsize
-    try:
-        importlib.import_module("ctypes")
-    finally:
-        struct.calcsize = calcsize
 
 
 def _import_helpers() -> None:

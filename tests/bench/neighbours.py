@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 from collections.abc import Iterator
 from functools import partial
@@ -20,14 +19,11 @@ TRIES = 3
 def worst_neighbour_delay(context: Context) -> Iterator[Line]:
     """By how much a run took longer, at worst, while something else went on in the same process; over all shapes.
 
-    What a process loads once, at its first host call, is loaded before; and the collector does not look at what is
-    there already: that takes as long as the process is large.
+    What a process loads once, at its first host call, is loaded before.
     """
     first = BY_NAME["synchronous calls that nobody answers"]
     with conditions(first) as given:
         attack(context.executor, first, given)
-    gc.collect()
-    gc.freeze()
     found: list[tuple[float, str, int]] = []
     for shape in SHAPES:
         for who in shape.neighbours:

@@ -5,7 +5,6 @@ Real servers on loopback that answer in the dearest ways there are. The control 
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -124,8 +123,6 @@ def test_no_answer_of_a_server_delays_a_neighbour(
         executor.run("while True:\n    pass", limits=Limits(cpu_seconds=0.5))
 
     monkeypatch.setattr(Turns, "used", noted)
-    # What the tests before have left behind would make a collection take longer than all steps together.
-    gc.freeze()
     added = []
     for _ in range(TRIES):
         added.append(worst_added(executor, flooded, statement))

@@ -24,10 +24,9 @@ CTYPES_MAX_ARGCOUNT = 1024
 
 _memmove_addr = _memset_addr = _string_at_addr = _wstring_at_addr = _cast_addr = 0
 
-_c_size = struct.calcsize
-_POINTER_BYTES = _c_size("P")
+_POINTER_BYTES = struct.calcsize("P")
 _SIZE_CODES = {"O": "P", "z": "P", "Z": "P", "u": "i", "v": "h", "X": "P"}
-_OWN_SIZES = {"l": 8, "L": 8, "g": 16}
+_LONG_DOUBLE_BYTES = 16
 
 
 class ArgumentError(Exception):
@@ -39,8 +38,8 @@ def _refuse(what: str) -> NoReturn:
 
 
 def calcsize(code: str) -> int:
-    """Bytes of a type code; `ctypes` is imported with this in place of `struct.calcsize`, which tells C's sizes."""
-    return _OWN_SIZES.get(code) or _c_size(_SIZE_CODES.get(code, code))
+    """Bytes of a type code of ctypes; `struct` does not know all."""
+    return _LONG_DOUBLE_BYTES if code == "g" else struct.calcsize(_SIZE_CODES.get(code, code))
 
 
 class _CDataType(type):

@@ -180,3 +180,33 @@ with np.errstate(all="ignore"):
         })  # fmt: skip
 rows.append({"math": [str(math.frexp(number)) for number in numbers]})
 return rows
+
+# === errors that ufunc.at finds
+import numpy as np
+
+rows = []
+for code in "efd":
+    large = np.finfo(code).max
+    starts = [large, 1, 0, np.inf, np.nan, -large]
+    for function in (np.add, np.subtract, np.multiply, np.divide, np.floor_divide):
+        for step in (large, -large, 0, 2, 0.5, np.inf, np.nan, -np.inf):
+            for indices in ([0], [1], [2], [3], [4], [5], [1] * 5, [0, -6, 0], [2, 1, 2], list(range(6)) * 60):
+                numbers = np.array(starts, code)
+                found = []
+                for kind in ("divide", "over", "invalid"):
+                    try:
+                        with np.errstate(all="ignore"), np.errstate(**{kind: "raise"}):
+                            function.at(numbers.copy(), indices, np.array(step, code))
+                    except FloatingPointError as error:
+                        found.append(str(error))
+                with np.errstate(all="ignore"):
+                    function.at(numbers, indices, np.array(step, code))
+                rows.append({
+                    "call": f"{function.__name__} {code} {step} {indices[:6]}",
+                    "found": found,
+                    "numbers": repr(numbers.tolist()),
+                })  # fmt: skip
+numbers = np.arange(10.0)
+np.add.at(numbers, np.arange(2000) % 10, np.arange(2000.0))
+rows.append({"call": "many", "found": [], "numbers": repr(numbers.tolist())})
+return rows

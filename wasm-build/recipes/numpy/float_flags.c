@@ -12,7 +12,7 @@
 #include "numpy/ufuncobject.h"
 
 #define BLOCK_BYTES 4096
-#define BLOCK_ITEMS 128
+#define BLOCK_ITEMS 128 /* of the largest type, 32 bytes, as many as fit into a block */
 
 enum { IS_NAN = 1, IS_INF = 2, IS_ZERO = 4, IS_SUBNORMAL = 8 };
 
@@ -204,10 +204,10 @@ is_nan(const struct operand *x, npy_intp i)
     return (bits & ~((npy_uint64)1 << 63)) > EXPONENT_64;
 }
 
-/* The errors of elements first to last; looks_at_zeros: underflows, too. */
+/* The errors of elements first to last; with_zeros: underflows, too. */
 static int
 errors_of_block(enum wx_rule rule, int nin, int nout, const struct operand *x, npy_intp first, npy_intp last,
-                int looks_at_zeros)
+                int with_zeros)
 {
     int errors = 0;
     int is_double = x[0].type == NPY_DOUBLE && (nin == 1 || x[1].type == NPY_DOUBLE) && nin <= 2;
@@ -224,7 +224,7 @@ errors_of_block(enum wx_rule rule, int nin, int nout, const struct operand *x, n
                 /* numpy tells of underflows itself where it converts to halves, if there is something left to convert. */
                 out &= rule == WX_RULE_exponential ? IS_NAN | IS_INF | IS_ZERO : IS_NAN | IS_INF;
             }
-            if (!(out & (IS_NAN | IS_INF)) && !(looks_at_zeros && out)) {
+            if (!(out & (IS_NAN | IS_INF)) && !(with_zeros && out)) {
                 continue;
             }
             for (int k = 0; !has_in && k < nin; k++) {
@@ -239,21 +239,27 @@ errors_of_block(enum wx_rule rule, int nin, int nout, const struct operand *x, n
     return errors;
 }
 
+static int
+looks_at_zeros(void)
+{
+    return (wx_float_errors_wanted >> UFUNC_SHIFT_UNDERFLOW) & UFUNC_MASK_DIVIDEBYZERO;
+}
+
 static void
 watch(enum wx_rule rule, int nin, int nout, const struct operand *x, npy_intp count)
 {
-    int looks_at_zeros = (wx_float_errors_wanted >> UFUNC_SHIFT_UNDERFLOW) & UFUNC_MASK_DIVIDEBYZERO;
+    int with_zeros = looks_at_zeros();
     int errors = 0;
     for (npy_intp first = 0; first < count; first += BLOCK_ITEMS) {
         npy_intp items = count - first < BLOCK_ITEMS ? count - first : BLOCK_ITEMS;
-        int found = looks_at_zeros;
+        int found = with_zeros;
         for (int j = nin; !found && j < nin + nout; j++) {
             struct operand block = x[j];
             block.at += first * block.stride;
             found = any_special(&block, items);
         }
         if (found) {
-            errors |= errors_of_block(rule, nin, nout, x, first, first + items, looks_at_zeros);
+            errors |= errors_of_block(rule, nin, nout, x, first, first + items, with_zeros);
         }
     }
     if (errors) {
@@ -339,6 +345,59 @@ wx_watch_loop(enum wx_rule rule, int nin, int nout, PyArray_Descr *const *descri
         loop(moving, &items, strides, loop_data);
         watch(rule, nin, nout, part, items);
     }
+}
+
+NPY_NO_EXPORT int
+wx_watch_indexed_loop(enum wx_rule rule, PyArray_Descr *const *descriptors, PyArrayMethod_StridedLoop *loop,
+                      PyArrayMethod_Context *context, char *const *data, npy_intp count, const npy_intp *steps)
+{
+    int type = descriptors[0]->type_num;
+    npy_intp size = descriptors[0]->elsize, one = 1;
+    int with_zeros = looks_at_zeros();
+    int errors = 0;
+    char *targets[BLOCK_ITEMS];
+    union { char bytes[BLOCK_BYTES]; npy_longdouble aligned; } kept, before;
+    for (npy_intp first = 0; first < count; first += BLOCK_ITEMS) {
+        npy_intp items = count - first < BLOCK_ITEMS ? count - first : BLOCK_ITEMS;
+        char *part[3] = {data[0], data[1] + first * steps[1], data[2] + first * steps[2]};
+        for (npy_intp i = 0; i < items; i++) {
+            npy_intp index = *(npy_intp *)(part[1] + i * steps[1]);
+            targets[i] = data[0] + steps[0] * (index < 0 ? index + steps[3] : index);
+            memcpy(kept.bytes + i * size, targets[i], size);
+        }
+        int result = loop(context, part, &items, steps, NULL);
+        if (result != 0) {
+            return result;
+        }
+        int found = with_zeros;
+        for (npy_intp i = 0; !found && i < items; i++) {
+            struct operand written = {targets[i], size, size, type};
+            found = any_special(&written, 1);
+        }
+        if (!found) {
+            continue;
+        }
+        for (npy_intp i = 0; i < items; i++) {
+            memcpy(targets[i], kept.bytes + i * size, size);
+        }
+        for (npy_intp i = 0; i < items; i++) {
+            memcpy(before.bytes, targets[i], size);
+            result = loop(context, part, &one, steps, NULL);
+            if (result != 0) {
+                return result;
+            }
+            struct operand x[3] = {{before.bytes, size, size, type},
+                                   {part[2], size, descriptors[1]->elsize, descriptors[1]->type_num},
+                                   {targets[i], size, size, type}};
+            errors |= errors_of_block(rule, 2, 1, x, 0, 1, with_zeros);
+            part[1] += steps[1];
+            part[2] += steps[2];
+        }
+    }
+    if (errors) {
+        feraiseexcept(errors);
+    }
+    return 0;
 }
 
 NPY_NO_EXPORT void

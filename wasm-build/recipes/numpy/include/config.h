@@ -20,6 +20,7 @@
 #define HAVE_CCOS 1
 #define HAVE_CCOSH 1
 #define HAVE_CEXP 1
+#define HAVE_CLOG 1
 #define HAVE_CPOW 1
 #define HAVE_CSIN 1
 #define HAVE_CSINH 1
@@ -31,6 +32,7 @@
 #define HAVE_CCOSF 1
 #define HAVE_CCOSHF 1
 #define HAVE_CEXPF 1
+#define HAVE_CLOGF 1
 #define HAVE_CPOWF 1
 #define HAVE_CSINF 1
 #define HAVE_CSINHF 1

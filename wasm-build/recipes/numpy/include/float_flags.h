@@ -7,6 +7,7 @@
 #define WX_NUMPY_FLOAT_FLAGS_H
 
 #include "numpy/ndarraytypes.h"
+#include "numpy/_dtype_api.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +54,12 @@ NPY_NO_EXPORT void
 wx_watch_loop(enum wx_rule rule, int nin, int nout, PyArray_Descr *const *descriptors,
               void (*loop)(char **, npy_intp const *, npy_intp const *, void *), void *loop_data,
               char *const *data, const npy_intp *dimensions, const npy_intp *strides);
+
+/* Run one of the loops of ufunc.at(), data[0][index] = operation(data[0][index], data[2]) for each index at data[1], and look at what
+ * it wrote. Where a result is not finite, a block runs once more from what was there before, one element at a time. */
+NPY_NO_EXPORT int
+wx_watch_indexed_loop(enum wx_rule rule, PyArray_Descr *const *descriptors, PyArrayMethod_StridedLoop *loop,
+                      PyArrayMethod_Context *context, char *const *data, npy_intp count, const npy_intp *steps);
 
 /* Look at one result of two arguments; second_result may be NULL. */
 NPY_NO_EXPORT void
