@@ -18,6 +18,7 @@ from .keys import KeyRecord, issue
 from .keys import Scope as KeyScope
 from .problems import ProblemError, not_found
 from .run_documents import ended_document, live_document, recorded_document
+from .tables import COUNTS
 
 if TYPE_CHECKING:
     from .config import ServerConfig
@@ -65,23 +66,25 @@ class Api:
         if header(scope, b"idempotency-key") is not None:
             raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
         is_durable = _prefers_async(header(scope, b"prefer"))
-        self._runs.refuse_if_full(tenant, 0)
+        self._runs.refuse_if_full(0)
         body = await read_body(scope, receive, self._config.max_body_bytes, self._config.body_seconds)
         run = new_run(tenant, key.id, body, self._image, is_durable=is_durable)
         del body
         if is_durable:
             await self._runs.accept(run)
             headers = {**headers, "Location": f"/v1/runs/{run.id}", "Preference-Applied": "respond-async"}
-            return Answered(202, live_document(run, self._why(run)), headers)
+            return Answered(202, self._live(run), headers)
         self._runs.submit(run)
         await self._ended(run, receive)
+        if run.refusal is not None:
+            raise ProblemError.of(run.refusal)
         return Answered(200, ended_document(run), headers)
 
     async def get_run(self, scope: Scope, receive: Receive, parts: Mapping[str, str]) -> Answered:
         """How a run is, without its rows and logs."""
         run, record = await self._find(scope, parts["id"], KeyScope.READ)
         if run is not None:
-            return Answered(200, live_document(run, self._why(run)))
+            return Answered(200, self._live(run))
         assert record is not None
         return Answered(200, recorded_document(record))
 
@@ -101,15 +104,14 @@ class Api:
             return Answered(200, recorded_document(record))
         self._runs.cancel(run)
         await asyncio.shield(run.ended)
-        return Answered(200, live_document(run, None))
+        return Answered(200, self._live(run))
 
     async def get_usage(self, scope: Scope, receive: Receive, parts: Mapping[str, str]) -> Answered:
         """What the tenant's runs have used, by the hour."""
         tenant, _ = self._tenant(scope, KeyScope.READ)
         days = _days(scope)
         hours = await self._storage.usage(tenant.name, time.time() - days * _DAY)
-        names = [name for name in (hours[0] if hours else {}) if name != "hour"]
-        total = {name: sum(hour[name] for hour in hours) for name in names}
+        total = {name: sum(hour[name] for hour in hours) for name in COUNTS}
         return _json(200, {"tenant": tenant.name, "days": days, "total": total, "hours": hours})
 
     async def get_quotas(self, scope: Scope, receive: Receive, parts: Mapping[str, str]) -> Answered:
@@ -143,6 +145,7 @@ class Api:
         document = decode_body(await self._small_body(scope, receive), _tenant_decoder)
         is_new = document.name not in self._directory.tenants
         tenant = await self._directory.put_tenant(document)
+        self._runs.know(tenant)
         return _json(201 if is_new else 200, tenant.document)
 
     async def post_key(self, scope: Scope, receive: Receive, parts: Mapping[str, str]) -> Answered:
@@ -233,8 +236,13 @@ class Api:
         if is_gone:
             raise Disconnected
 
-    def _why(self, run: Run) -> tuple[str, int] | None:
-        return self._runs.why_waiting(run) if run.phase.value == "queued" else None
+    def _live(self, run: Run) -> bytes:
+        """A run that is known to this process, and why it waits."""
+        now = time.monotonic()
+        waiting = self._runs.why_waiting(run, now)
+        if waiting is None or waiting.expected_start is None:
+            return live_document(run, waiting)
+        return live_document(run, waiting, waiting.expected_start - now)
 
 
 async def _until_gone(receive: Receive) -> None:

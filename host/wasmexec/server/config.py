@@ -23,7 +23,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "body_seconds": (0.1, 3600),
     "head_seconds": (0.1, 3600),
     "max_queued_bytes": (MIB, 64 * GIB),
-    "max_queued": (1, 1_000_000),
+    "max_queued": (0, 1_000_000),
     "drain_seconds": (0, 3600),
 }
 

@@ -51,11 +51,12 @@ class TenantRequest(Struct, forbid_unknown_fields=True):
     """The body of POST /v1/admin/tenants, and what is kept of a tenant; 0 is none, null is no rule."""
 
     name: _Name
-    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+    weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     limits: dict[str, int | float] = {}
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
-    max_queued: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    max_queued: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     max_executing: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
     requests_per_second: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     requests_burst: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
     cpu_seconds_per_minute: Annotated[float, Meta(ge=0)] | None = None

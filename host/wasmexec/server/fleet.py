@@ -26,8 +26,8 @@ from ..workers.process import WorkerProcess
 TICK_SECONDS = 0.25
 _MEMORY_TICKS = 8
 _RULES: Final = ProcessLimits()
-_SPARE = 1
-"""So many more may compute in a worker than get slots: a probe gets through beside statements that compute for long."""
+_FOR_PROBES = 1
+"""So many more may compute in a worker than ever get slots: a probe gets through whatever computes."""
 _DEATHS_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 """Before the next start, once too many have died in a minute."""
@@ -69,6 +69,9 @@ class Listener(Protocol):
     def requested(self, number: int) -> None:
         """It is about to send its first HTTP request."""
 
+    def moved(self, entry: Entry) -> None:
+        """It has used some processor time, has gone to sleep, or has woken."""
+
     def has_room(self) -> None:
         """There may be a free slot."""
 
@@ -79,7 +82,7 @@ class Fleet:
     def __init__(
         self, image: str, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
     ) -> None:
-        self._command = child_command("workers.orders_child", str(os.getpid()), image, str(slots + _SPARE))
+        self._command = child_command("workers.orders_child", str(os.getpid()), image, str(2 * slots + _FOR_PROBES))
         self._rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)}
         self._wanted = workers
         self._slots = slots
@@ -99,7 +102,7 @@ class Fleet:
 
     @property
     def slots(self) -> int:
-        """How many executions compute at once, in all processes that are ready."""
+        """How many executions compute at once, in all processes that are ready; as many more are room to spare."""
         return self._slots * sum(process.is_ready and not process.is_retiring for process in self._processes)
 
     @property
@@ -118,10 +121,10 @@ class Fleet:
         return sum(len(process.entries) - len(process.awake) for process in self._processes)
 
     def free(self) -> Process | None:
-        """A process with a free slot, the one that has most to offer."""
+        """A process with room for one more execution, the one that has most of it."""
         ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
         process = min(ready, key=lambda item: len(item.awake), default=None)
-        if process is None or len(process.awake) >= self._slots or len(process.entries) >= self._most:
+        if process is None or len(process.awake) >= 2 * self._slots or len(process.entries) >= self._most:
             return None
         return process
 
@@ -236,6 +239,7 @@ class Fleet:
         elif frame.kind is Kind.STATE:
             for state in unpack_states(frame.fields):
                 self._note(process, state)
+            self._listener.has_room()
         else:
             process.check(frame.execution)
             if frame.kind is Kind.HTTP:
@@ -255,14 +259,13 @@ class Fleet:
         if entry is None:
             return
         entry.cpu_seconds = max(entry.cpu_seconds, state.cpu_seconds)
-        if entry.is_waiting is state.is_waiting:
-            return
-        entry.is_waiting = state.is_waiting
-        if state.is_waiting:
-            process.awake.pop(state.execution, None)
-            self._listener.has_room()
-        else:
-            process.awake[state.execution] = entry
+        if entry.is_waiting is not state.is_waiting:
+            entry.is_waiting = state.is_waiting
+            if state.is_waiting:
+                process.awake.pop(state.execution, None)
+            else:
+                process.awake[state.execution] = entry
+        self._listener.moved(entry)
 
     def _ended(self, process: Process) -> None:
         """Its output is at its end."""

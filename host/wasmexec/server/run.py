@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
 from ..limits import Limits
-from ..result import Result, Usage
+from ..result import Result
 from ..status import Status
 from ..workers.answers import Answer, answer_of
 
 if TYPE_CHECKING:
     from .fleet import Entry
+    from .quotas import Refusal
     from .tenants import Tenant
 
 ATTEMPTS = 3
@@ -40,11 +41,12 @@ class Run:
     key_id: str
     order: bytes
     data: bytes
+    statement: str
+    """A hash of it: what runs of a kind have in common."""
     limits: Limits
     has_grants: bool
     is_durable: bool
     created_at: float
-    cpu_estimate: float = 0.0
     attempts: int = 0
     phase: Phase = Phase.QUEUED
     number: int = 0
@@ -57,6 +59,10 @@ class Run:
     is_cancelled: bool = False
     lost_cpu_seconds: float = 0.0
     answer: Answer | None = None
+    refusal: Refusal | None = None
+    """Why it ended without having started, if that was no one's wish."""
+    stored: asyncio.Future[None] | None = None
+    """When it is on disk; None if it need not be before it starts."""
     ended: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -75,9 +81,9 @@ class Run:
         return not self.has_requested
 
 
-def cancelled_answer(used: Usage | None = None) -> Answer:
+def cancelled_answer(why: str = "cancelled") -> Answer:
     """The answer of a run that was cancelled."""
-    return _failed(Status.CANCELLED, ExecutionCancelled(), used)
+    return _failed(Status.CANCELLED, ExecutionCancelled(why))
 
 
 def lost_answer(why: str, *, has_requested: bool) -> Answer:
@@ -93,5 +99,10 @@ def overdue_answer(limit: float) -> Answer:
     return _failed(Status.TIMED_OUT, error)
 
 
-def _failed(status: Status, error: WasmexecError, used: Usage | None = None) -> Answer:
-    return answer_of(Result(status=status, error=error, usage=used or Usage()))
+def unstored_answer(why: object) -> Answer:
+    """The answer of a run that could not be stored, and did not start."""
+    return _failed(Status.RUNTIME_FAILED, WasmexecError(f"the run could not be stored, and has not started: {why}"))
+
+
+def _failed(status: Status, error: WasmexecError) -> Answer:
+    return answer_of(Result(status=status, error=error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +11,26 @@ import msgspec
 
 from ..result import Usage
 from ..workers.answers import Answer
+from .fair_queue import Waiting
 from .run import Phase, Run
 
 _MICROSECONDS = 1_000_000
 
 
-def live_document(run: Run, waits: tuple[str, int] | None) -> bytes:
-    """A run that has not ended, or whose end is not on disk yet; `waits`: by which rule, and how many are before it."""
+def live_document(run: Run, waiting: Waiting | None = None, started_in: float | None = None) -> bytes:
+    """A run that has not ended, or whose end is not on disk yet; `started_in`: seconds until it starts, if known."""
     head: dict[str, Any] = {
         "id": run.id, "state": run.phase.value, "attempts": run.attempts, "created_at": _time(run.created_at),
         "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
     }  # fmt: skip
     if run.phase is Phase.RUNNING and run.entry is not None:
         head |= {"is_asleep": run.is_asleep, "cpu_seconds": run.entry.cpu_seconds}
-    if waits is not None:
-        rule, before = waits
-        head["waiting"] = {"rule": rule, "position": before + 1}
+    if waiting is not None:
+        expected = None if started_in is None else _time(time.time() + started_in)
+        head["waiting"] = {
+            "rule": waiting.rule, "value": waiting.value, "detail": waiting.message, "changed_by": waiting.changed_by,
+            "position": waiting.position, "expected_start": expected,
+        }  # fmt: skip
     if run.answer is None:
         return msgspec.json.encode(head)
     return _with(

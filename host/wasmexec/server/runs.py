@@ -8,23 +8,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import WasmexecError
 from ..workers.answers import Answer
-from .fifo import Fifo
+from .fair_queue import State, Waiting
 from .problems import ProblemError
 from .quotas import Dimension
 from .records import EndedRun, StoredRun
-from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer
+from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
+from .scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .config import ServerConfig
-    from .fleet import Entry, Fleet
+    from .fleet import Entry, Fleet, Process
     from .storage import Storage
     from .tenants import Tenant
 
@@ -35,6 +37,7 @@ _FIRST_PROBE_SECONDS = 0.05
 """How often it is looked whether the first worker is there."""
 READY_SECONDS = 5.0
 _PROBE_WALL_SECONDS = 60.0
+_RECORD_AGAIN_SECONDS = 1.0
 _PROBE_ORDER = (
     b'{"image":"","statement":"return []","schema":null,"mode":"strict","extra_inputs":[],"checkpoint":null,'
     b'"local_variables":{},"limits":{},"grants":{"http":[],"ca_file":null,"proxy":null},"secrets":{}}'
@@ -50,7 +53,7 @@ class Runs:
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
-        self._queue = Fifo()
+        self._scheduler = Scheduler(slots=0, cores=os.cpu_count() or 1)
         self._live: dict[str, Run] = {}
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Run] = {}
@@ -62,21 +65,27 @@ class Runs:
 
     # What is asked.
 
+    def know(self, tenant: Tenant) -> None:
+        """Schedule the runs of a tenant by its rules from now on."""
+        self._scheduler.set_tenant(tenant.name, tenant.rules)
+        self._dispatch()
+
     def submit(self, run: Run) -> None:
         """Have a run wait for its turn, which may be now.
 
         Raises:
-            ProblemError: 429, 503: there is no room for it.
+            ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
-        self.refuse_if_full(run.tenant, run.size)
+        self.refuse_if_full(run.size)
+        run.tenant.refuse_unpaid(time.time())
         self._admit(run)
         self._dispatch()
 
-    def refuse_if_full(self, tenant: Tenant, size: int) -> None:
-        """Return if one more run may wait.
+    def refuse_if_full(self, size: int) -> None:
+        """Return if the server takes one more run of this size.
 
         Raises:
-            ProblemError: 429, 503.
+            ProblemError: 503.
         """
         if self._is_draining:
             raise ProblemError(
@@ -93,7 +102,6 @@ class Runs:
                 f"they would be more than {most:,}", value=most, used=self._size, asked=size, changed_by="operator",
                 headers={"Retry-After": "1"},
             )  # fmt: skip
-        tenant.refuse_more(time.time())
 
     async def accept(self, run: Run) -> None:
         """Store a durable run and have it wait: once this returns it can be acknowledged.
@@ -102,19 +110,20 @@ class Runs:
             ProblemError: as `submit`.
             StoreError: it is not stored; nothing runs.
         """
-        self.refuse_if_full(run.tenant, run.size)
-        # It holds its place while it is stored.
-        self._admit(run, is_waiting=False)
+        self.refuse_if_full(run.size)
+        run.tenant.refuse_unpaid(time.time())
+        self._admit(run)
+        run.stored = self.storage.add_run(StoredRun(
+            run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
+            run.limits.wall_seconds, run.has_grants,
+        ))  # fmt: skip
+        # It may get its slot meanwhile, and is handed over once it is stored.
+        self._dispatch()
         try:
-            await asyncio.shield(self.storage.add_run(StoredRun(
-                run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
-                run.limits.wall_seconds, run.has_grants,
-            )))  # fmt: skip
-        except WasmexecError:
-            self._leave(run)
+            await asyncio.shield(run.stored)
+        except WasmexecError as error:
+            self._withdraw(run, unstored_answer(error))
             raise
-        # A client that has gone meanwhile changes nothing: it is stored.
-        self._enqueue(run)
 
     def cancel(self, run: Run) -> None:
         """End a run with status 303, wherever it is; one that has ended stays as it is."""
@@ -122,7 +131,6 @@ class Runs:
             return
         run.is_cancelled = True
         if run.phase is Phase.QUEUED:
-            self._queue.remove(run)
             self._end(run, cancelled_answer())
         elif run.entry is not None:
             self.fleet.stop(run.entry)
@@ -132,9 +140,9 @@ class Runs:
         run = self._live.get(run_id)
         return run if run is not None and run.tenant.name == tenant else None
 
-    def why_waiting(self, run: Run) -> tuple[str, int]:
-        """The rule by which a queued run waits, and how many are before it."""
-        return self._queue.why_waiting(run)
+    def why_waiting(self, run: Run, now: float) -> Waiting | None:
+        """What holds a run back, on the clock of `time.monotonic`; None if it does not wait."""
+        return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
 
     @property
     def is_ready(self) -> bool:
@@ -143,27 +151,30 @@ class Runs:
             not self._is_draining and self.probed_at is not None and time.monotonic() - self.probed_at < READY_SECONDS
         )
 
-    @property
-    def queued(self) -> int:
-        """Runs that wait."""
-        return len(self._queue)
-
     # How it begins and ends.
 
     def restore(self, stored: Iterable[StoredRun], tenants: Mapping[str, Tenant]) -> None:
-        """Go on with the runs that another process of this server had accepted and not ended."""
+        """Know the tenants, and go on with the runs that another process had accepted and not ended."""
+        for tenant in tenants.values():
+            self._scheduler.set_tenant(tenant.name, tenant.rules)
         for item in stored:
             tenant = tenants[item.tenant]
             run = Run(
                 id=item.id, tenant=tenant, key_id=item.key_id, order=item.order, data=item.input,
-                limits=tenant.ceiling.limits, has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
+                statement=item.id, limits=tenant.ceiling.limits,
+                has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
                 attempts=item.attempts, has_requested=item.may_have_effects,
             )  # fmt: skip
-            self._admit(run, is_waiting=False)
+            try:
+                self._admit(run)
+            except ProblemError as problem:
+                # The rules of its tenant have changed since.
+                self._hold(run)
+                self._end(run, cancelled_answer(f"the run cannot go on: {problem}"))
+                continue
             if run.has_requested:
                 self._end(run, lost_answer("the server was ended while it ran", has_requested=True))
-            else:
-                self._enqueue(run)
+        self._dispatch()
 
     def start_probing(self) -> None:
         """See again and again whether a statement gets through."""
@@ -177,8 +188,12 @@ class Runs:
         self.fleet.give(self.fleet.hold(process, number, _PROBE_WALL_SECONDS), _PROBE_ORDER, b"null")
 
     def start_charging(self) -> None:
-        """Charge what runs have used so far, again and again: a budget is not overrun by what still runs."""
+        """Again and again: charge what runs have used so far, and end those that have waited for too long."""
         asyncio.get_running_loop().call_later(GROW_SECONDS, self.start_charging)
+        for run_id, refusal in self._scheduler.overdue(time.monotonic()):
+            run = self._live[run_id]
+            run.refusal = refusal
+            self._end(run, cancelled_answer(refusal.message))
         for run in self._by_number.values():
             if run.entry is not None and run.id in run.tenant.account:
                 run.tenant.account.grow(run.id, {Dimension.CPU_SECONDS: run.entry.cpu_seconds})
@@ -204,6 +219,7 @@ class Runs:
             AssertionError: it is not so.
         """
         self.fleet.check()
+        self._scheduler.check()
         for run in self._by_number.values():
             assert run.phase is Phase.RUNNING, f"{run.id} has a number and does not run"
             assert run.id in run.tenant.running, f"{run.id} is not among its tenant's"
@@ -237,7 +253,9 @@ class Runs:
         elif run.may_be_repeated and run.attempts < ATTEMPTS:
             _log.warning("%s is repeated: %s", run.id, why)
             run.tenant.running.pop(run.id, None)
-            self._enqueue(run, first=True)
+            run.tenant.queued[run.id] = run
+            run.phase = Phase.QUEUED
+            self._scheduler.repeat(run.id, entry.cpu_seconds)
         else:
             self._end(run, lost_answer(why, has_requested=run.has_requested))
 
@@ -247,48 +265,80 @@ class Runs:
         if run is not None:
             run.has_requested = True
 
+    def moved(self, entry: Entry) -> None:
+        """An execution has used some processor time, has gone to sleep, or has woken.
+
+        One that wakes goes on at once, and is queued for the slot that it takes: as long as it has none, nobody else of
+        its tenant starts.
+        """
+        run = self._by_number.get(entry.number)
+        if run is None:
+            return
+        state = self._scheduler.state(run.id)
+        if state is State.ASLEEP and not entry.is_waiting:
+            self._scheduler.wake(run.id)
+        elif state is State.EXECUTING and entry.is_waiting:
+            self._scheduler.sleep(run.id, entry.cpu_seconds)
+        elif state is State.EXECUTING:
+            self._scheduler.report(run.id, entry.cpu_seconds)
+
     def has_room(self) -> None:
         """There may be a free slot."""
         self._dispatch()
 
     # From place to place.
 
-    def _admit(self, run: Run, *, is_waiting: bool = True) -> None:
+    def _admit(self, run: Run) -> None:
+        """Raises: ProblemError: 429, 503."""
+        refusal = self._scheduler.submit(
+            run.id, tenant=run.tenant.name, statement=run.statement, now=time.monotonic()
+        )  # fmt: skip
+        if refusal is not None:
+            raise ProblemError.of(refusal)
+        self._hold(run)
+
+    def _hold(self, run: Run) -> None:
         self._live[run.id] = run
         self._size += run.size
         run.tenant.queued[run.id] = run
         run.tenant.account.reserve(run.id, run.tenant.estimate, time.time())
-        if is_waiting:
-            self._queue.add(run)
-
-    def _enqueue(self, run: Run, *, first: bool = False) -> None:
-        """Have it wait, unless it was cancelled meanwhile."""
-        if run.phase is Phase.ENDED:
-            return
-        run.phase = Phase.QUEUED
-        run.tenant.queued[run.id] = run
-        self._queue.add(run, first=first)
-        self._dispatch()
 
     def _dispatch(self) -> None:
-        while len(self._queue) and not self._is_draining and (process := self.fleet.free()) is not None:
-            run = self._queue.next()
-            if run is None:
+        """Start what is next as long as there are slots."""
+        if self._is_draining:
+            return
+        if self._scheduler.slots != self.fleet.slots:
+            self._scheduler.resize(slots=self.fleet.slots, cores=os.cpu_count() or 1)
+        while (start := self._scheduler.start_next()) is not None:
+            run = self._live[start.run]
+            if run.phase is Phase.RUNNING:
+                # It has woken, and has its slot now; unless it sleeps again.
+                if run.entry is not None and run.entry.is_waiting:
+                    self._scheduler.sleep(run.id, run.entry.cpu_seconds)
+                continue
+            process = self.fleet.free()
+            if process is None:
+                self._scheduler.repeat(run.id)
                 return
-            run.attempts += 1
-            run.number = next(self._numbers)
-            run.phase = Phase.RUNNING
-            run.started_at = run.started_at or time.time()
-            run.tenant.queued.pop(run.id, None)
-            run.tenant.running[run.id] = run
-            run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds)
-            self._by_number[run.number] = run
-            if run.is_durable and run.has_grants:
-                # Before it can send anything: after a crash nobody would know whether it had.
-                noted = self.storage.note_start(run.id, run.attempts, may_have_effects=True)
-                noted.add_done_callback(partial(self._give, run, run.number))
-            else:
-                self.fleet.give(run.entry, run.order, run.data)
+            self._start(run, process)
+
+    def _start(self, run: Run, process: Process) -> None:
+        run.attempts += 1
+        run.number = next(self._numbers)
+        run.phase = Phase.RUNNING
+        run.started_at = run.started_at or time.time()
+        run.tenant.queued.pop(run.id, None)
+        run.tenant.running[run.id] = run
+        run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds)
+        self._by_number[run.number] = run
+        noted = run.stored
+        if run.is_durable and run.has_grants:
+            # Before it can send anything: after a crash nobody would know whether it had.
+            noted = self.storage.note_start(run.id, run.attempts, may_have_effects=True)
+        if noted is None or (noted.done() and noted.exception() is None):
+            self.fleet.give(run.entry, run.order, run.data)
+        else:
+            noted.add_done_callback(partial(self._give, run, run.number))
 
     def _give(self, run: Run, number: int, noted: asyncio.Future[None]) -> None:
         """Hand over a run whose start has been noted, if it has still the slot that was held for it."""
@@ -302,7 +352,7 @@ class Runs:
         if run.is_cancelled:
             self._end(run, cancelled_answer())
         else:
-            self._end(run, lost_answer(f"its start could not be stored: {noted.exception()}", has_requested=False))
+            self._end(run, unstored_answer(noted.exception()))
         self.fleet.release(entry)
 
     def _end(self, run: Run, answer: Answer) -> None:
@@ -310,6 +360,8 @@ class Runs:
         run.phase = Phase.ENDED
         run.answer = answer
         run.ended_at = time.time()
+        if self._scheduler.state(run.id) is not None:
+            self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
         used = answer.usage.cpu_seconds + run.lost_cpu_seconds
         self._size -= run.size
         tenant = run.tenant
@@ -317,27 +369,38 @@ class Runs:
         tenant.running.pop(run.id, None)
         tenant.account.settle(run.id, {Dimension.CPU_SECONDS: used}, time.time())
         tenant.learn(used)
-        recorded = self.storage.end_run(EndedRun(
-            id=run.id, tenant=tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
-            ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
-            has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=answer,
-            is_new=not run.is_durable, keep_rows=run.is_durable,
-        ))  # fmt: skip
-        # Until it is on disk it is found here.
-        recorded.add_done_callback(lambda done: self._recorded(run, done))
+        self._record(run)
         if not run.ended.done():
             run.ended.set_result(answer)
 
-    def _recorded(self, run: Run, done: asyncio.Future[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            _log.error("the end of %s is not on record: %s", run.id, error)
-        self._live.pop(run.id, None)
+    def _record(self, run: Run) -> None:
+        assert run.answer is not None
+        assert run.ended_at is not None
+        recorded = self.storage.end_run(EndedRun(
+            id=run.id, tenant=run.tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
+            ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
+            has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,
+            is_new=not run.is_durable, keep_rows=run.is_durable,
+        ))  # fmt: skip
+        # Until it is on disk it is found here.
+        recorded.add_done_callback(partial(self._recorded, run))
 
-    def _leave(self, run: Run) -> None:
+    def _recorded(self, run: Run, done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None:
+            self._live.pop(run.id, None)
+            return
+        _log.error("the end of %s is not on record yet: %s", run.id, error)
+        asyncio.get_running_loop().call_later(_RECORD_AGAIN_SECONDS, self._record, run)
+
+    def _withdraw(self, run: Run, answer: Answer) -> None:
         """It was never accepted."""
         if run.phase is Phase.ENDED:
             return
         self._live.pop(run.id, None)
+        run.phase = Phase.ENDED
+        run.answer = answer
         self._size -= run.size
+        self._scheduler.end(run.id)
         run.tenant.queued.pop(run.id, None)
         run.tenant.account.settle(run.id, {}, time.time())

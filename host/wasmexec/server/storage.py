@@ -9,22 +9,45 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Update, bindparam, func, insert, select, text, update
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from ..status import Status
 from ..store.database import Database, resolve_url, use_write_ahead_log
 from ..store.errors import StoreOpenError
 from .documents import TenantRequest
 from .keys import KeyRecord, parse_scopes
 from .records import EndedRun, StoredRun
-from .tables import COSTS, VERSION, keys, metadata, properties, runs, tenants, usage
+from .tables import COSTS, COUNTS, VERSION, keys, metadata, properties, runs, tenants, usage
 from .writer import Writer
 
 _BUSY_SECONDS = 5.0
 _HOUR = 3600
 _MICROSECONDS = 1_000_000
 _T = TypeVar("_T")
+
+
+def _end_statement() -> Update:
+    changed = [column.name for column in runs.c if column.name not in ("id", "tenant", "key_id", "created_at")]
+    waiting = update(runs).where(runs.c.id == bindparam("run_id"), runs.c.state != "ended")
+    return waiting.values({name: bindparam(name) for name in changed})
+
+
+def _usage_statement() -> Insert:
+    new = upsert(usage).values({column.name: bindparam(column.name) for column in usage.c})
+    added = {name: usage.c[name] + new.excluded[name] for name in COUNTS}
+    return new.on_conflict_do_update(index_elements=["tenant", "hour"], set_=added)
+
+
+# Made once: making one takes longer than executing it.
+_INSERT_WAITING = insert(runs).values({
+    **{name: bindparam(name) for name in ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds",
+                                          "has_grants")},
+    "state": "queued", "may_have_effects": 0, "attempts": 0,
+})  # fmt: skip
+_INSERT_ENDED = insert(runs).values({column.name: bindparam(column.name) for column in runs.c})
+_END = _end_statement()
+_ADD_USAGE = _usage_statement()
 
 
 class Storage:
@@ -91,12 +114,13 @@ class Storage:
     def add_run(self, run: StoredRun) -> asyncio.Future[None]:
         """Store a run that waits: when this is done it can be acknowledged."""
 
+        row = {
+            "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "created_at": run.created_at, "order": run.order,
+            "input": run.input, "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants),
+        }  # fmt: skip
+
         def work(connection: Connection) -> None:
-            connection.execute(insert(runs).values(
-                id=run.id, tenant=run.tenant, key_id=run.key_id, state="queued", may_have_effects=0,
-                created_at=run.created_at, attempts=0, order=run.order, input=run.input, wall_seconds=run.wall_seconds,
-                has_grants=int(run.has_grants),
-            ))  # fmt: skip
+            connection.execute(_INSERT_WAITING, row)
 
         return self._writer.put(work)
 
@@ -119,12 +143,10 @@ class Storage:
             row = _ended_row(run)
             if run.is_new:
                 # It was never waiting for anybody else.
-                connection.execute(insert(runs).values(row))
-            else:
-                ended = update(runs).where(runs.c.id == run.id, runs.c.state != "ended").values(row)
-                if connection.execute(ended).rowcount != 1:
-                    return
-            _add_usage(connection, run, row)
+                connection.execute(_INSERT_ENDED, row)
+            elif connection.execute(_END, {**row, "run_id": run.id}).rowcount != 1:
+                return
+            connection.execute(_ADD_USAGE, _usage_row(run, row))
 
         return self._writer.put(work)
 
@@ -160,7 +182,7 @@ class Storage:
 
     async def usage(self, tenant: str, since: float) -> list[dict[str, int]]:
         """The usage of a tenant by the hour, oldest first."""
-        columns = [usage.c.hour, usage.c.runs, usage.c.failed, *(usage.c[name] for name in COSTS)]
+        columns = [usage.c.hour, *(usage.c[name] for name in COUNTS)]
         query = select(*columns).where(usage.c.tenant == tenant, usage.c.hour >= int(since)).order_by(usage.c.hour)
 
         def work(connection: Connection) -> list[dict[str, int]]:
@@ -221,10 +243,8 @@ def _ended_row(run: EndedRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _add_usage(connection: Connection, run: EndedRun, row: dict[str, Any]) -> None:
-    costs = {name: row[name] for name in COSTS}
-    costs |= {"runs": 1, "failed": int(not Status(run.answer.status).succeeded)}
-    new = upsert(usage).values(tenant=run.tenant, hour=int(run.ended_at) // _HOUR * _HOUR, **costs)
-    connection.execute(new.on_conflict_do_update(
-        index_elements=["tenant", "hour"], set_={name: usage.c[name] + new.excluded[name] for name in costs},
-    ))  # fmt: skip
+def _usage_row(run: EndedRun, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tenant": run.tenant, "hour": int(run.ended_at) // _HOUR * _HOUR, "runs": 1,
+        "failed": int(not run.answer.status.succeeded), **{name: row[name] for name in COSTS},
+    }  # fmt: skip

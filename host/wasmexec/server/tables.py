@@ -36,6 +36,9 @@ keys = Table(
 COSTS = ("cpu_us", "wall_us", "http_requests", "http_bytes_sent", "http_bytes_received", "output_bytes", "row_count",
          "log_count")  # fmt: skip
 
+COUNTS = ("runs", "failed", *COSTS)
+"""What usage adds up."""
+
 runs = Table(
     "wx_server_runs",
     metadata,
@@ -74,7 +77,5 @@ usage = Table(
     Column("tenant", String(63), primary_key=True),
     # Seconds of the epoch at its beginning.
     Column("hour", BigInteger, primary_key=True),
-    Column("runs", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in COSTS),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
 )

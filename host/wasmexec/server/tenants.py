@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConfigError
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
 from .documents import GrantsDocument, TenantRequest
+from .fair_queue import TenantRules
 from .keys import Key, KeyRecord, KeyRefused, Scope, find
 from .problems import ProblemError
-from .quotas import Account, Budget, Ceiling, Dimension, Owner, Rate, RateCharge, Rates, Spent, Window, check_count
+from .quotas import Account, Budget, Ceiling, Dimension, Owner, Rate, RateCharge, Rates, Spent, Window
 
 if TYPE_CHECKING:
     from .storage import Storage
@@ -53,6 +54,7 @@ class Tenant:
             ProblemError: a limit is more than the server's.
         """
         self.ceiling = ceiling_of(document, server_limits)
+        self.usual_limits = limits_within(self.ceiling, {})
         self.account.change(budgets_of(document))
         self.rate = rate_of(document)
         self.document = document
@@ -64,19 +66,21 @@ class Tenant:
         return sum(not run.is_asleep for run in self.running.values())
 
     @property
-    def may_execute(self) -> bool:
-        """Whether one more of its runs may have a slot."""
-        most = self.document.max_executing
-        return most is None or self.executing < most
+    def rules(self) -> TenantRules:
+        """What the scheduler has to know."""
+        document = self.document
+        return TenantRules(
+            weight=document.weight, max_executing=document.max_executing, max_queued=self.max_queued,
+            max_wait_seconds=document.max_wait_seconds,
+        )  # fmt: skip
 
-    def refuse_more(self, now: float) -> None:
-        """Return if one more run may wait, and has a budget.
+    def refuse_unpaid(self, now: float) -> None:
+        """Return if there is a budget for one more run.
 
         Raises:
             ProblemError: 429.
         """
-        refusal = check_count("queued_runs", self.queued, self.max_queued)
-        refusal = refusal or self.account.refusal(self.estimate, now)
+        refusal = self.account.refusal(self.estimate, now)
         if refusal is not None:
             raise ProblemError.of(refusal)
 
@@ -186,12 +190,21 @@ def ceiling_of(document: TenantRequest, server_limits: Limits) -> Ceiling:
 
     Raises: ConfigError, ProblemError: as `Tenant.change`.
     """
-    limits = Ceiling(limits=server_limits).limits_for(
-        {**{name: getattr(server_limits, name) for name in Limits.__slots__}, **document.limits}
-    )
+    asked = {**{name: getattr(server_limits, name) for name in Limits.__slots__}, **document.limits}
+    return Ceiling(limits=limits_within(Ceiling(limits=server_limits), asked), grants=grants_of(document.grants))
+
+
+def limits_within(ceiling: Ceiling, asked: Mapping[str, int | float]) -> Limits:
+    """The limits of a run that asks for these.
+
+    Raises:
+        ConfigError: there is no such limit, or a value makes no sense.
+        ProblemError: one is more than the ceiling.
+    """
+    limits = ceiling.limits_for(asked)
     if not isinstance(limits, Limits):
         raise ProblemError.of(limits)
-    return Ceiling(limits=limits, grants=grants_of(document.grants))
+    return limits
 
 
 def grants_of(document: GrantsDocument) -> Grants:
