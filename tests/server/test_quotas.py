@@ -354,6 +354,13 @@ def test_several_budgets_are_reserved_together_or_not_at_all() -> None:
     assert (tenant.left(CPU, NOON), tenant.left(ROWS, NOON)) == (0, 50)
 
 
+def test_one_account_without_room_is_enough() -> None:
+    for full in (0, 1):
+        accounts = [Account(Owner.TENANT, "t", [Budget(CPU, Window.DAY, 10 * (number != full))]) for number in (0, 1)]
+        assert is_refused(reserve_all(accounts, "a", {CPU: 1}, NOON)).value == 0
+        assert [len(one) for one in accounts] == [0, 0]
+
+
 def test_a_run_is_reserved_and_settled_once() -> None:
     tenant = account((CPU, Window.DAY, 10))
     assert tenant.reserve("a", {CPU: 1}, NOON) is None
