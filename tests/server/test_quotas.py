@@ -317,6 +317,15 @@ def test_a_run_that_lives_over_midnight_is_reserved_and_charged_in_the_new_day()
     assert tenant.left(CPU, tomorrow) == 3
 
 
+def test_what_is_settled_is_charged_to_the_day_that_is_now() -> None:
+    tenant = account((CPU, Window.DAY, 10))
+    for run in "ab":
+        assert tenant.reserve(run, {CPU: 5}, NOON) is None
+    tenant.settle("a", {CPU: 5}, NOON)
+    tenant.settle("b", {CPU: 4}, NOON + 86_400)
+    assert tenant.left(CPU, NOON + 86_400) == 6
+
+
 def test_what_a_live_run_uses_beyond_its_estimate_counts_at_once() -> None:
     tenant = account((CPU, Window.DAY, 10))
     assert tenant.reserve("a", {CPU: 1}, NOON) is None
@@ -352,6 +361,13 @@ def test_several_budgets_are_reserved_together_or_not_at_all() -> None:
     assert "b" not in tenant
     assert "b" not in project
     assert (tenant.left(CPU, NOON), tenant.left(ROWS, NOON)) == (0, 50)
+
+
+def test_one_account_without_room_is_enough() -> None:
+    for full in (0, 1):
+        accounts = [Account(Owner.TENANT, "t", [Budget(CPU, Window.DAY, 10 * (number != full))]) for number in (0, 1)]
+        assert is_refused(reserve_all(accounts, "a", {CPU: 1}, NOON)).value == 0
+        assert [len(one) for one in accounts] == [0, 0]
 
 
 def test_a_run_is_reserved_and_settled_once() -> None:

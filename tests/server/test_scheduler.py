@@ -636,6 +636,8 @@ def test_ends_and_reports_of_what_is_not_there_are_mistakes() -> None:
         made.submit("a1", tenant="a", statement="s", now=0.0)
     with pytest.raises(ValueError, match="priority must be from 0 to 9, not 10"):
         made.submit("a2", tenant="a", statement="s", now=0.0, priority=10)
+    with pytest.raises(ValueError, match="start_by must be a number"):
+        made.submit("a2", tenant="a", statement="s", now=0.0, start_by=math.nan)
     with pytest.raises(ValueError, match="tenant a has runs"):
         made.remove_tenant("a")
     made.end("a1")

@@ -6,7 +6,7 @@ import bisect
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -209,17 +209,15 @@ class Tenant:
         for queue in self.queues.values():
             yield from queue
 
-    def count_queued(self) -> int:
-        """How many are queued."""
-        return sum(len(queue) for queue in self.queues.values())
+    def asleep(self) -> Iterator[Run]:
+        """Every run that is asleep, in no order."""
+        return (run for run in self.started.values() if run.state is State.ASLEEP)
 
-    def runs_in(self, state: State) -> Collection[Run]:
-        """The runs in a state."""
+    def count(self, state: State) -> int:
+        """How many runs are in a state."""
         if state is State.QUEUED:
-            return list(self.queued())
-        if state is State.EXECUTING:
-            return self.executing.values()
-        return [run for run in self.started.values() if run.state is State.ASLEEP]
+            return sum(len(queue) for queue in self.queues.values())
+        return len(self.executing) if state is State.EXECUTING else sum(1 for _ in self.asleep())
 
 
 @dataclass(eq=False, slots=True)

@@ -71,7 +71,7 @@ class Scheduler:
         if tenant is None:
             self._number += 1
             tenant = self._tenants[name] = Tenant(name, rules, self.vtime, self.vtime, self._number)
-        elif tenant.count_queued():
+        elif tenant.count(State.QUEUED):
             self._waiting_weight += rules.weight - tenant.rules.weight
         tenant.rules = rules
         self._lift(tenant)
@@ -85,7 +85,7 @@ class Scheduler:
             ValueError: it has runs.
         """
         tenant = self._tenants[name]
-        if tenant.started or tenant.count_queued():
+        if tenant.started or tenant.count(State.QUEUED):
             raise ValueError(f"tenant {name} has runs")
         del self._tenants[name]
 
@@ -97,7 +97,7 @@ class Scheduler:
     def count(self, state: State, tenant: str | None = None) -> int:
         """How many runs are in a state, of one tenant or of all."""
         tenants = self._tenants.values() if tenant is None else [self._tenants[tenant]]
-        return sum(len(item.runs_in(state)) for item in tenants)
+        return sum(item.count(state) for item in tenants)
 
     def vtime_of(self, tenant: str) -> float:
         """What a tenant's runs have cost by its weight, idle times made up for."""
@@ -114,12 +114,14 @@ class Scheduler:
 
         Raises:
             KeyError: there is no such tenant.
-            ValueError: there is such a run, or no such priority.
+            ValueError: there is such a run, no such priority, or `start_by` is not a number.
         """
         if run in self._runs:
             raise ValueError(f"run {run} is there already")
         if priority not in PRIORITIES:
             raise ValueError(f"priority must be from {PRIORITIES[0]} to {PRIORITIES[-1]}, not {priority}")
+        if math.isnan(start_by):
+            raise ValueError("start_by must be a number")
         owner = self._tenants[tenant]
         self._number += 1
         by = min(start_by, now + owner.rules.max_wait_seconds)
@@ -277,9 +279,9 @@ class Scheduler:
         seen: dict[str, Run] = {}
         for tenant in self._tenants.values():
             queued = {run.id: run for run in tenant.queued()}
-            asleep = {run.id: run for run in tenant.runs_in(State.ASLEEP)}
+            asleep = {run.id: run for run in tenant.asleep()}
             _prove(not queued.keys() & tenant.executing.keys(), "a run is queued and executes")
-            _prove(len(queued) == tenant.count_queued(), "a run is queued twice")
+            _prove(len(queued) == tenant.count(State.QUEUED), "a run is queued twice")
             _prove(
                 tenant.executing.keys() | asleep.keys() <= tenant.started.keys(), "a run executes and is not started"
             )
@@ -304,7 +306,7 @@ class Scheduler:
         executing = {run.id for runs in self._executing.values() for run in runs.values()}
         _prove(executing == {run.id for run in seen.values() if run.state is State.EXECUTING}, "a slot leaked")
         _prove(len(executing) <= max(self.slots + self.spare, self._over), "more execute than there are slots")
-        weight = sum(tenant.rules.weight for tenant in self._tenants.values() if tenant.count_queued())
+        weight = sum(tenant.rules.weight for tenant in self._tenants.values() if tenant.count(State.QUEUED))
         _prove(weight == self._waiting_weight, "the weight of those who wait is not theirs")
         total = sum(sum(tenant.backlog.values()) for tenant in self._tenants.values())
         _prove(total == self._waiting_microseconds, "the backlog of all is not that of each")
@@ -394,7 +396,7 @@ class Scheduler:
 
     def _enqueue(self, run: Run) -> None:
         tenant = run.tenant
-        if not tenant.count_queued():
+        if not tenant.count(State.QUEUED):
             self._lift(tenant)
             self._waiting_weight += tenant.rules.weight
         run.estimate = max(tenant.estimates.of(run.statement), run.used)
@@ -410,7 +412,7 @@ class Scheduler:
         tenant.queues[run.lane].discard(run)
         tenant.backlog[run.priority] -= run.queued_microseconds
         self._waiting_microseconds -= run.queued_microseconds
-        if not tenant.count_queued():
+        if not tenant.count(State.QUEUED):
             self._waiting_weight -= tenant.rules.weight
         self._place(tenant)
 
@@ -451,7 +453,7 @@ class Scheduler:
             return math.inf
         if rules.is_paused:
             return None
-        weight = self._waiting_weight + (0 if tenant.count_queued() else rules.weight)
+        weight = self._waiting_weight + (0 if tenant.count(State.QUEUED) else rules.weight)
         cores = max(1, min(self.slots, self.cores))
         share = cores * rules.weight / weight
         # Whatever the weights, nobody waits longer than for everything.
