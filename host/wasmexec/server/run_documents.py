@@ -34,8 +34,9 @@ def live_document(run: Run, waiting: Waiting | None = None, started_in: float | 
     if run.answer is None:
         return msgspec.json.encode(head)
     return _with(
-        head | _figures(run.answer, run.lost_cpu_seconds), error=run.answer.error, warnings=run.answer.warnings
-    )
+        head | _figures(run.answer), error=run.answer.error, warnings=run.answer.warnings,
+        usage=_usage(run.answer, run.lost_cpu_seconds),
+    )  # fmt: skip
 
 
 def ended_document(run: Run) -> bytes:
@@ -45,9 +46,12 @@ def ended_document(run: Run) -> bytes:
     head = {
         "id": run.id, "state": "ended", "attempts": run.attempts, "created_at": _time(run.created_at),
         "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
-        **_figures(answer, run.lost_cpu_seconds), "limits": run.limits,
+        **_figures(answer),
     }  # fmt: skip
-    return _with(head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings)
+    return _with(
+        head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
+        usage=_usage(answer, run.lost_cpu_seconds), limits=msgspec.json.encode(run.limits),
+    )  # fmt: skip
 
 
 def recorded_document(record: Mapping[str, Any]) -> bytes:
@@ -65,13 +69,17 @@ def recorded_document(record: Mapping[str, Any]) -> bytes:
     return _with(head, error=record["error"], warnings=record["warnings"])
 
 
-def _figures(answer: Answer, lost_cpu_seconds: float) -> dict[str, Any]:
-    used = answer.usage.as_dict()
-    used["cpu_seconds"] += lost_cpu_seconds
+def _figures(answer: Answer) -> dict[str, Any]:
     return {
         "status": int(answer.status), "row_count": answer.row_count, "log_count": answer.log_count,
-        "log_dropped": answer.log_dropped, "usage": used,
+        "log_dropped": answer.log_dropped,
     }  # fmt: skip
+
+
+def _usage(answer: Answer, lost_cpu_seconds: float) -> bytes:
+    used = answer.usage.as_dict()
+    used["cpu_seconds"] += lost_cpu_seconds
+    return msgspec.json.encode(used)
 
 
 def _with(head: dict[str, Any], **texts: bytes) -> bytes:
