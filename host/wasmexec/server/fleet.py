@@ -28,6 +28,8 @@ _MEMORY_TICKS = 8
 _RULES: Final = ProcessLimits()
 _FOR_PROBES = 1
 """So many more may compute in a worker than ever get slots: a probe gets through whatever computes."""
+_EXIT_SECONDS = 0.01
+"""For which the loop may stand still to learn how a worker ended."""
 _DEATHS_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 """Before the next start, once too many have died in a minute."""
@@ -272,7 +274,7 @@ class Fleet:
         if process.is_retiring and not process.entries:
             self._forget(process)
             return
-        code = process.reap()
+        code = process.exit_code(_EXIT_SECONDS)
         how = "closed its output" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
         self._lose(process, f"died ({how})")
 

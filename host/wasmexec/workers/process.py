@@ -153,9 +153,9 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def exit_code(self) -> int | None:
+    def exit_code(self, seconds: float = _EXIT_SECONDS) -> int | None:
         """The exit code if the process ends now by itself."""
         try:
-            return self._process.wait(_EXIT_SECONDS)
+            return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
