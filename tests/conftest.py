@@ -8,6 +8,8 @@ import pytest
 
 import wasmexec
 
+pytest_plugins = ["tests.stalls"]
+
 # Hypothesis' deadline of 200 ms for an example would make every property a timing test.
 hypothesis.settings.register_profile("unhurried", parent=hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("unhurried")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -482,6 +483,25 @@ def test_a_sleeper_holds_no_slot_and_goes_on_before_others_of_its_tenant() -> No
     assert made.vtime_of("a") == pytest.approx(0.005)
 
 
+def test_what_is_used_without_a_slot_is_charged_too() -> None:
+    """The host works for a sleeper, and one that woke goes on before it has a slot again."""
+    made = scheduler(slots=1)
+    submit(made, "a1", "b1")
+    assert started(made) == ["a1"]
+    made.sleep("a1", 0.003)
+    made.report("a1", 0.02)
+    assert made.vtime_of("a") == pytest.approx(0.02)
+    assert started(made) == ["b1"]
+    made.wake("a1")
+    assert made.report("a1", 7.0) is Lane.SHORT
+    assert made.vtime_of("a") == pytest.approx(7.0)
+    made.end("b1", 0.001)
+    start = made.start_next()
+    assert start is not None
+    assert (start.run, start.lane) == ("a1", Lane.LONG)
+    made.check()
+
+
 def test_who_wakes_up_is_before_its_own_tenant_only() -> None:
     made = scheduler(slots=1)
     submit(made, "a1")
@@ -627,7 +647,10 @@ def test_a_lost_run_is_repeated_before_others_and_what_it_used_stays_charged() -
 def test_ends_and_reports_of_what_is_not_there_are_mistakes() -> None:
     made = scheduler()
     submit(made, "a1")
-    for action in (lambda: made.report("a1", 0.0), lambda: made.sleep("a1", 0.0), lambda: made.wake("a1")):
+    with pytest.raises(ValueError, match="run a1 has not started"):
+        made.report("a1", 0.0)
+    too_early: list[Callable[[], None]] = [lambda: made.sleep("a1", 0.0), lambda: made.wake("a1")]
+    for action in too_early:
         with pytest.raises(ValueError, match=r"run a1 is queued, not (executing|asleep)"):
             action()
     with pytest.raises(KeyError):

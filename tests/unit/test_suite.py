@@ -78,7 +78,10 @@ def test_d(): pass
 """
 
 
-def test_marked_tests_run_after_all_others_and_otherwise_in_order(pytester: pytest.Pytester) -> None:
+def test_marked_tests_run_after_all_others_and_otherwise_in_order(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text("utf-8"))
     pytester.makeini("[pytest]\nmarkers = timing\n")
     pytester.makepyfile(_SAMPLE)

@@ -159,17 +159,19 @@ class Scheduler:
         return None
 
     def report(self, run: str, cpu_seconds: float) -> Lane:
-        """What an executing run has used so far; it has become a long one if that is the answer.
+        """What a started run has used so far; it has become a long one if that is the answer.
+
+        What the host does for one that is asleep, or goes on before it has a slot again, is charged like all else.
 
         Raises:
             KeyError: there is no such run.
-            ValueError: it does not execute, or the time makes no sense.
+            ValueError: it has not started, or the time makes no sense.
         """
-        known = self._expect(run, State.EXECUTING)
+        known = self._started(run)
         self._use(known, cpu_seconds)
         if known.used > known.charged:
             self._charge(known, known.used)
-        if known.lane is Lane.SHORT and known.used >= LONG_SECONDS:
+        if known.state is State.EXECUTING and known.lane is Lane.SHORT and known.used >= LONG_SECONDS:
             known.lane = Lane.LONG
             self._executing[Lane.LONG][run] = self._executing[Lane.SHORT].pop(run)
             known.tenant.estimates.learn_at_least(known.statement, known.used)
@@ -179,12 +181,14 @@ class Scheduler:
         """An executing run waits for something: it gives its slot back.
 
         Raises:
-            KeyError, ValueError: as for `report`.
+            KeyError: there is no such run.
+            ValueError: it does not execute, or the time makes no sense.
         """
+        known = self._expect(run, State.EXECUTING)
         self.report(run, cpu_seconds)
-        self._leave_slot(self._runs[run])
-        self._runs[run].state = State.ASLEEP
-        self._place(self._runs[run].tenant)
+        self._leave_slot(known)
+        known.state = State.ASLEEP
+        self._place(known.tenant)
 
     def wake(self, run: str) -> None:
         """A run that was asleep has something to do: it is queued in front of the others of its tenant.
@@ -234,9 +238,7 @@ class Scheduler:
             KeyError: there is no such run.
             ValueError: it has not started, or the time makes no sense.
         """
-        known = self._runs[run]
-        if run not in known.tenant.started:
-            raise ValueError(f"run {run} has not started")
+        known = self._started(run)
         self.end(run, cpu_seconds, is_complete=False)
         known.state, known.is_in_front, known.used, known.charged = State.QUEUED, True, 0.0, 0.0
         self._runs[run] = known
@@ -431,6 +433,12 @@ class Scheduler:
         known = self._runs[run]
         if known.state is not state:
             raise ValueError(f"run {run} is {known.state}, not {state}")
+        return known
+
+    def _started(self, run: str) -> Run:
+        known = self._runs[run]
+        if run not in known.tenant.started:
+            raise ValueError(f"run {run} has not started")
         return known
 
     @staticmethod
