@@ -68,6 +68,22 @@ def test_what_may_have_sent_requests_is_not_run_again_by_the_next_server(tmp_pat
             assert len(web.requests) == 1
 
 
+def test_a_full_queue_and_a_spent_budget_take_nothing_of_what_was_acknowledged(tmp_path: Path) -> None:
+    rules = {"max_executing": 1, "max_queued": 3}
+    with LiveServer(tmp_path) as server:
+        tenant = server.until_ready().tenant("acme", **rules)
+        computing = tenant.start("n = 0\nfor i in range(2_000_000):\n    n += i\nreturn [{'n': n}]")
+        tenant.until(computing, state="running")
+        accepted = [computing, *(tenant.start("return [{'a': 1}]") for _ in range(3))]
+        server.tenant("acme", **rules, cpu_seconds_per_day=0.000001)
+        server.kill()
+    with LiveServer(tmp_path, admin=server.admin) as second:
+        tenant = Tenant(second, tenant.key)
+        assert {tenant.until(run_id, state="ended")["status"] for run_id in accepted} == {200}
+        wait_until(lambda: tenant.usage["runs"] == 4)
+        assert tenant.run("return []").json()["rule"] == "budget.cpu_seconds.day"
+
+
 def test_a_server_that_is_asked_to_end_lets_runs_end_and_leaves_the_rest_to_the_next(tmp_path: Path) -> None:
     with LiveServer(tmp_path, settings="drain_seconds = 2") as server:
         tenant = server.until_ready().tenant("acme")

@@ -242,6 +242,10 @@ def test_clients_that_announce_too_much_or_send_too_slowly_are_let_go(server: Li
     assert talk(head + b'Content-Length: 50\r\n\r\n{"statement"').startswith(b"HTTP/1.1 408 ")
     assert talk(b"POST /v1/runs HT") == b""
     assert talk(head + b"X: " + b"x" * 200_000) == b""
+    body = json.dumps({"statement": SLEEPS}).encode()
+    first = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    assert talk(first, b"GET /livez HTTP/1.1\r\nX: " + b"x" * 200_000) == b""
+    wait_until(lambda: tenant.is_idle)
     assert tenant.run("return []").status_code == 200
 
 

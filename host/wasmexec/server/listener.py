@@ -59,7 +59,8 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
             super().on_headers_complete()
 
         def _is_between(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
+            # What follows a whole request is another head, also while the first is still at work.
+            return self.cycle is None or self.cycle.response_complete or not self.cycle.more_body
 
         def _await_head(self) -> None:
             self._head_bytes = 0

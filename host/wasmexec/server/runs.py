@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import WasmexecError
 from ..workers.answers import Answer
-from .fair_queue import State, Waiting
+from .fair_queue import State, TenantRules, Waiting
 from .problems import ProblemError
 from .quotas import Dimension
 from .records import EndedRun, StoredRun
@@ -38,6 +38,7 @@ _FIRST_PROBE_SECONDS = 0.05
 READY_SECONDS = 5.0
 _PROBE_WALL_SECONDS = 60.0
 _RECORD_AGAIN_SECONDS = 1.0
+_NO_BOUND = 10**9
 _PROBE_ORDER = (
     b'{"image":"","statement":"return []","schema":null,"mode":"strict","extra_inputs":[],"checkpoint":null,'
     b'"local_variables":{},"limits":{},"grants":{"http":[],"ca_file":null,"proxy":null},"secrets":{}}'
@@ -61,7 +62,6 @@ class Runs:
         self._size = 0
         self._is_draining = False
         self.probed_at: float | None = None
-        self.refused = 0
 
     # What is asked.
 
@@ -156,7 +156,8 @@ class Runs:
     def restore(self, stored: Iterable[StoredRun], tenants: Mapping[str, Tenant]) -> None:
         """Know the tenants, and go on with the runs that another process had accepted and not ended."""
         for tenant in tenants.values():
-            self._scheduler.set_tenant(tenant.name, tenant.rules)
+            # They were admitted: whatever the rules are now, none of them is refused.
+            self._scheduler.set_tenant(tenant.name, TenantRules(max_queued=_NO_BOUND, max_wait_seconds=_NO_BOUND))
         for item in stored:
             tenant = tenants[item.tenant]
             run = Run(
@@ -165,15 +166,11 @@ class Runs:
                 has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
                 attempts=item.attempts, has_requested=item.may_have_effects,
             )  # fmt: skip
-            try:
-                self._admit(run)
-            except ProblemError as problem:
-                # The rules of its tenant have changed since.
-                self._hold(run)
-                self._end(run, cancelled_answer(f"the run cannot go on: {problem}"))
-                continue
+            self._admit(run)
             if run.has_requested:
                 self._end(run, lost_answer("the server was ended while it ran", has_requested=True))
+        for tenant in tenants.values():
+            self._scheduler.set_tenant(tenant.name, tenant.rules)
         self._dispatch()
 
     def start_probing(self) -> None:
@@ -295,13 +292,13 @@ class Runs:
         )  # fmt: skip
         if refusal is not None:
             raise ProblemError.of(refusal)
-        self._hold(run)
-
-    def _hold(self, run: Run) -> None:
         self._live[run.id] = run
         self._size += run.size
         run.tenant.queued[run.id] = run
-        run.tenant.account.reserve(run.id, run.tenant.estimate, time.time())
+        account, now = run.tenant.account, time.time()
+        if account.reserve(run.id, run.tenant.estimate, now) is not None:
+            # One that was admitted before: its budget pays afterwards.
+            account.reserve(run.id, {}, now)
 
     def _dispatch(self) -> None:
         """Start what is next as long as there are slots."""
