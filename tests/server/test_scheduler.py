@@ -411,6 +411,13 @@ def test_one_queued_run_under_the_bound_and_one_over() -> None:
     submit(made, "a4")
 
 
+def test_a_full_queue_is_tried_again_later_even_by_a_run_that_would_be_first() -> None:
+    made = scheduler(slots=1, max_queued=1)
+    submit(made, "a1", priority=0)
+    refusal = is_refused(made.submit("a2", tenant="a", statement="s", now=0.0, priority=9))
+    assert refusal.retry_after_seconds == pytest.approx(0.01)
+
+
 def test_runs_that_woke_up_are_no_new_ones_in_the_queue() -> None:
     made = scheduler(slots=1, max_queued=1)
     submit(made, "a1")

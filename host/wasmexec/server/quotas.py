@@ -289,24 +289,29 @@ _UNITS: Final = 10**9
 """Sums are kept as integers, in billionths: they come out the same in whatever order runs end."""
 
 
-@dataclass(slots=True)
 class _Meter:
-    budget: Budget
-    number: int | None = None
-    used: int = 0
+    """One budget and what is used of it, in billionths."""
 
-    @property
-    def limit(self) -> int:
-        return _units(self.budget.limit)
+    __slots__ = ("_until", "budget", "limit", "number", "used")
+
+    def __init__(self, budget: Budget, number: int | None = None, used: int = 0) -> None:
+        self.budget = budget
+        self.limit = _units(budget.limit)
+        self.number = number
+        self.used = used
+        self._until = -math.inf
 
     def roll(self, now: float) -> None:
         """Go on to the window of a moment; what was used beyond each limit is used of the next."""
+        if now < self._until:
+            return
         number = self.budget.window.number(now)
         if self.number is None:
             self.number = number
         elif number > self.number:
             self.used = max(0, self.used - (number - self.number) * self.limit)
             self.number = number
+        self._until = self.budget.window.start(self.number + 1)
 
     def free_at(self, amount: int) -> float | None:
         """When the next window begins in which that much is free, if what is reserved has ended by then."""
@@ -354,7 +359,7 @@ class Account:
             if key in meters:
                 raise ConfigError(f"budget: {budget.dimension} per {budget.window} is given twice")
             known = self._meters.get(key)
-            meters[key] = _Meter(budget) if known is None else replace(known, budget=budget)
+            meters[key] = _Meter(budget) if known is None else _Meter(budget, known.number, known.used)
         self._meters = meters
 
     def refusal(self, estimate: Mapping[Dimension, Number], now: float) -> Refusal | None:
@@ -477,7 +482,7 @@ def reserve_all(
         raise ValueError(f"run {run} has a reservation")
     refusals = [found for account in accounts if (found := account.refusal(estimate, now)) is not None]
     if refusals:
-        return max(refusals, key=lambda found: _never(found.retry_after_seconds))
+        return max(refusals, key=lambda found: math.inf if (wait := found.retry_after_seconds) is None else wait)
     for account in accounts:
         account._open(run, estimate)
     return None
@@ -583,10 +588,6 @@ def _narrowed(ceiling: HttpGrant, grant: HttpGrant) -> HttpGrant | None:
 
 def _grant_refusal(message: str, rule: str, asked: str, value: tuple[str, ...]) -> Refusal:
     return Refusal(rule=rule, owner=Owner.TENANT, status=400, value=value, asked=asked, message=message)
-
-
-def _never(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
 
 
 def _check_amount(what: str, value: Number) -> None:

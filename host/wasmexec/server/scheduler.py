@@ -132,7 +132,7 @@ class Scheduler:
             return refusal
         self._runs[run] = owner.new[run] = new
         self._deadlines.put(new, (by, new.number))
-        self._enqueue(new)
+        self._arrive(new)
         return None
 
     def start_next(self) -> Start | None:
@@ -155,6 +155,7 @@ class Scheduler:
             self._number += 1
             tenant.turn = self._number
             self._charge(run, run.used + max(run.estimate - run.used, LEAST_SECONDS))
+            self._place(tenant)
             return Start(run.id, tenant.name, run.lane, run.estimate)
         return None
 
@@ -171,6 +172,7 @@ class Scheduler:
         self._use(known, cpu_seconds)
         if known.used > known.charged:
             self._charge(known, known.used)
+            self._place(known.tenant)
         if known.state is State.EXECUTING and known.lane is Lane.SHORT and known.used >= LONG_SECONDS:
             known.lane = Lane.LONG
             self._executing[Lane.LONG][run] = self._executing[Lane.SHORT].pop(run)
@@ -187,6 +189,7 @@ class Scheduler:
         known = self._expect(run, State.EXECUTING)
         self.report(run, cpu_seconds)
         self._leave_slot(known)
+        self._charge(known, known.used)
         known.state = State.ASLEEP
         self._place(known.tenant)
 
@@ -201,7 +204,7 @@ class Scheduler:
         known.state, known.is_in_front = State.QUEUED, True
         self._number += 1
         known.number = self._number
-        self._enqueue(known)
+        self._arrive(known)
 
     def end(self, run: str, cpu_seconds: float | None = None, *, is_complete: bool = True) -> State:
         """A run is no more, wherever it was: ended, withdrawn, cancelled or lost; the state that it was in.
@@ -224,8 +227,7 @@ class Scheduler:
         elif state is State.QUEUED:
             self._dequeue(known)
             self._accept(known)
-        if known.charged != known.used:
-            self._charge(known, known.used)
+        self._charge(known, known.used)
         known.tenant.started.pop(run, None)
         del self._runs[run]
         self._place(known.tenant)
@@ -242,7 +244,7 @@ class Scheduler:
         self.end(run, cpu_seconds, is_complete=False)
         known.state, known.is_in_front, known.used, known.charged = State.QUEUED, True, 0.0, 0.0
         self._runs[run] = known
-        self._enqueue(known)
+        self._arrive(known)
 
     def overdue(self, now: float) -> list[tuple[str, Refusal]]:
         """Take out the queued runs that should have started by now, each with the refusal that ends it."""
@@ -376,7 +378,7 @@ class Scheduler:
         return None
 
     def _place(self, tenant: Tenant) -> None:
-        """Where a tenant now stands among those that may start something."""
+        """Where a tenant now stands among those that may start something: the end of whatever changes one."""
         for lane, turns in self._turns.items():
             if self._may_start(tenant, lane):
                 turns.put(tenant, (tenant.vtime, tenant.turn))
@@ -392,14 +394,18 @@ class Scheduler:
         tenant = run.tenant
         tenant.vtime = max(tenant.floor, tenant.vtime + (total - run.charged) / tenant.rules.weight)
         run.charged = total
-        self._place(tenant)
 
     # Queues
+
+    def _arrive(self, run: Run) -> None:
+        """Queue a run, whose tenant begins at the system's time if it had none queued."""
+        if not run.tenant.count(State.QUEUED):
+            self._lift(run.tenant)
+        self._enqueue(run)
 
     def _enqueue(self, run: Run) -> None:
         tenant = run.tenant
         if not tenant.count(State.QUEUED):
-            self._lift(tenant)
             self._waiting_weight += tenant.rules.weight
         run.estimate = max(tenant.estimates.of(run.statement), run.used)
         run.lane = Lane.LONG if run.estimate >= LONG_SECONDS else Lane.SHORT
@@ -416,7 +422,6 @@ class Scheduler:
         self._waiting_microseconds -= run.queued_microseconds
         if not tenant.count(State.QUEUED):
             self._waiting_weight -= tenant.rules.weight
-        self._place(tenant)
 
     def _accept(self, run: Run) -> None:
         """It is no new run any more."""
@@ -427,7 +432,6 @@ class Scheduler:
         del run.tenant.executing[run.id]
         del self._executing[run.lane][run.id]
         self._over = min(self._over, self._count_executing())
-        self._charge(run, run.used)
 
     def _expect(self, run: str, state: State) -> Run:
         known = self._runs[run]
@@ -484,7 +488,9 @@ class Scheduler:
         tenant, rules = run.tenant, run.tenant.rules
         backlog, queued, allowed = self._backlog(run), len(tenant.new), run.start_by - now
         if queued >= rules.max_queued:
-            wait = self._expected_wait(run, backlog / max(queued, 1)) if rules.max_queued else None
+            # One place is free again when any of them starts.
+            each = sum(tenant.backlog.values()) / 1e6 / max(queued, 1)
+            wait = self._expected_wait(run, each) if rules.max_queued else None
             return Refusal(
                 rule="count.queued",
                 owner=Owner.TENANT,
@@ -492,7 +498,7 @@ class Scheduler:
                 value=rules.max_queued,
                 used=queued,
                 asked=1,
-                retry_after_seconds=None if wait is None or math.isinf(wait) else wait,
+                retry_after_seconds=None if wait is None or math.isinf(wait) else max(wait, LEAST_SECONDS),
                 message=f"the tenant {tenant.name} may have {rules.max_queued:,} queued runs and has {queued:,}",
             )
         wait = self._expected_wait(run, backlog)
