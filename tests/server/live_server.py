@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any, Self
 import httpx
 import psutil
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 START_SECONDS = 60.0
 
 
@@ -36,8 +37,9 @@ class LiveServer:
         self.folder = folder
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "wasmexec", "serve", "--config", "server.toml", "--store", "store.sqlite3"],
-            cwd=folder, stderr=subprocess.PIPE, text=True, env=None,
+            [sys.executable, "-X", "faulthandler", "-m", "wasmexec", "serve", "--config", "server.toml",
+             "--store", "store.sqlite3"],
+            cwd=folder, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -52,7 +54,10 @@ class LiveServer:
             self.admin = admin or self._said(r"admin key, shown this once: (\S+)") or ""
             self.client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)
         except BaseException:
-            self.kill()
+            # It says where it was.
+            self.process.send_signal(signal.SIGABRT)
+            self._end()
+            print(*self.lines, sep="", file=sys.stderr)
             raise
 
     @property

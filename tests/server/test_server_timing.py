@@ -42,7 +42,7 @@ def test_a_started_server_gives_its_first_result_soon(tmp_path: Path) -> None:
             assert Tenant(server, tenant.key).run("return []").json()["status"] == 201
             return time.monotonic() - began
 
-    assert best(4, measure) < 2.0
+    assert best(4, measure) < 3.0
 
 
 def test_a_run_over_http_takes_little_longer_than_one_of_the_library(server: LiveServer, executor: Executor) -> None:
