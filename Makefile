@@ -7,7 +7,7 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo unit test check fix lock bench soak million conformance image image-core verify native-env clean
+.PHONY: help demo serve-demo unit test check fix lock bench soak million conformance image image-core verify native-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -16,6 +16,9 @@ demo: .venv/ready ## from nothing to real rows: the core image first, then the f
 	$(RUN) run tests/demo/users.py --image core --output-schema tests/demo/users.schema.json
 	$(RUN) image build full
 	$(RUN) run tests/demo/sales.py --image full --input tests/demo/sales.csv --output-schema tests/demo/sales.schema.json --format table
+
+serve-demo: image ## a server, two tenants, a statement of each over curl, a request that is refused with its reason
+	sh tests/demo/serve.sh $(BIN)/python
 
 unit: .venv/ready ## the tests that need no image: host, guest Python natively, the build
 	$(BIN)/python -m pytest tests/unit tests/guest_unit tests/build $(addprefix --ignore=,$(NEEDS_BUILD))

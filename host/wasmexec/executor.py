@@ -145,11 +145,12 @@ class Executor:
         self, statement: str, *, output_schema: SchemaLike = None,
         local_variables: Mapping[str, object] | NotGiven | None = NOT_GIVEN, limits: Limits = DEFAULT_LIMITS,
         grants: Grants = NO_GRANTS, secrets: Mapping[str, str | Secret] | None = None,
-        canned_http: CannedHttp | None = None,
+        canned_http: CannedHttp | None = None, compile_now: bool = True,
     ) -> Prepared:  # fmt: skip
         """Check and compile a statement and its conditions once, to run it many times; the arguments are `run`'s.
 
-        With `canned_http` requests that the grants permit get its answers, and nothing is connected: for tests.
+        Without `compile_now` it is compiled by its first run, which is worth it where there may be one only. With
+        `canned_http` requests that the grants permit get its answers, and nothing is connected: for tests.
 
         Takes as long as compiling does, one to some fifty milliseconds. Whatever is refused is told by every run with
         status 400, and by `Prepared.refusal`.
@@ -157,7 +158,8 @@ class Executor:
         Raises: ExecutorClosedError, TypeError: as `run`.
         """
         prepared = self._prepared(statement, output_schema, local_variables, limits, grants, secrets, canned_http)
-        prepared.compile()
+        if compile_now:
+            prepared.compile()
         return prepared
 
     def check(self, statement: str) -> list[Problem]:

@@ -23,6 +23,7 @@ from .secret import Secret
 from .status import Status
 
 if TYPE_CHECKING:
+    from ._execution.execution import Execution
     from ._execution.launcher import Launcher
     from ._masking.masker import Masker
     from .determinism import Deterministic
@@ -107,7 +108,23 @@ class Prepared:
         if isinstance(order, Result):
             call_last(on_done, order)
             return _nothing
-        return self._launcher.submit(order, on_done)
+        return self._launcher.submit(order, on_done).cancel
+
+    def start(
+        self, on_done: OnDone, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
+        checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None,
+        on_first_request: Callable[[], object] | None = None,
+    ) -> Running | None:  # fmt: skip
+        """Like `submit`, but what is returned also tells how far it is; None if nothing could start.
+
+        `on_first_request` is called once before anything of the first HTTP request leaves: until then the execution
+        has done nothing that anybody could see. Keep it short, for it holds up the calls of other executions.
+        """
+        order = self._order(input_data, extra_inputs, checkpoint, on_log, None, None, None)
+        if isinstance(order, Result):
+            call_last(on_done, order)
+            return None
+        return Running(self._launcher.submit(order._replace(on_first_request=on_first_request), on_done))
 
     def compile(self) -> None:
         """Compile the statement now, in an instance of its own, so that no run has to; `Executor.prepare` does it.
@@ -203,6 +220,29 @@ class Prepared:
             request, self._limits, self._grants, world, self._schema, self._masker, given.on_log, self._code,
             tuple(placeholders.values()), self._canned_http,
         )  # fmt: skip
+
+
+class Running:
+    """An execution that `Prepared.start` has started; usable from any thread."""
+
+    __slots__ = ("_execution",)
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it holds no thread: it is asleep, or waits for an answer."""
+        return self._execution.is_waiting
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The processor time that it has used, as of a few milliseconds ago."""
+        return self._execution.noted_cpu_seconds
+
+    def cancel(self) -> None:
+        """End it with status 303 wherever it is, within a few milliseconds."""
+        self._execution.cancel()
 
 
 def _of_type(name: str, value: object, kind: type[_T]) -> _T:

@@ -6,14 +6,18 @@ import asyncio
 import inspect
 import queue
 import threading
+import time
 from typing import Any
 
 import pytest
+from tests.servers import WebServer
 
 import wasmexec
 from wasmexec import (
     ConfigError,
     Deterministic,
+    Grants,
+    HttpGrant,
     Limits,
     MemoryRecorder,
     OutputError,
@@ -34,6 +38,39 @@ COLUMNS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def double(executor: wasmexec.Executor) -> wasmexec.Prepared:
     return executor.prepare(DOUBLE, output_schema=COLUMNS, local_variables={"Factor": 2})
+
+
+def test_a_started_one_tells_how_far_it_is_and_when_it_is_about_to_be_seen(executor: wasmexec.Executor) -> None:
+    done: queue.Queue[wasmexec.Result | BaseException] = queue.Queue()
+    asked: list[int] = []
+    with WebServer() as server:
+        statement = (
+            "import httpx\nawait sleep(0.3)\nclient = httpx.AsyncClient()\nfor _ in range(2):\n"
+            f"    await client.get('{server.url()}')\nreturn []"
+        )
+        prepared = executor.prepare(
+            statement, grants=Grants(http=[HttpGrant("127.0.0.1", ports=[server.port], allow_private=True)]),
+            compile_now=False,
+        )  # fmt: skip
+        running = prepared.start(done.put, on_first_request=lambda: asked.append(len(server.requests)))
+        assert running is not None
+        while not running.is_waiting:
+            time.sleep(0.001)
+        assert asked == []
+        used = running.cpu_seconds
+        result = done.get(timeout=30)
+        assert isinstance(result, wasmexec.Result)
+        assert result.status == Status.FINISHED_NO_DATA
+        assert (asked, len(server.requests)) == ([0], 2)
+        assert 0 < used < min(running.cpu_seconds, result.usage.cpu_seconds)
+    refused = executor.prepare("return [", compile_now=False).start(done.put)
+    assert refused is None or isinstance(done.get(timeout=30), wasmexec.Result)
+    stopped = executor.prepare("await sleep(60)").start(done.put)
+    assert stopped is not None
+    stopped.cancel()
+    last = done.get(timeout=30)
+    assert isinstance(last, wasmexec.Result)
+    assert last.status == Status.CANCELLED
 
 
 def test_a_prepared_statement_runs_with_input_after_input(double: wasmexec.Prepared) -> None:

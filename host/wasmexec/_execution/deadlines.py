@@ -49,6 +49,8 @@ class Deadlines:
         self._lock = threading.Lock()
         self._charged = 0.0
         self._is_interrupted = False
+        self.noted_cpu_seconds = 0.0
+        """Processor time when it was last looked at, a few milliseconds ago if the guest runs; for any thread."""
         self.wall = math.inf
         """When it is out of time, on the monotonic clock."""
 
@@ -65,6 +67,7 @@ class Deadlines:
         """This thread is about to let go of it."""
         self._cpu_used += claim(self._entered_at)
         self._entered_at = unclaimed_since()
+        self.noted_cpu_seconds = self._cpu_used + self._charged
 
     def charge(self, seconds: float) -> None:
         """Count processor time that another thread has used for it; from any thread."""
@@ -103,7 +106,8 @@ class Deadlines:
             raise StopGuest(Stop.CANCELLED)
         if time.monotonic() >= self.wall:
             raise StopGuest(Stop.WALL)
-        if self.cpu_seconds > self._limits.cpu_seconds:
+        self.noted_cpu_seconds = used = self.cpu_seconds
+        if used > self._limits.cpu_seconds:
             raise StopGuest(Stop.CPU)
 
     def closing(self, *, has_ended: bool) -> Callable[[], None]:

@@ -86,6 +86,11 @@ class Execution:
         """Whether it holds no thread: it is asleep, or waits for an answer."""
         return self._phase is Phase.WAITING
 
+    @property
+    def noted_cpu_seconds(self) -> float:
+        """Processor time when it was last looked at, a few milliseconds ago if the guest runs."""
+        return self._guest.noted_cpu_seconds
+
     def start(self) -> None:
         """Queue it for a worker."""
         try:

@@ -106,6 +106,11 @@ class GuestRun:
         """When it is out of time, on the monotonic clock; infinite before it began."""
         return self._deadlines.wall
 
+    @property
+    def noted_cpu_seconds(self) -> float:
+        """Processor time when it was last looked at; from any thread."""
+        return self._deadlines.noted_cpu_seconds
+
     def interrupt(self) -> None:
         """Stop it as soon as possible; from any thread."""
         self._deadlines.interrupt()
@@ -399,7 +404,7 @@ class GuestRun:
         order = self._order
         make_http = partial(
             HttpCapability, order.grants, order.limits, self._world.usage,
-            placeholders=order.placeholders, canned=order.canned_http,
+            placeholders=order.placeholders, canned=order.canned_http, on_first_request=order.on_first_request,
         )  # fmt: skip
         return Live(
             make_http, self._loop, order.masker, self._deadlines.charge,

@@ -118,8 +118,8 @@ class Launcher:
             raise
         return execution
 
-    def submit(self, order: Order, on_done: Callable[[Result | BaseException], None]) -> Callable[[], None]:
-        """Execute without waiting; the function returned cancels the execution.
+    def submit(self, order: Order, on_done: Callable[[Result | BaseException], None]) -> Execution:
+        """Execute without waiting; `cancel` of what is returned ends it.
 
         Raises: ExecutorClosedError: as `run`.
         """
@@ -129,7 +129,7 @@ class Launcher:
             assert outcome is not None
             call_last(on_done, outcome)
 
-        return self._start_telling(order, ended).cancel
+        return self._start_telling(order, ended)
 
     def close(self) -> None:
         """Cancel what still runs (status 303), end the threads and unload the image; idempotent."""

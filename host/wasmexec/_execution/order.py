@@ -53,3 +53,5 @@ class Order(NamedTuple):
     """What the statement holds of secrets that are bound to hosts."""
     canned_http: CannedHttp | None = None
     """Answers in place of the network; None: the network."""
+    on_first_request: Callable[[], object] | None = None
+    """Called once, on the loop, before the first HTTP request leaves."""

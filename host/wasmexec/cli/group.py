@@ -27,7 +27,7 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 
 @click.group(
     cls=LazyGroup,
-    names=("run", "check", "step", "image"),
+    names=("run", "check", "step", "image", "serve"),
     module="{}_command",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\

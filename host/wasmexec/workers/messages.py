@@ -1,5 +1,7 @@
 """Frames between a worker process and its parent, in both directions: their layout, and reading them within bounds.
 
+There are two kinds of workers: of one order, for the rows of a step, and of many, for the runs of a server.
+
 A frame is a head of fixed size and two parts. The head is little-endian: kind (1 byte), number of the execution (8),
 lengths of the parts (4 each).
 
@@ -8,6 +10,13 @@ lengths of the parts (4 each).
                         CANCEL  end everything with status 303
     worker to parent    READY   once: the image is loaded
                         RESULT  how an execution ended                       JSON, see `results` the rows, a JSON array
+
+    to one of many      EXECUTE run an order of its own on an input          the packed order    the input's JSON text
+                        STOP    end one execution with status 303
+    from one of many    READY   once: the image is loaded
+                        HTTP    it is about to send its first HTTP request
+                        STATE   how far some executions are (number 0)       JSON, see `answers`
+                        ANSWER  how an execution ended                       JSON, see `answers` JSON texts, likewise
 
 SECURITY: the worker ran hostile guests, so what comes from it is hostile. A head is believed only within the bounds
 that the reader was given, before anything is kept; what a number or a part says is for others to check (`process`,
@@ -37,6 +46,11 @@ class Kind(enum.IntEnum):
     CANCEL = 3
     READY = 4
     RESULT = 5
+    EXECUTE = 6
+    STOP = 7
+    HTTP = 8
+    STATE = 9
+    ANSWER = 10
 
 
 class Frame(NamedTuple):
@@ -64,6 +78,7 @@ TO_WORKER = {
     Kind.RUN: Room(len(NO_INPUT), MAX_PART_BYTES),
     Kind.CANCEL: Room(0, 0),
 }
+TO_WORKER_OF_MANY = {Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0)}
 
 
 def pack(kind: Kind, execution: int = 0, fields: bytes = b"", body: bytes = b"") -> list[bytes]:

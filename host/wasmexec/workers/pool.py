@@ -170,7 +170,7 @@ class Processes:
                 self._count_death(str(error))
 
     def _spawn(self) -> None:
-        process = WorkerProcess(self._command, self._order, self._codec)
+        process = WorkerProcess(self._command, {Kind.RESULT: self._codec.room}, self._order)
         self._processes.append(process)
         self._outputs[process.output] = process
         self._poll.register(process.output, select.POLLIN)

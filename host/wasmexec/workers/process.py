@@ -7,16 +7,14 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from ..isolation import child_command
 from .messages import NO_INPUT, PIECE_BYTES, BadMessage, Frame, FrameReader, Kind, Room, pack
-from .results import ResultCodec
 
 _EXIT_SECONDS = 0.2
-_FROM_WORKER = {Kind.READY: Room(0, 0)}
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -28,6 +26,8 @@ def worker_command() -> list[str]:
 class WorkerProcess:
     """A child process and both pipes; nothing here waits, and nothing here is safe for two threads at once.
 
+    `rooms` are the frames that it may send, beside that it is ready; `first` is the first that it is sent, if any.
+
     `under_way` are the executions that it was given and has not answered, oldest first. `oldest_since` is when the
     first of them became the oldest: a worker starts in the order that it is given, so it has been running since then.
 
@@ -35,15 +35,14 @@ class WorkerProcess:
         OSError: the system starts no more processes.
     """
 
-    def __init__(self, command: Sequence[str], order: list[bytes], codec: ResultCodec) -> None:
+    def __init__(self, command: Sequence[str], rooms: Mapping[Kind, Room], first: list[bytes]) -> None:
         self.under_way: dict[int, float] = {}
         self.oldest_since = self.started = self.small_at = time.monotonic()
         self.given = 0
         self.is_ready = self.is_watched = False
         self.is_worn = False
         self.is_retiring = False
-        self._codec = codec
-        self._reader = FrameReader({**_FROM_WORKER, Kind.RESULT: codec.room})
+        self._reader = FrameReader({Kind.READY: Room(0, 0), **rooms})
         self._unsent: deque[memoryview] = deque()
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
@@ -56,7 +55,7 @@ class WorkerProcess:
         self.input, self.output = self._stdin.fileno(), self._stdout.fileno()
         os.set_blocking(self.input, False)
         os.set_blocking(self.output, False)
-        self.send(order)
+        self.send(first)
 
     @property
     def pid(self) -> int:
@@ -69,13 +68,17 @@ class WorkerProcess:
         return bool(self._unsent)
 
     def run(self, index: int, data: bytes | None) -> None:
-        """Hand over an execution."""
+        """Hand over an input of its order."""
+        self.give(index, pack(Kind.RUN, index, NO_INPUT if data is None else b"", data or b""))
+
+    def give(self, index: int, frame: list[bytes]) -> None:
+        """Hand over an execution in a frame."""
         now = time.monotonic()
         if not self.under_way:
             self.oldest_since = now
         self.under_way[index] = now
         self.given += 1
-        self.send(pack(Kind.RUN, index, NO_INPUT if data is None else b"", data or b""))
+        self.send(frame)
 
     def send(self, pieces: list[bytes]) -> None:
         """Write a frame as far as the pipe takes it; `flush` writes the rest."""
@@ -150,9 +153,9 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             return None
 
-    def exit_code(self) -> int | None:
+    def exit_code(self, seconds: float = _EXIT_SECONDS) -> int | None:
         """The exit code if the process ends now by itself."""
         try:
-            return self._process.wait(_EXIT_SECONDS)
+            return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None

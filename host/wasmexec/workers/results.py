@@ -49,10 +49,10 @@ _RECORD_BYTES = 64 + 2 * len(" … [cut: the message has 1,000,000,000 bytes]".e
 _RESERVE: Final = max(RESERVE_RECORDS.values())
 _LAST_TIME = 253_402_300_799.0
 """The end of the year 9999, in seconds since the epoch."""
-_MAX_SECONDS = 10.0**8
+MAX_SECONDS = 10.0**8
 _MAX_COUNT = 2**42
 """Bytes and requests: a million results that lie still add up to what a database can hold."""
-_MAX_DROPPED = 2**56
+MAX_DROPPED = 2**56
 """Messages that a guest may say it has dropped."""
 _MAX_INTEGER = 2**63 - 1
 _USAGE: Final[dict[str, type]] = {name: type(getattr(Usage(), name)) for name in Usage.__slots__}
@@ -112,7 +112,7 @@ class ResultCodec:
         if type(content) is not list or len(content) != 6:
             raise BadMessage("a result without its fields")
         number, logs, dropped, failed, usage, warnings = content
-        status = _status(number)
+        status = read_status(number)
         failure = None if failed is None else _read_error(failed)
         if (failure is None) is not status.succeeded:
             raise BadMessage(f"a result of status {status} and its opposite")
@@ -120,10 +120,10 @@ class ResultCodec:
             status=status,
             rows=self._rows_of(status, rows),
             logs=self._read_logs(logs),
-            log_dropped=_integer(dropped, 0, _MAX_DROPPED),
+            log_dropped=read_integer(dropped, 0, MAX_DROPPED),
             error=failure,
-            usage=_read_usage(usage),
-            warnings=[_text(text) for text in _list(warnings, MAX_WARNINGS)],
+            usage=read_usage(usage),
+            warnings=[_text(text) for text in read_list(warnings, MAX_WARNINGS)],
         )
 
     @staticmethod
@@ -187,10 +187,10 @@ class ResultCodec:
 
     def _read_logs(self, value: object) -> list[LogRecord]:
         logs = []
-        for item in _list(value, self._max_records):
+        for item in read_list(value, self._max_records):
             if type(item) is not list or len(item) != 3 or item[1] not in LEVELS or type(item[2]) is not str:
                 raise BadMessage("a log record that is none")
-            logs.append(LogRecord(_number(item[0], _LAST_TIME), item[1], item[2]))
+            logs.append(LogRecord(read_number(item[0], _LAST_TIME), item[1], item[2]))
         return logs
 
 
@@ -244,25 +244,37 @@ def _fields(name: str) -> dict[str, Callable[[object], object]]:
     return {field: _READERS[hint] for field, hint in hints.items() if not field.startswith("_")}
 
 
-def _status(value: object) -> Status:
+def read_status(value: object) -> Status:
+    """The status that a worker tells.
+
+    Raises: BadMessage: there is no such status.
+    """
     status = _STATUSES.get(value) if type(value) is int else None
     if status is None:
         raise BadMessage("a status that there is not")
     return status
 
 
-def _read_usage(value: object) -> Usage:
-    items = _list(value, len(_USAGE))
+def read_usage(value: object) -> Usage:
+    """The usage that a worker tells.
+
+    Raises: BadMessage: a count is missing, or out of range.
+    """
+    items = read_list(value, len(_USAGE))
     if len(items) != len(_USAGE):
         raise BadMessage("a usage without its counts")
     counts = {
-        name: _number(item, _MAX_SECONDS) if kind is float else _integer(item, 0, _MAX_COUNT)
+        name: read_number(item, MAX_SECONDS) if kind is float else read_integer(item, 0, _MAX_COUNT)
         for (name, kind), item in zip(_USAGE.items(), items, strict=True)
     }
     return Usage(**counts)  # type: ignore[arg-type]
 
 
-def _list(value: object, most: int) -> list[Any]:
+def read_list(value: object, most: int) -> list[Any]:
+    """A list of at most so many.
+
+    Raises: BadMessage: it is none.
+    """
     if type(value) is not list or len(value) > most:
         raise BadMessage("a list that is none, or too long")
     return value
@@ -274,13 +286,21 @@ def _text(value: object) -> str:
     return value
 
 
-def _integer(value: object, lowest: int, highest: int) -> int:
+def read_integer(value: object, lowest: int, highest: int) -> int:
+    """A whole number in a range.
+
+    Raises: BadMessage: it is none.
+    """
     if type(value) is not int or not lowest <= value <= highest:
         raise BadMessage("a whole number that is none, or out of range")
     return value
 
 
-def _number(value: object, highest: float) -> float:
+def read_number(value: object, highest: float) -> float:
+    """A finite number from 0 on.
+
+    Raises: BadMessage: it is none.
+    """
     if (type(value) is not float and type(value) is not int) or not 0 <= value <= highest or not math.isfinite(value):
         raise BadMessage("a number that is none, or out of range")
     return value
@@ -288,7 +308,7 @@ def _number(value: object, highest: float) -> float:
 
 def _mistakes(value: object) -> tuple[SchemaMistake, ...]:
     mistakes = []
-    for item in _list(value, MAX_MISTAKES):
+    for item in read_list(value, MAX_MISTAKES):
         if type(item) is not list or len(item) != 2:
             raise BadMessage("a mistake of a schema that is none")
         mistakes.append(SchemaMistake(_text(item[0]), _text(item[1])))
@@ -300,11 +320,11 @@ def _optional(read: Callable[[object], object]) -> Callable[[object], object]:
 
 
 def _count(value: object) -> int:
-    return _integer(value, 0, _MAX_INTEGER)
+    return read_integer(value, 0, _MAX_INTEGER)
 
 
 def _amount(value: object) -> float:
-    return _number(value, _MAX_INTEGER)
+    return read_number(value, _MAX_INTEGER)
 
 
 _READERS: Final[dict[object, Callable[[object], object]]] = {

@@ -36,7 +36,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...grants import Grants
@@ -78,12 +78,14 @@ def _load_network() -> None:
 class HttpCapability:
     """The http operations of one execution. All methods run on one event loop; `aclose` ends everything.
 
-    `placeholders` stand for the secrets that are bound to hosts. With `canned` nothing is connected.
+    `placeholders` stand for the secrets that are bound to hosts. With `canned` nothing is connected. `on_first_request`
+    is called before anything of the first request leaves.
     """
 
     def __init__(
         self, grants: Grants, limits: Limits, usage: UsageCounter, *, placeholders: Sequence[Placeholder] = (),
         canned: CannedHttp | None = None, resolver: Resolver | None = None,
+        on_first_request: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self._policy = EgressPolicy(grants.http_grants)
         self._canned = canned
@@ -93,6 +95,7 @@ class HttpCapability:
         self._limits = limits
         self._usage = usage
         self._resolver = resolver
+        self._on_first_request = on_first_request
         self._network: Network | CannedNetwork | None = None
         self._slots = asyncio.Semaphore(limits.http_concurrent)
         self._ended = 0
@@ -147,6 +150,9 @@ class HttpCapability:
         if self._usage.http_requests >= most:
             raise HostCallError("limit", f"more than {most:,} HTTP requests (limit http_requests)")
         self._usage.http_requests += 1
+        on_first_request, self._on_first_request = self._on_first_request, None
+        if on_first_request is not None:
+            on_first_request()
         stream = self._streams[number] = HttpStream(request, self._limits.http_header_bytes, self._secrets)
         task = asyncio.get_running_loop().create_task(self._run(stream))
         stream.task = task

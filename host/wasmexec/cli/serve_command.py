@@ -1,0 +1,71 @@
+"""`wasmexec serve`: hosts tenants over HTTP."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from ..errors import ConfigError
+from .terminal import note, say
+
+
+@click.command(
+    "serve",
+    short_help="Run the statements of many tenants over HTTP.",
+    epilog="""\
+A first session, in another terminal; ADMIN is the key that the server has printed:
+
+\b
+  curl -H "Authorization: Bearer $ADMIN" http://127.0.0.1:8700/v1/admin/tenants -d '{"name": "acme"}'
+  curl -H "Authorization: Bearer $ADMIN" http://127.0.0.1:8700/v1/admin/tenants/acme/keys -d '{}'
+  curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8700/v1/runs -d '{"statement": "return [{\\"a\\": 1}]"}'
+
+The same settings may stand in a TOML file for --config, and more of them:
+
+\b
+  listen = "127.0.0.1:8700"
+  store = "server.sqlite3"
+  workers = 4               # processes that run statements
+  slots = 2                 # statements that compute at once in each
+  max_body_bytes = "16 MiB"
+  drain_seconds = 30        # how long running statements may go on after SIGTERM
+  [limits]                  # the most that any run of any tenant may use
+  wall_seconds = 60
+  memory_bytes = "1 GiB"
+
+SIGTERM and Ctrl-C end it: it takes no new runs, running ones may end, accepted ones go on at the next start.
+""",
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is a free one.  [127.0.0.1:8700]")
+@click.option("--store", metavar="FILE", help="The SQLite file, made if need be.  [wasmexec-server.sqlite3]")
+@click.option("--workers", type=int, help="Processes that run statements.  [one per processor]")
+@click.option("--image", metavar="NAME", help="core, full or a manifest file.  [the best that is built]")
+@click.option("--config", "config_file", metavar="FILE", help="A TOML file of settings; options take precedence.")
+def command(
+    listen: str | None, store: str | None, workers: int | None, image: str | None, config_file: str | None
+) -> int:
+    """Run the statements of many tenants over HTTP: on one machine, with one SQLite file.
+
+    Prints its address and, the first time, a key for the operator, which makes tenants and their keys. docs/serving.md
+    has the API by example.
+    """
+    try:
+        from ..server.config import load_config
+        from ..server.serving import Started, run_server
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"serving needs {error.name}, which is not installed: pip install 'wasmexec[server]'"
+        ) from None
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    options = {"listen": listen, "store": store, "workers": workers, "image": image}
+
+    def started(server: Started) -> None:
+        say(f"listening at {server.url}")
+        if server.restored:
+            note(f"{server.restored:,} accepted runs go on")
+        if server.admin_key is not None:
+            say(f"admin key, shown this once: {server.admin_key}")
+
+    run_server(load_config(config_file, options), started)
+    return 0

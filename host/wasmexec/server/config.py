@@ -1,0 +1,133 @@
+"""`ServerConfig`: every setting of the server, from a TOML file and the options of the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import ConfigError
+from ..limits import GIB, MIB, Limits, parse_size
+
+DEFAULT_PORT = 8700
+_MOST_WORKERS = 256
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    "workers": (1, _MOST_WORKERS),
+    "slots": (1, 64),
+    "most_asleep": (1, 10_000),
+    "max_body_bytes": (1024, GIB),
+    "body_seconds": (0.1, 3600),
+    "head_seconds": (0.1, 3600),
+    "max_queued_bytes": (MIB, 64 * GIB),
+    "max_queued": (0, 1_000_000),
+    "drain_seconds": (0, 3600),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The settings of one server; every field is checked.
+
+    Raises:
+        ConfigError: a value makes no sense; the message says which, and what does.
+    """
+
+    listen: str = f"127.0.0.1:{DEFAULT_PORT}"
+    """HOST:PORT; port 0 is a free one. TLS is up to a proxy in front."""
+    store: str = "wasmexec-server.sqlite3"
+    """The SQLite file of tenants, keys, runs and usage; made if it is not there."""
+    image: str | None = None
+    """core, full or a manifest file; None: the best that is built."""
+    workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, _MOST_WORKERS))
+    """Processes that run statements: one per processor is best."""
+    slots: int = 2
+    """How many statements compute at once in each of them."""
+    most_asleep: int = 1000
+    """How many more may be there in each that sleep or wait for HTTP."""
+    max_body_bytes: int = 16 * MIB
+    """The longest body of a request."""
+    body_seconds: float = 30.0
+    """How long the body of a request may take to arrive."""
+    head_seconds: float = 10.0
+    """How long the head of a request may take to arrive."""
+    max_queued_bytes: int = 256 * MIB
+    """Orders and inputs of all runs that have not ended, together; beyond it new ones are refused with 503."""
+    max_queued: int = 1000
+    """How many runs of a tenant may wait, unless the tenant has another number."""
+    drain_seconds: float = 30.0
+    """How long running statements may go on after SIGTERM."""
+    limits: Limits = field(default_factory=Limits)
+    """The most that any tenant's runs may use."""
+
+    def __post_init__(self) -> None:
+        for name, (lowest, highest) in _RANGES.items():
+            value, is_whole = getattr(self, name), not name.endswith("_seconds")
+            kinds = (int,) if is_whole else (int, float)
+            if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
+                kind = "a whole number" if is_whole else "a number"
+                raise ConfigError(f"server: {name} must be {kind} from {lowest:,} to {highest:,}, not {value!r}")
+        for name in ("listen", "store", "image"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and not (value is None and name == "image"):
+                raise ConfigError(f"server: {name} must be a text, not {value!r}")
+        if not isinstance(self.limits, Limits):
+            raise ConfigError("server: limits must be a table of limits: [limits] wall_seconds = 60")
+        if "://" in self.store and not self.store.startswith("sqlite:"):
+            raise ConfigError("server: store must be an SQLite file; other databases are not there yet")
+        _ = self.address
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`."""
+        host, colon, port = self.listen.rpartition(":")
+        if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+            raise ConfigError(
+                f"server: listen must be HOST:PORT, such as 127.0.0.1:{DEFAULT_PORT}, not {self.listen!r}"
+            )
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def load_config(file: str | None, options: Mapping[str, Any]) -> ServerConfig:
+    """The settings of a TOML file (None: none), and over them the options that are not None.
+
+    Raises:
+        ConfigError: the file cannot be read, has a name that there is not, or a value makes no sense.
+    """
+    found: dict[str, Any] = {} if file is None else _read(Path(file))
+    known = {item.name for item in dataclasses.fields(ServerConfig)}
+    for name in found:
+        if name not in known:
+            raise ConfigError(f"{file}: there is no setting {name!r:.80}, only {', '.join(sorted(known))}")
+    limits = found.pop("limits", {})
+    if not isinstance(limits, dict):
+        raise ConfigError(f"{file}: limits must be a table: [limits]")
+    found |= {name: value for name, value in options.items() if value is not None}
+    return ServerConfig(**found, limits=_limits(limits))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from None
+    return {name: _size(value) if name.endswith("_bytes") else value for name, value in content.items()}
+
+
+def _limits(content: Mapping[str, Any]) -> Limits:
+    known = {item.name for item in dataclasses.fields(Limits)}
+    for name in content:
+        if name not in known:
+            raise ConfigError(f"limits: there is no limit {name!r:.80}, only {', '.join(sorted(known))}")
+    return Limits(**{name: _size(value) if name.endswith("_bytes") else value for name, value in content.items()})
+
+
+def _size(value: Any) -> Any:
+    """A size as bytes if it is one, such as "64 MiB"; else what it was, for its field to refuse."""
+    size = parse_size(value) if isinstance(value, str) else None
+    return value if size is None else size

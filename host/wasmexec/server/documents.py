@@ -1,0 +1,97 @@
+"""What requests and answers are made of; payloads stay the bytes that they are.
+
+SECURITY: the front never parses inputs, schemas or rows: `msgspec.Raw` is looked at only for where it ends.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+NULL = Raw(b"null")
+MAX_STATEMENT = 1024 * 1024
+MAX_SCHEMA_BYTES = 128 * 1024
+"""A schema is compiled with the interpreter's lock of a worker held: some 15 ms for this."""
+_Name = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
+_Texts = Annotated[list[Annotated[str, Meta(max_length=2000)]], Meta(max_length=200)]
+
+
+class SecretDocument(Struct, forbid_unknown_fields=True):
+    """A secret that the statement never holds."""
+
+    value: str
+    hosts: _Texts
+    also_in: _Texts = []
+
+
+class GrantsDocument(Struct, forbid_unknown_fields=True):
+    """What a run may reach, written as for --allow-http; `http_private` also on private networks."""
+
+    http: _Texts = []
+    http_private: _Texts = []
+
+
+class RunRequest(Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/runs; the names are those of `Executor.run`."""
+
+    statement: Annotated[str, Meta(max_length=MAX_STATEMENT)]
+    input_data: Raw = NULL
+    extra_inputs: Annotated[list[Raw], Meta(max_length=64)] = []
+    output_schema: Raw = NULL
+    checkpoint: Raw = NULL
+    local_variables: Raw = Raw(b"{}")
+    limits: dict[str, int | float] = {}
+    grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
+    secrets: dict[str, str | SecretDocument] = {}
+
+
+class TenantRequest(Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/admin/tenants, and what is kept of a tenant; 0 is none, null is no rule."""
+
+    name: _Name
+    weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    limits: dict[str, int | float] = {}
+    grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
+    max_queued: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    max_executing: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
+    requests_per_second: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    requests_burst: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
+    cpu_seconds_per_minute: Annotated[float, Meta(ge=0)] | None = None
+    cpu_seconds_per_day: Annotated[float, Meta(ge=0)] | None = None
+    cpu_seconds_per_month: Annotated[float, Meta(ge=0)] | None = None
+
+
+class KeyRequest(Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/admin/tenants/{name}/keys."""
+
+    name: _Name = "default"
+    scopes: Annotated[list[str], Meta(min_length=1, max_length=20)] = msgspec.field(
+        default_factory=lambda: ["run", "read"]
+    )
+    lifetime_seconds: Annotated[float, Meta(gt=0, le=10**9)] | None = None
+
+
+class PackedGrants(Struct):
+    """The grants of a packed order."""
+
+    http: list[dict[str, object]]
+    ca_file: str | None
+    proxy: dict[str, object] | None
+
+
+class PackedOrder(Struct):
+    """What `workers.order.Order.unpack` reads; it contains the secrets."""
+
+    image: str
+    statement: str
+    schema: Raw
+    mode: str
+    extra_inputs: list[bytes | None]
+    checkpoint: Raw
+    local_variables: Raw
+    limits: dict[str, object]
+    grants: PackedGrants
+    secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]

@@ -1,0 +1,345 @@
+"""`Fleet`: the worker processes of the server, on its event loop; which execution is where, and nothing else.
+
+A compute slot is the entry of a live execution that is not asleep; there is no count that could go wrong.
+
+SECURITY: what a worker says is believed only as far as `workers.answers` checks it, about executions that it was
+given. Its time is ours: one that is overdue, or does not end when it is told to, is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Final, Protocol
+
+from ..isolation import child_command
+from ..limits import Limits
+from ..workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
+from ..workers.figures import ProcessLimits
+from ..workers.messages import BadMessage, Frame, Kind, Room, pack
+from ..workers.process import WorkerProcess
+
+TICK_SECONDS = 0.25
+_MEMORY_TICKS = 8
+_RULES: Final = ProcessLimits()
+_FOR_PROBES = 1
+"""So many more may compute in a worker than ever get slots: a probe gets through whatever computes."""
+_EXIT_SECONDS = 0.01
+"""For which the loop may stand still to learn how a worker ended."""
+_DEATHS_SECONDS = 60.0
+_PAUSE_SECONDS = 1.0
+"""Before the next start, once too many have died in a minute."""
+_log = logging.getLogger(__name__)
+
+
+class Entry:
+    """One execution in a worker: since when, until when at the latest, and whether it computes."""
+
+    __slots__ = ("cpu_seconds", "due", "is_waiting", "number", "process")
+
+    def __init__(self, number: int, process: Process, due: float) -> None:
+        self.number = number
+        self.process = process
+        self.due = due
+        self.cpu_seconds = 0.0
+        self.is_waiting = False
+
+
+class Process(WorkerProcess):
+    """A worker with its executions: all of them, and those that compute."""
+
+    def __init__(self, command: list[str], rooms: dict[Kind, Room]) -> None:
+        super().__init__(command, rooms, [])
+        self.entries: dict[int, Entry] = {}
+        self.awake: dict[int, Entry] = {}
+        self.is_writing = False
+
+
+class Listener(Protocol):
+    """Who is told what becomes of executions, always on the loop."""
+
+    def answered(self, entry: Entry, answer: Answer) -> None:
+        """It has ended."""
+
+    def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
+        """Its worker is gone, and whatever it had done."""
+
+    def requested(self, number: int) -> None:
+        """It is about to send its first HTTP request."""
+
+    def moved(self, entry: Entry) -> None:
+        """It has used some processor time, has gone to sleep, or has woken."""
+
+    def has_room(self) -> None:
+        """There may be a free slot."""
+
+
+class Fleet:
+    """So many processes, replaced when they die, and when they have grown old or large."""
+
+    def __init__(
+        self, image: str, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
+    ) -> None:
+        self._command = child_command("workers.orders_child", str(os.getpid()), image, str(2 * slots + _FOR_PROBES))
+        self._rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)}
+        self._wanted = workers
+        self._slots = slots
+        self._most = slots + most_asleep
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._processes: list[Process] = []
+        self._dying: list[Process] = []
+        self._deaths: deque[float] = deque()
+        self._pause: asyncio.TimerHandle | None = None
+        self._is_closing = False
+        self._ticks = 0
+        self.deaths = 0
+        # The others follow when it is ready: until then they would only take its time.
+        self._spawn()
+        self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    @property
+    def slots(self) -> int:
+        """How many executions compute at once, in all processes that are ready; as many more are room to spare."""
+        return self._slots * sum(process.is_ready and not process.is_retiring for process in self._processes)
+
+    @property
+    def pids(self) -> list[int]:
+        """The numbers of the processes that are ready."""
+        return [process.pid for process in self._processes if process.is_ready]
+
+    @property
+    def executing(self) -> int:
+        """Executions that compute."""
+        return sum(len(process.awake) for process in self._processes)
+
+    @property
+    def asleep(self) -> int:
+        """Executions that wait."""
+        return sum(len(process.entries) - len(process.awake) for process in self._processes)
+
+    def free(self) -> Process | None:
+        """A process with room for one more execution, the one that has most of it."""
+        ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
+        process = min(ready, key=lambda item: len(item.awake), default=None)
+        if process is None or len(process.awake) >= 2 * self._slots or len(process.entries) >= self._most:
+            return None
+        return process
+
+    def any(self) -> Process | None:
+        """The process that has least to do, whether it has a slot or not."""
+        ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
+        return min(ready, key=lambda item: len(item.awake), default=None)
+
+    def hold(self, process: Process, number: int, wall_seconds: float) -> Entry:
+        """Take a slot for an execution that is handed over in a moment."""
+        entry = Entry(number, process, time.monotonic() + wall_seconds + _RULES.grace_seconds)
+        process.entries[number] = process.awake[number] = entry
+        return entry
+
+    def give(self, entry: Entry, order: bytes, data: bytes) -> None:
+        """Hand it over."""
+        entry.process.give(entry.number, pack(Kind.EXECUTE, entry.number, order, data))
+        self._write(entry.process)
+
+    def stop(self, entry: Entry) -> None:
+        """End an execution with 303; its process, too, if that does not within two seconds."""
+        entry.due = min(entry.due, time.monotonic() + _RULES.cancel_seconds)
+        entry.process.send(pack(Kind.STOP, entry.number))
+        self._write(entry.process)
+
+    def release(self, entry: Entry) -> None:
+        """Give a slot back that was held and not used."""
+        entry.process.entries.pop(entry.number, None)
+        entry.process.awake.pop(entry.number, None)
+        self._listener.has_room()
+
+    async def close(self) -> None:
+        """End all processes, at once."""
+        self._is_closing = True
+        self._ticker.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        for process in tuple(self._processes):
+            self._forget(process)
+            process.kill()
+        until = time.monotonic() + _RULES.cancel_seconds
+        while any(process.reap() is None for process in self._dying) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+
+    def check(self) -> None:
+        """Prove that slots are what live executions hold.
+
+        Raises:
+            AssertionError: they are not.
+        """
+        for process in self._processes:
+            for number, entry in process.awake.items():
+                assert process.entries.get(number) is entry, f"slot {number} without an execution"
+                assert not entry.is_waiting, f"execution {number} sleeps in a slot"
+            assert process.under_way.keys() <= process.entries.keys(), "an execution that nobody waits for"
+
+    def _spawn(self) -> None:
+        self._pause = None
+        try:
+            process = Process(self._command, self._rooms)
+        except OSError as error:
+            _log.error("no worker process can be started: %s", error)
+            self._pause = self._loop.call_later(_PAUSE_SECONDS, self._fill)
+            return
+        self._processes.append(process)
+        self._loop.add_reader(process.output, self._receive, process)
+
+    def _fill(self) -> None:
+        """Start what is missing; after too many deaths one at a time, with pauses."""
+        self._pause = None
+        while not self._is_closing and sum(not process.is_retiring for process in self._processes) < self._wanted:
+            now = time.monotonic()
+            while self._deaths and now - self._deaths[0] > _DEATHS_SECONDS:
+                self._deaths.popleft()
+            self._spawn()
+            if len(self._deaths) > _RULES.restarts:
+                self._pause = self._loop.call_later(_PAUSE_SECONDS, self._fill)
+            if self._pause is not None:
+                return
+
+    def _write(self, process: Process) -> None:
+        """Write what the pipe takes, and the rest when it takes more."""
+        process.flush()
+        if process.is_blocked and not process.is_writing:
+            process.is_writing = True
+            self._loop.add_writer(process.input, self._write, process)
+        elif process.is_writing and not process.is_blocked:
+            process.is_writing = False
+            self._loop.remove_writer(process.input)
+
+    def _receive(self, process: Process) -> None:
+        try:
+            frames = process.receive()
+            if frames is None:
+                self._ended(process)
+                return
+            for frame in frames:
+                self._take(process, frame)
+        except BadMessage as lie:
+            self._lose(process, f"was ended: it sent {lie}")
+
+    def _take(self, process: Process, frame: Frame) -> None:
+        """Raises: BadMessage: it is not what this process may say now."""
+        if frame.kind is Kind.READY:
+            if process.is_ready or frame.execution:
+                raise BadMessage("twice that it is ready")
+            process.is_ready = True
+            self._relieve()
+            if self._pause is None:
+                self._fill()
+            self._listener.has_room()
+        elif frame.kind is Kind.STATE:
+            for state in unpack_states(frame.fields):
+                self._note(process, state)
+            self._listener.has_room()
+        else:
+            process.check(frame.execution)
+            if frame.kind is Kind.HTTP:
+                self._listener.requested(frame.execution)
+                return
+            answer = unpack_answer(frame.fields, frame.body)
+            process.settle(frame.execution)
+            entry = process.entries.pop(frame.execution)
+            process.awake.pop(frame.execution, None)
+            self._listener.answered(entry, answer)
+            self._retire(process)
+            self._listener.has_room()
+
+    def _note(self, process: Process, state: State) -> None:
+        """What one tells that has been answered meanwhile is late, not wrong."""
+        entry = process.entries.get(state.execution)
+        if entry is None:
+            return
+        entry.cpu_seconds = max(entry.cpu_seconds, state.cpu_seconds)
+        if entry.is_waiting is not state.is_waiting:
+            entry.is_waiting = state.is_waiting
+            if state.is_waiting:
+                process.awake.pop(state.execution, None)
+            else:
+                process.awake[state.execution] = entry
+        self._listener.moved(entry)
+
+    def _ended(self, process: Process) -> None:
+        """Its output is at its end."""
+        if process.is_retiring and not process.entries:
+            self._forget(process)
+            return
+        code = process.exit_code(_EXIT_SECONDS)
+        how = "closed its output" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._lose(process, f"died ({how})")
+
+    def _lose(self, process: Process, why: str, overdue: Entry | None = None) -> None:
+        """End a process and replace it; whatever it had under way is lost."""
+        if process not in self._processes:
+            return
+        process.kill()
+        self._forget(process)
+        _log.warning("worker process %d %s", process.pid, why)
+        self.deaths += 1
+        self._deaths.append(time.monotonic())
+        if self._pause is None:
+            self._fill()
+        entries = list(process.entries.values())
+        process.entries.clear()
+        process.awake.clear()
+        for entry in entries:
+            self._listener.lost(entry, f"its worker process {why}", is_overdue=entry is overdue)
+        self._listener.has_room()
+
+    def _forget(self, process: Process) -> None:
+        self._loop.remove_reader(process.output)
+        if process.is_writing:
+            self._loop.remove_writer(process.input)
+            process.is_writing = False
+        self._processes.remove(process)
+        process.end_of_input()
+        self._dying.append(process)
+
+    def _relieve(self) -> None:
+        """Retire a process whose replacement is ready."""
+        spare = sum(process.is_ready and not process.is_retiring for process in self._processes) - self._wanted
+        for process in tuple(self._processes):
+            if spare > 0 and process.is_worn and not process.is_retiring:
+                process.is_retiring = True
+                spare -= 1
+                self._retire(process)
+
+    def _retire(self, process: Process) -> None:
+        """Have one end that is to, once nothing is left in it; one that has grown old gets a replacement."""
+        if process.is_retiring and not process.entries and process in self._processes:
+            process.end_of_input()
+        elif process.given >= _RULES.executions:
+            self._wear_out(process)
+
+    def _wear_out(self, process: Process) -> None:
+        if not any(item.is_worn for item in self._processes):
+            process.is_worn = True
+            self._spawn()
+
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
+        self._ticks += 1
+        now = time.monotonic()
+        for process in tuple(self._processes):
+            late = min(process.entries.values(), key=lambda entry: entry.due, default=None)
+            if not process.is_ready and now - process.started > _RULES.start_seconds:
+                self._lose(process, f"was ended: it was not ready after {_RULES.start_seconds:g} s")
+            elif late is not None and late.due <= now:
+                self._lose(process, "was ended: it left an execution overdue", late)
+            elif self._ticks % _MEMORY_TICKS == 0:
+                if process.private_bytes() <= _RULES.memory_bytes:
+                    process.small_at = now
+                elif now - process.small_at > _RULES.memory_seconds:
+                    self._wear_out(process)
+        with suppress(OSError):
+            self._dying = [process for process in self._dying if process.reap() is None]

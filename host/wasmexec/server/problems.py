@@ -1,0 +1,46 @@
+"""`ProblemError`: a request that is refused, as problem+json: which rule, its value, who may change it, when to retry.
+
+Source: RFC 9457.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from .quotas import Refusal
+
+MEDIA_TYPE = b"application/problem+json"
+
+
+class ProblemError(Exception):
+    """A request is answered with an HTTP error; `members` are those of the document beside type, title and status."""
+
+    def __init__(
+        self, status: int, rule: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+    ):
+        super().__init__(detail)
+        self.status = status
+        self.rule = rule
+        self.headers = dict(headers or {})
+        self.members = {"rule": rule, "detail": detail, **members}
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> ProblemError:
+        """The problem that a refusal is."""
+        members = {name: value for name, value in refusal.problem().items() if name not in ("rule", "status", "detail")}
+        return cls(refusal.status, refusal.rule, refusal.message, headers=refusal.headers(), **members)
+
+    def document(self) -> bytes:
+        """The body of the answer."""
+        title = HTTPStatus(self.status).phrase
+        content = {"type": f"urn:wasmexec:problem:{self.rule}", "title": title, "status": self.status, **self.members}
+        return msgspec.json.encode(content)
+
+
+def not_found() -> ProblemError:
+    """SECURITY: the same for an id that does not exist and for one of another tenant."""
+    return ProblemError(404, "not-found", "there is no such resource")

@@ -1,0 +1,43 @@
+"""What is stored of a run: as it waits, and as it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..workers.answers import Answer
+
+
+class StoredRun(NamedTuple):
+    """A run that was accepted and has not ended, as a restarted server finds it."""
+
+    id: str
+    tenant: str
+    key_id: str
+    created_at: float
+    may_have_effects: bool
+    attempts: int
+    order: bytes
+    input: bytes
+    wall_seconds: float
+    has_grants: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedRun:
+    """A run at its end, to be recorded; `is_new` if nothing of it is stored yet."""
+
+    id: str
+    tenant: str
+    key_id: str
+    created_at: float
+    started_at: float | None
+    ended_at: float
+    attempts: int
+    wall_seconds: float
+    has_grants: bool
+    lost_cpu_seconds: float
+    """What attempts have used that went down with their worker."""
+    answer: Answer
+    is_new: bool
+    keep_rows: bool

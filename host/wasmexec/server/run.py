@@ -1,0 +1,108 @@
+"""`Run`: one run from its acceptance to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
+from ..limits import Limits
+from ..result import Result
+from ..status import Status
+from ..workers.answers import Answer, answer_of
+
+if TYPE_CHECKING:
+    from .fleet import Entry
+    from .quotas import Refusal
+    from .tenants import Tenant
+
+ATTEMPTS = 3
+
+
+class Phase(enum.Enum):
+    """Where a run is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Run:
+    """A run that was accepted; `order` is a packed order, `data` the input's JSON text.
+
+    `ended` has the answer. `is_durable`: it was acknowledged before it ended, and outlives this process.
+    """
+
+    id: str
+    tenant: Tenant
+    key_id: str
+    order: bytes
+    data: bytes
+    statement: str
+    """A hash of it: what runs of a kind have in common."""
+    limits: Limits
+    has_grants: bool
+    is_durable: bool
+    created_at: float
+    attempts: int = 0
+    phase: Phase = Phase.QUEUED
+    number: int = 0
+    """Of the present attempt, among all executions of this process."""
+    entry: Entry | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    has_requested: bool = False
+    """Whether an attempt has sent an HTTP request."""
+    is_cancelled: bool = False
+    lost_cpu_seconds: float = 0.0
+    answer: Answer | None = None
+    refusal: Refusal | None = None
+    """Why it ended without having started, if that was no one's wish."""
+    stored: asyncio.Future[None] | None = None
+    """When it is on disk; None if it need not be before it starts."""
+    ended: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def size(self) -> int:
+        """The bytes that are kept for it until it has ended."""
+        return len(self.order) + len(self.data)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it runs and holds no slot."""
+        return self.entry is not None and self.entry.is_waiting
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether nobody outside can have seen anything of it."""
+        return not self.has_requested
+
+
+def cancelled_answer(why: str = "cancelled") -> Answer:
+    """The answer of a run that was cancelled."""
+    return _failed(Status.CANCELLED, ExecutionCancelled(why))
+
+
+def lost_answer(why: str, *, has_requested: bool) -> Answer:
+    """The answer of a run whose worker died."""
+    after = "it had sent HTTP requests, so it was not repeated" if has_requested else f"that was attempt {ATTEMPTS}"
+    text = f"{why}; {after}"
+    return _failed(Status.RUNTIME_FAILED, GuestLostError(text, trap="worker"))
+
+
+def overdue_answer(limit: float) -> Answer:
+    """The answer of a run that its worker did not end in time."""
+    error = TimeLimitError(f"out of time ({limit:g} s), and its worker process did not end it", limit=limit, used=limit)
+    return _failed(Status.TIMED_OUT, error)
+
+
+def unstored_answer(why: object) -> Answer:
+    """The answer of a run that could not be stored, and did not start."""
+    return _failed(Status.RUNTIME_FAILED, WasmexecError(f"the run could not be stored, and has not started: {why}"))
+
+
+def _failed(status: Status, error: WasmexecError) -> Answer:
+    return answer_of(Result(status=status, error=error))

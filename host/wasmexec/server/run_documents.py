@@ -1,0 +1,95 @@
+"""The documents that tell of a run, put together from JSON texts that nobody here has read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ..result import Usage
+from ..workers.answers import Answer
+from .fair_queue import Waiting
+from .run import Phase, Run
+
+_MICROSECONDS = 1_000_000
+
+
+def live_document(run: Run, waiting: Waiting | None = None, started_in: float | None = None) -> bytes:
+    """A run that has not ended, or whose end is not on disk yet; `started_in`: seconds until it starts, if known."""
+    head: dict[str, Any] = {
+        "id": run.id, "state": run.phase.value, "attempts": run.attempts, "created_at": _time(run.created_at),
+        "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
+    }  # fmt: skip
+    if run.phase is Phase.RUNNING and run.entry is not None:
+        head |= {"is_asleep": run.is_asleep, "cpu_seconds": run.entry.cpu_seconds}
+    if waiting is not None:
+        expected = None if started_in is None else _time(time.time() + started_in)
+        head["waiting"] = {
+            "rule": waiting.rule, "value": waiting.value, "detail": waiting.message, "changed_by": waiting.changed_by,
+            "position": waiting.position, "expected_start": expected,
+        }  # fmt: skip
+    if run.answer is None:
+        return msgspec.json.encode(head)
+    return _with(
+        head | _figures(run.answer), error=run.answer.error, warnings=run.answer.warnings,
+        usage=_usage(run.answer, run.lost_cpu_seconds),
+    )  # fmt: skip
+
+
+def ended_document(run: Run) -> bytes:
+    """A run that has ended, all of it."""
+    answer = run.answer
+    assert answer is not None
+    head = {
+        "id": run.id, "state": "ended", "attempts": run.attempts, "created_at": _time(run.created_at),
+        "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
+        **_figures(answer),
+    }  # fmt: skip
+    return _with(
+        head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
+        usage=_usage(answer, run.lost_cpu_seconds), limits=msgspec.json.encode(run.limits),
+    )  # fmt: skip
+
+
+def recorded_document(record: Mapping[str, Any]) -> bytes:
+    """A run as it is on record."""
+    head = {
+        "id": record["id"], "state": record["state"], "attempts": record["attempts"],
+        "created_at": _time(record["created_at"]), "started_at": _time(record["started_at"]),
+        "ended_at": _time(record["ended_at"]), "status": record["status"], "row_count": record["row_count"],
+        "log_count": record["log_count"], "log_dropped": record["log_dropped"], "has_rows": bool(record["has_rows"]),
+        "usage": {
+            "wall_seconds": record["wall_us"] / _MICROSECONDS, "cpu_seconds": record["cpu_us"] / _MICROSECONDS,
+            **{name: record[name] for name in Usage.__slots__ if name in record and not name.endswith("_seconds")},
+        },
+    }  # fmt: skip
+    return _with(head, error=record["error"], warnings=record["warnings"])
+
+
+def _figures(answer: Answer) -> dict[str, Any]:
+    return {
+        "status": int(answer.status), "row_count": answer.row_count, "log_count": answer.log_count,
+        "log_dropped": answer.log_dropped,
+    }  # fmt: skip
+
+
+def _usage(answer: Answer, lost_cpu_seconds: float) -> bytes:
+    used = answer.usage.as_dict()
+    used["cpu_seconds"] += lost_cpu_seconds
+    return msgspec.json.encode(used)
+
+
+def _with(head: dict[str, Any], **texts: bytes) -> bytes:
+    """An object with members that are JSON texts already."""
+    pieces = [msgspec.json.encode(head)[:-1]]
+    for name, text in texts.items():
+        pieces += [b',"', name.encode(), b'":', text]
+    pieces.append(b"}")
+    return b"".join(pieces)
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,403 @@
+"""`Runs`: every run that has not ended; what runs next, what becomes of one whose worker died, what is recorded.
+
+All of it on the event loop. A run is in exactly one place: it waits, it is an entry of a worker, or it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import WasmexecError
+from ..workers.answers import Answer
+from .fair_queue import State, TenantRules, Waiting
+from .problems import ProblemError
+from .quotas import Dimension
+from .records import EndedRun, StoredRun
+from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
+from .scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .config import ServerConfig
+    from .fleet import Entry, Fleet, Process
+    from .storage import Storage
+    from .tenants import Tenant
+
+GROW_SECONDS = 0.25
+"""How often what runs have used so far is charged to their tenants."""
+PROBE_SECONDS = 2.0
+_FIRST_PROBE_SECONDS = 0.05
+"""How often it is looked whether the first worker is there."""
+READY_SECONDS = 5.0
+_PROBE_WALL_SECONDS = 60.0
+_RECORD_AGAIN_SECONDS = 1.0
+_NO_BOUND = 10**9
+_PROBE_ORDER = (
+    b'{"image":"","statement":"return []","schema":null,"mode":"strict","extra_inputs":[],"checkpoint":null,'
+    b'"local_variables":{},"limits":{},"grants":{"http":[],"ca_file":null,"proxy":null},"secrets":{}}'
+)
+_log = logging.getLogger(__name__)
+
+
+class Runs:
+    """See the module. `fleet` and `storage` are set once they are there, before anything is asked."""
+
+    fleet: Fleet
+    storage: Storage
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self._scheduler = Scheduler(slots=0, cores=os.cpu_count() or 1)
+        self._live: dict[str, Run] = {}
+        self._numbers = itertools.count(1)
+        self._by_number: dict[int, Run] = {}
+        self._probes: set[int] = set()
+        self._size = 0
+        self._is_draining = False
+        self.probed_at: float | None = None
+
+    # What is asked.
+
+    def know(self, tenant: Tenant) -> None:
+        """Schedule the runs of a tenant by its rules from now on."""
+        self._scheduler.set_tenant(tenant.name, tenant.rules)
+        self._dispatch()
+
+    def submit(self, run: Run) -> None:
+        """Have a run wait for its turn, which may be now.
+
+        Raises:
+            ProblemError: 429, 503: there is no room for it, or it cannot start in time.
+        """
+        self.refuse_if_full(run.size)
+        run.tenant.refuse_unpaid(time.time())
+        self._admit(run)
+        self._dispatch()
+
+    def refuse_if_full(self, size: int) -> None:
+        """Return if the server takes one more run of this size.
+
+        Raises:
+            ProblemError: 503.
+        """
+        if self._is_draining:
+            raise ProblemError(
+                503,
+                "server.draining",
+                "the server is about to stop",
+                headers={"Retry-After": "5"},
+                changed_by="operator",
+            )
+        most = self._config.max_queued_bytes
+        if self._size + size > most:
+            raise ProblemError(
+                503, "server.max_queued_bytes", f"orders and inputs of {self._size:,} bytes are waiting; with this one "
+                f"they would be more than {most:,}", value=most, used=self._size, asked=size, changed_by="operator",
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+
+    async def accept(self, run: Run) -> None:
+        """Store a durable run and have it wait: once this returns it can be acknowledged.
+
+        Raises:
+            ProblemError: as `submit`.
+            StoreError: it is not stored; nothing runs.
+        """
+        self.refuse_if_full(run.size)
+        run.tenant.refuse_unpaid(time.time())
+        self._admit(run)
+        run.stored = self.storage.add_run(StoredRun(
+            run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
+            run.limits.wall_seconds, run.has_grants,
+        ))  # fmt: skip
+        # It may get its slot meanwhile, and is handed over once it is stored.
+        self._dispatch()
+        try:
+            await asyncio.shield(run.stored)
+        except WasmexecError as error:
+            self._withdraw(run, unstored_answer(error))
+            raise
+
+    def cancel(self, run: Run) -> None:
+        """End a run with status 303, wherever it is; one that has ended stays as it is."""
+        if run.phase is Phase.ENDED or run.is_cancelled:
+            return
+        run.is_cancelled = True
+        if run.phase is Phase.QUEUED:
+            self._end(run, cancelled_answer())
+        elif run.entry is not None:
+            self.fleet.stop(run.entry)
+
+    def find(self, run_id: str, tenant: str) -> Run | None:
+        """A run of a tenant that has not ended, or whose end is not on disk yet."""
+        run = self._live.get(run_id)
+        return run if run is not None and run.tenant.name == tenant else None
+
+    def why_waiting(self, run: Run, now: float) -> Waiting | None:
+        """What holds a run back, on the clock of `time.monotonic`; None if it does not wait."""
+        return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a probe went through all of it a moment ago."""
+        return (
+            not self._is_draining and self.probed_at is not None and time.monotonic() - self.probed_at < READY_SECONDS
+        )
+
+    # How it begins and ends.
+
+    def restore(self, stored: Iterable[StoredRun], tenants: Mapping[str, Tenant]) -> None:
+        """Know the tenants, and go on with the runs that another process had accepted and not ended."""
+        for tenant in tenants.values():
+            # They were admitted: whatever the rules are now, none of them is refused.
+            self._scheduler.set_tenant(tenant.name, TenantRules(max_queued=_NO_BOUND, max_wait_seconds=_NO_BOUND))
+        for item in stored:
+            tenant = tenants[item.tenant]
+            run = Run(
+                id=item.id, tenant=tenant, key_id=item.key_id, order=item.order, data=item.input,
+                statement=item.id, limits=tenant.ceiling.limits,
+                has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
+                attempts=item.attempts, has_requested=item.may_have_effects,
+            )  # fmt: skip
+            self._admit(run)
+            if run.has_requested:
+                self._end(run, lost_answer("the server was ended while it ran", has_requested=True))
+        for tenant in tenants.values():
+            self._scheduler.set_tenant(tenant.name, tenant.rules)
+        self._dispatch()
+
+    def start_probing(self) -> None:
+        """See again and again whether a statement gets through."""
+        process = self.fleet.any()
+        soon = process is None and self.probed_at is None
+        asyncio.get_running_loop().call_later(_FIRST_PROBE_SECONDS if soon else PROBE_SECONDS, self.start_probing)
+        if process is None or self._probes:
+            return
+        number = next(self._numbers)
+        self._probes.add(number)
+        self.fleet.give(self.fleet.hold(process, number, _PROBE_WALL_SECONDS), _PROBE_ORDER, b"null")
+
+    def start_charging(self) -> None:
+        """Again and again: charge what runs have used so far, and end those that have waited for too long."""
+        asyncio.get_running_loop().call_later(GROW_SECONDS, self.start_charging)
+        for run_id, refusal in self._scheduler.overdue(time.monotonic()):
+            run = self._live[run_id]
+            run.refusal = refusal
+            self._end(run, cancelled_answer(refusal.message))
+        for run in self._by_number.values():
+            if run.entry is not None and run.id in run.tenant.account:
+                run.tenant.account.grow(run.id, {Dimension.CPU_SECONDS: run.entry.cpu_seconds})
+
+    async def drain(self, seconds: float) -> None:
+        """Admit nothing more and let what runs end; what has not by then is cancelled, or left for the next start."""
+        self._is_draining = True
+        until = time.monotonic() + seconds
+        while self._by_number and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+        for run in tuple(self._live.values()):
+            # A durable one that nobody outside has seen anything of is run again after the next start.
+            if not run.is_durable:
+                self.cancel(run)
+        until = time.monotonic() + 3.0
+        while any(not run.is_durable for run in self._live.values()) and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+
+    def check(self) -> None:
+        """Prove that every run is in one place, and that nothing is held for runs that have ended.
+
+        Raises:
+            AssertionError: it is not so.
+        """
+        self.fleet.check()
+        self._scheduler.check()
+        for run in self._by_number.values():
+            assert run.phase is Phase.RUNNING, f"{run.id} has a number and does not run"
+            assert run.id in run.tenant.running, f"{run.id} is not among its tenant's"
+        assert self._size == sum(run.size for run in self._live.values() if run.phase is not Phase.ENDED), "bytes"
+
+    # What the fleet tells.
+
+    def answered(self, entry: Entry, answer: Answer) -> None:
+        """An execution has ended."""
+        if entry.number in self._probes:
+            self._probes.discard(entry.number)
+            if answer.status.succeeded:
+                self.probed_at = time.monotonic()
+            return
+        run = self._by_number.pop(entry.number)
+        run.entry = None
+        self._end(run, answer)
+
+    def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
+        """The worker of an execution is gone: the run is repeated if nobody can have seen anything of it."""
+        if entry.number in self._probes:
+            self._probes.discard(entry.number)
+            return
+        run = self._by_number.pop(entry.number)
+        run.entry = None
+        run.lost_cpu_seconds += entry.cpu_seconds
+        if run.is_cancelled:
+            self._end(run, cancelled_answer())
+        elif is_overdue:
+            self._end(run, overdue_answer(run.limits.wall_seconds))
+        elif run.may_be_repeated and run.attempts < ATTEMPTS:
+            _log.warning("%s is repeated: %s", run.id, why)
+            run.tenant.running.pop(run.id, None)
+            run.tenant.queued[run.id] = run
+            run.phase = Phase.QUEUED
+            self._scheduler.repeat(run.id, entry.cpu_seconds)
+        else:
+            self._end(run, lost_answer(why, has_requested=run.has_requested))
+
+    def requested(self, number: int) -> None:
+        """An execution is about to send its first HTTP request."""
+        run = self._by_number.get(number)
+        if run is not None:
+            run.has_requested = True
+
+    def moved(self, entry: Entry) -> None:
+        """An execution has used some processor time, has gone to sleep, or has woken.
+
+        One that wakes goes on at once, and is queued for the slot that it takes: as long as it has none, nobody else of
+        its tenant starts.
+        """
+        run = self._by_number.get(entry.number)
+        if run is None:
+            return
+        state = self._scheduler.state(run.id)
+        if state is State.ASLEEP and not entry.is_waiting:
+            self._scheduler.wake(run.id)
+        elif state is State.EXECUTING and entry.is_waiting:
+            self._scheduler.sleep(run.id, entry.cpu_seconds)
+        elif state is State.EXECUTING:
+            self._scheduler.report(run.id, entry.cpu_seconds)
+
+    def has_room(self) -> None:
+        """There may be a free slot."""
+        self._dispatch()
+
+    # From place to place.
+
+    def _admit(self, run: Run) -> None:
+        """Raises: ProblemError: 429, 503."""
+        refusal = self._scheduler.submit(
+            run.id, tenant=run.tenant.name, statement=run.statement, now=time.monotonic()
+        )  # fmt: skip
+        if refusal is not None:
+            raise ProblemError.of(refusal)
+        self._live[run.id] = run
+        self._size += run.size
+        run.tenant.queued[run.id] = run
+        account, now = run.tenant.account, time.time()
+        if account.reserve(run.id, run.tenant.estimate, now) is not None:
+            # One that was admitted before: its budget pays afterwards.
+            account.reserve(run.id, {}, now)
+
+    def _dispatch(self) -> None:
+        """Start what is next as long as there are slots."""
+        if self._is_draining:
+            return
+        if self._scheduler.slots != self.fleet.slots:
+            self._scheduler.resize(slots=self.fleet.slots, cores=os.cpu_count() or 1)
+        while (start := self._scheduler.start_next()) is not None:
+            run = self._live[start.run]
+            if run.phase is Phase.RUNNING:
+                # It has woken, and has its slot now; unless it sleeps again.
+                if run.entry is not None and run.entry.is_waiting:
+                    self._scheduler.sleep(run.id, run.entry.cpu_seconds)
+                continue
+            process = self.fleet.free()
+            if process is None:
+                self._scheduler.repeat(run.id)
+                return
+            self._start(run, process)
+
+    def _start(self, run: Run, process: Process) -> None:
+        run.attempts += 1
+        run.number = next(self._numbers)
+        run.phase = Phase.RUNNING
+        run.started_at = run.started_at or time.time()
+        run.tenant.queued.pop(run.id, None)
+        run.tenant.running[run.id] = run
+        run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds)
+        self._by_number[run.number] = run
+        noted = run.stored
+        if run.is_durable and run.has_grants:
+            # Before it can send anything: after a crash nobody would know whether it had.
+            noted = self.storage.note_start(run.id, run.attempts, may_have_effects=True)
+        if noted is None or (noted.done() and noted.exception() is None):
+            self.fleet.give(run.entry, run.order, run.data)
+        else:
+            noted.add_done_callback(partial(self._give, run, run.number))
+
+    def _give(self, run: Run, number: int, noted: asyncio.Future[None]) -> None:
+        """Hand over a run whose start has been noted, if it has still the slot that was held for it."""
+        if self._by_number.get(number) is not run or run.entry is None:
+            return
+        if noted.exception() is None and not run.is_cancelled:
+            self.fleet.give(run.entry, run.order, run.data)
+            return
+        entry, run.entry = run.entry, None
+        del self._by_number[number]
+        if run.is_cancelled:
+            self._end(run, cancelled_answer())
+        else:
+            self._end(run, unstored_answer(noted.exception()))
+        self.fleet.release(entry)
+
+    def _end(self, run: Run, answer: Answer) -> None:
+        """It has ended, once: record it, and tell whoever waits."""
+        run.phase = Phase.ENDED
+        run.answer = answer
+        run.ended_at = time.time()
+        if self._scheduler.state(run.id) is not None:
+            self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
+        used = answer.usage.cpu_seconds + run.lost_cpu_seconds
+        self._size -= run.size
+        tenant = run.tenant
+        tenant.queued.pop(run.id, None)
+        tenant.running.pop(run.id, None)
+        tenant.account.settle(run.id, {Dimension.CPU_SECONDS: used}, time.time())
+        tenant.learn(used)
+        self._record(run)
+        if not run.ended.done():
+            run.ended.set_result(answer)
+
+    def _record(self, run: Run) -> None:
+        assert run.answer is not None
+        assert run.ended_at is not None
+        recorded = self.storage.end_run(EndedRun(
+            id=run.id, tenant=run.tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
+            ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
+            has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,
+            is_new=not run.is_durable, keep_rows=run.is_durable,
+        ))  # fmt: skip
+        # Until it is on disk it is found here.
+        recorded.add_done_callback(partial(self._recorded, run))
+
+    def _recorded(self, run: Run, done: asyncio.Future[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None:
+            self._live.pop(run.id, None)
+            return
+        _log.error("the end of %s is not on record yet: %s", run.id, error)
+        asyncio.get_running_loop().call_later(_RECORD_AGAIN_SECONDS, self._record, run)
+
+    def _withdraw(self, run: Run, answer: Answer) -> None:
+        """It was never accepted."""
+        if run.phase is Phase.ENDED:
+            return
+        self._live.pop(run.id, None)
+        run.phase = Phase.ENDED
+        run.answer = answer
+        self._size -= run.size
+        self._scheduler.end(run.id)
+        run.tenant.queued.pop(run.id, None)
+        run.tenant.account.settle(run.id, {}, time.time())

@@ -1,0 +1,83 @@
+"""`run_server`: a server from its start to its end, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..image import find_image
+from .config import ServerConfig
+from .fleet import Fleet
+from .runs import Runs
+
+SWITCH_SECONDS = 0.0005
+"""How long the thread that writes the store keeps the interpreter's lock from the loop."""
+_CHECK_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Started(NamedTuple):
+    """What is to be told once it listens: `admin_key` only if there was none, and never again."""
+
+    url: str
+    admin_key: str | None
+    restored: int
+
+
+def run_server(config: ServerConfig, on_start: Callable[[Started], None]) -> None:
+    """Serve until a signal to end; `on_start` is called when requests are taken.
+
+    Raises:
+        ConfigError: the address cannot be listened at.
+        ImageError: there is no image.
+        StoreError: the store cannot be opened.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(_serve(config, on_start))
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, on_start))
+
+
+async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> None:
+    image = str(find_image(config.image).manifest)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    runs = Runs(config)
+    runs.fleet = Fleet(
+        image, config.limits, workers=config.workers, slots=config.slots, most_asleep=config.most_asleep, listener=runs
+    )
+    try:
+        # Half a second's worth of modules, imported while the first worker loads the image.
+        from .front import Front
+
+        front = await Front.open(config, runs, image)
+        try:
+            runs.start_probing()
+            runs.start_charging()
+            _check_often(runs)
+            on_start(Started(front.url, front.admin_key, front.restored))
+            await front.serve_until(stopped)
+            await runs.drain(config.drain_seconds)
+            await front.stop_listening()
+        finally:
+            front.close()
+    finally:
+        await runs.fleet.close()
+
+
+def _check_often(runs: Runs) -> None:
+    """Find out within a second that something is held that nobody has."""
+    asyncio.get_running_loop().call_later(_CHECK_SECONDS, _check_often, runs)
+    try:
+        runs.check()
+    except AssertionError as error:
+        _log.error("an invariant does not hold: %s", error)

@@ -1,0 +1,81 @@
+"""The tables of the server: tenants, keys, runs and usage. Times are seconds of the epoch, costs whole microseconds."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+VERSION = 1
+metadata = MetaData()
+
+properties = Table(
+    "wx_server", metadata, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
+)
+
+tenants = Table(
+    "wx_server_tenants",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+keys = Table(
+    "wx_server_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("name", String(63), nullable=False),
+    # Of the secret nothing else is kept.
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+)
+
+COSTS = ("cpu_us", "wall_us", "http_requests", "http_bytes_sent", "http_bytes_received", "output_bytes", "row_count",
+         "log_count")  # fmt: skip
+
+COUNTS = ("runs", "failed", *COSTS)
+"""What usage adds up."""
+
+runs = Table(
+    "wx_server_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("key_id", String(40), nullable=False),
+    # queued, ended; one that runs is queued for whoever comes after a crash.
+    Column("state", String(10), nullable=False),
+    # Whether an attempt has begun that may reach the network: it is not repeated after a crash.
+    Column("may_have_effects", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("attempts", Integer, nullable=False),
+    # Until it has ended; the order contains secrets.
+    Column("order", LargeBinary),
+    Column("input", LargeBinary),
+    Column("wall_seconds", Double, nullable=False),
+    Column("has_grants", Integer, nullable=False),
+    Column("status", Integer),
+    *(Column(name, BigInteger) for name in COSTS),
+    Column("peak_memory_bytes", BigInteger),
+    Column("log_dropped", BigInteger),
+    # Null where they went out with the answer and nowhere else.
+    Column("rows", LargeBinary),
+    Column("logs", LargeBinary),
+    Column("error", LargeBinary),
+    Column("warnings", LargeBinary),
+    Index("ix_wx_server_runs_tenant", "tenant", "created_at"),
+    Index("ix_wx_server_runs_state", "state"),
+)
+
+usage = Table(
+    "wx_server_usage",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    # Seconds of the epoch at its beginning.
+    Column("hour", BigInteger, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+)

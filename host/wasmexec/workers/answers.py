@@ -1,0 +1,183 @@
+"""Answers of a worker of many orders: what its parent has to know of a result, checked, and finished JSON texts.
+
+    ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text]]
+            body    the texts, one behind the other: rows, log, error (null if there is none), warnings
+    STATE   head    [[number, processor seconds so far, whether it waits], ...]
+
+SECURITY: the parent reads heads only, every field of them checked for type and range. The texts pass through it as
+bytes: a worker that a guest broke out of can put anything into them, and nothing is decided by what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from .._finishing.acceptance import FILLED_BYTES
+from ..errors import WasmexecError
+from ..limits import RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
+from ..result import Result, Usage
+from ..rows.json_text import decode, encode
+from ..status import Status
+from .messages import MAX_PART_BYTES, BadMessage, Room
+from .results import (
+    MAX_DROPPED,
+    MAX_SECONDS,
+    MAX_TEXT,
+    MAX_WARNINGS,
+    OTHER_BYTES,
+    pack_rows,
+    read_integer,
+    read_list,
+    read_number,
+    read_status,
+    read_usage,
+)
+
+HEAD_ROOM = 2048
+STATE_ROOM: Final = Room(256 * 1024, 0)
+MAX_STATES = 4096
+_TEXTS = 4
+_USAGE: Final = tuple(Usage.__slots__)
+_ESCAPED = 6
+"""Bytes of JSON that one byte of a text becomes at most: `\\u0001`."""
+_RECORD_BYTES = 128
+"""What a log record has beside its message, the note that it was cut included."""
+_LEAST_ROW_BYTES = 2
+
+
+class Answer(NamedTuple):
+    """How an execution ended. `rows`, `logs`, `error` and `warnings` are JSON texts that nobody here has read."""
+
+    status: Status
+    usage: Usage
+    row_count: int
+    log_count: int
+    log_dropped: int
+    rows: bytes = b"[]"
+    logs: bytes = b"[]"
+    error: bytes = b"null"
+    warnings: bytes = b"[]"
+
+
+class State(NamedTuple):
+    """How far an execution is."""
+
+    execution: int
+    cpu_seconds: float
+    is_waiting: bool
+
+
+def answer_room(limits: Limits) -> Room:
+    """How long the parts of an answer may be, under such limits or tighter ones."""
+    reserve = max(RESERVE_RECORDS.values())
+    logs = _ESCAPED * (limits.log_bytes + reserve * RESERVE_MESSAGE_BYTES)
+    logs += _RECORD_BYTES * (limits.log_records + reserve)
+    return Room(HEAD_ROOM, min(limits.output_bytes + FILLED_BYTES + logs + OTHER_BYTES, MAX_PART_BYTES))
+
+
+def answer_of(result: Result) -> Answer:
+    """The answer that tells a result; one that cannot be told becomes one that says so."""
+    try:
+        return _answer_of(result)
+    except ValueError as reason:
+        failure = WasmexecError(f"the result cannot be handed over: {reason}"[:MAX_TEXT])
+        return _answer_of(Result(status=Status.RUNTIME_FAILED, error=failure, usage=result.usage))
+
+
+def _answer_of(result: Result) -> Answer:
+    """Raises: ValueError: there is something in it that JSON does not have."""
+    error = b"null" if result.error is None else encode(_told(result.error))
+    warnings = encode([text[:MAX_TEXT] for text in result.warnings[:MAX_WARNINGS]])
+    if len(error) + len(warnings) > OTHER_BYTES:
+        # The message says the most important thing.
+        error = b"null" if result.error is None else encode(_told(result.error, with_fields=False))
+        warnings = b"[]"
+    return Answer(
+        status=result.status, usage=result.usage, row_count=len(result.block), log_count=len(result.logs),
+        log_dropped=min(result.log_dropped, MAX_DROPPED), rows=pack_rows(result.block) or b"[]",
+        logs=encode([record.as_dict() for record in result.logs]), error=error, warnings=warnings,
+    )  # fmt: skip
+
+
+def pack_answer(answer: Answer) -> tuple[bytes, bytes]:
+    """Head and body of its frame."""
+    texts = (answer.rows, answer.logs, answer.error, answer.warnings)
+    usage = [getattr(answer.usage, name) for name in _USAGE]
+    head = encode((
+        int(answer.status), usage, answer.row_count, answer.log_count, answer.log_dropped, [len(text) for text in texts]
+    ))  # fmt: skip
+    return head, b"".join(texts)
+
+
+def unpack_answer(head: bytes, body: bytes) -> Answer:
+    """The answer that `pack_answer` packed.
+
+    Raises:
+        BadMessage: it is not one that it can have packed.
+    """
+    status, usage, rows, logs, dropped, lengths = _list_of(head, 6)
+    read = read_status(status)
+    sizes = [read_integer(size, 0, len(body)) for size in read_list(lengths, _TEXTS)]
+    if len(sizes) != _TEXTS or sum(sizes) != len(body) or 0 in sizes:
+        raise BadMessage("texts of other lengths than it tells")
+    texts, start = [], 0
+    for size in sizes:
+        texts.append(body[start : start + size])
+        start += size
+    count = read_integer(rows, 0, sizes[0] // _LEAST_ROW_BYTES)
+    if count and (not read.succeeded or read is Status.FINISHED_NO_DATA):
+        raise BadMessage(f"rows with status {read}")
+    if (texts[2] == b"null") is not read.succeeded:
+        raise BadMessage(f"an answer of status {read} and its opposite")
+    return Answer(
+        read, read_usage(usage), count, read_integer(logs, 0, sizes[1] // _LEAST_ROW_BYTES),
+        read_integer(dropped, 0, MAX_DROPPED), *texts,
+    )  # fmt: skip
+
+
+def pack_states(states: Iterable[State]) -> bytes:
+    """The head of their frame."""
+    return encode([list(state) for state in states])
+
+
+def unpack_states(head: bytes) -> list[State]:
+    """The states that `pack_states` packed.
+
+    Raises:
+        BadMessage: they are not such.
+    """
+    states = []
+    for item in read_list(_decoded(head), MAX_STATES):
+        number, seconds, waits = read_exactly(item, 3)
+        if type(waits) is not bool:
+            raise BadMessage("a state that is none")
+        states.append(State(read_integer(number, 0, 2**63), read_number(seconds, MAX_SECONDS), waits))
+    return states
+
+
+def read_exactly(value: object, count: int) -> list[object]:
+    """A list of so many.
+
+    Raises: BadMessage: it is none.
+    """
+    items: list[object] = read_list(value, count)
+    if len(items) != count:
+        raise BadMessage("a list that is too short")
+    return items
+
+
+def _list_of(head: bytes, count: int) -> list[object]:
+    return read_exactly(_decoded(head), count)
+
+
+def _decoded(head: bytes) -> object:
+    try:
+        return decode(head)
+    except ValueError as error:
+        raise BadMessage(f"no JSON: {str(error)[:200]}") from None
+
+
+def _told(error: WasmexecError, *, with_fields: bool = True) -> dict[str, object]:
+    fields = error.fields() if with_fields else {}
+    return {"type": type(error).__name__, "message": error.message[:MAX_TEXT], **fields}

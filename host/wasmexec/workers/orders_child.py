@@ -1,0 +1,138 @@
+"""A worker process of many orders: each execution comes with an order of its own, and can be stopped by itself."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NoReturn
+
+from ..errors import ConfigError
+from ..executor import Executor
+from ..prepared import Running
+from ..result import Result
+from ..status import Status
+from .answers import State, answer_of, pack_answer, pack_states
+from .child import result_of
+from .local import cancelled
+from .messages import TO_WORKER_OF_MANY, Frame, Kind, pack
+from .order import Order
+from .pipes import Inbox, Outbox, begin
+
+STATE_SECONDS = 0.05
+"""How often the parent is told how far executions are."""
+_AT_ONCE_BYTES = 64 * 1024
+"""What is longer is read and checked beside the thread that takes orders."""
+_STARTERS = 4
+
+
+def main(parent: str, image: str, workers: str) -> NoReturn:
+    """Serve until standard input ends or the parent is gone; `image` is a manifest, `workers` how many may compute."""
+    try:
+        _serve(int(parent), image, int(workers))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _serve(parent: int, image: str, workers: int) -> NoReturn:
+    outbox = begin(parent)
+    inbox = Inbox(TO_WORKER_OF_MANY)
+    # It is closed when nobody refers to it any more.
+    executor = Executor(image, workers=workers)
+    executions = _Executions(executor, outbox)
+    gc.collect()
+    gc.freeze()
+    outbox.write(pack(Kind.READY))
+    while True:
+        frame = inbox.next()
+        if frame.kind is Kind.STOP:
+            executions.stop(frame.execution)
+        else:
+            executions.take(frame)
+
+
+class _Executions:
+    """Those that have been taken and have not ended, by number; None as long as one is only being prepared."""
+
+    def __init__(self, executor: Executor, outbox: Outbox) -> None:
+        self._executor = executor
+        self._outbox = outbox
+        self._lock = threading.Lock()
+        self._live: dict[int, Running | None] = {}
+        self._stopped: set[int] = set()
+        self._some = threading.Event()
+        self._starters = ThreadPoolExecutor(_STARTERS, "wasmexec-starter")
+        threading.Thread(target=self._tell_states, name="wasmexec-states", daemon=True).start()
+
+    def take(self, frame: Frame) -> None:
+        """Start an execution."""
+        with self._lock:
+            self._live[frame.execution] = None
+        if len(frame.fields) + len(frame.body) > _AT_ONCE_BYTES:
+            self._starters.submit(self._start, frame)
+        else:
+            self._start(frame)
+
+    def stop(self, number: int) -> None:
+        """End one with status 303; one that has ended has its answer under way."""
+        with self._lock:
+            if number not in self._live:
+                return
+            self._stopped.add(number)
+            running = self._live[number]
+        if running is not None:
+            running.cancel()
+
+    def _start(self, frame: Frame) -> None:
+        number = frame.execution
+        done = partial(self._done, number)
+        try:
+            if number in self._stopped:
+                done(cancelled())
+                return
+            order = Order.unpack(frame.fields)
+            prepared = self._executor.prepare(order.statement, **order.conditions(), compile_now=False)
+            running = prepared.start(
+                done, input_data=frame.body, **order.inputs(),
+                on_first_request=lambda: self._outbox.write(pack(Kind.HTTP, number)),
+            )  # fmt: skip
+        except Exception as error:  # a tenant's order must not take the executions of others with it
+            refusal = error if isinstance(error, ConfigError) else ConfigError(f"the order cannot be read: {error}")
+            done(Result(status=Status.CONFIG_REFUSED, error=refusal))
+            return
+        with self._lock:
+            if running is not None and number in self._live:
+                self._live[number] = running
+            is_late = number in self._stopped
+        if running is not None and is_late:
+            running.cancel()
+        self._some.set()
+
+    def _done(self, number: int, outcome: Result | BaseException) -> None:
+        head, body = pack_answer(answer_of(result_of(outcome)))
+        with self._lock:
+            self._live.pop(number, None)
+            self._stopped.discard(number)
+        self._outbox.write(pack(Kind.ANSWER, number, head, body))
+
+    def _tell_states(self) -> NoReturn:
+        tick = threading.Event()
+        told: dict[int, State] = {}
+        while True:
+            self._some.wait()
+            tick.wait(STATE_SECONDS)
+            with self._lock:
+                live = {number: running for number, running in self._live.items() if running is not None}
+                if not self._live:
+                    self._some.clear()
+            states = {
+                number: State(number, running.cpu_seconds, running.is_waiting) for number, running in live.items()
+            }
+            news = [state for number, state in states.items() if told.get(number) != state]
+            told = states
+            if news:
+                self._outbox.write(pack(Kind.STATE, 0, pack_states(news)))

@@ -1,0 +1,175 @@
+"""The worker processes of the server: those that lie, die, hang or are overdue, and what is held for them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from wasmexec import Limits
+from wasmexec.server import fleet as fleet_module
+from wasmexec.server.fleet import Entry, Fleet
+from wasmexec.workers.answers import Answer
+
+LIAR = [sys.executable, str(Path(__file__).with_name("lying_orders_worker.py"))]
+PATIENCE_SECONDS = 20.0
+
+
+class Heard:
+    """Everything that a fleet has told."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Answer]] = []
+        self.lost_ones: list[tuple[int, str, bool]] = []
+        self.requests: list[int] = []
+
+    def answered(self, entry: Entry, answer: Answer) -> None:
+        self.answers.append((entry.number, answer))
+
+    def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
+        self.lost_ones.append((entry.number, why, is_overdue))
+
+    def requested(self, number: int) -> None:
+        self.requests.append(number)
+
+    def moved(self, entry: Entry) -> None:
+        """Seen in the entry."""
+
+    def has_room(self) -> None:
+        """Nobody waits here."""
+
+
+@asynccontextmanager
+async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> AsyncIterator[tuple[Fleet, Heard]]:
+    """A fleet whose workers do what statements name; it is ready, and closed at the end without a child left."""
+    monkeypatch.setattr(fleet_module, "child_command", lambda *_: LIAR)
+    heard = Heard()
+    fleet = Fleet("none", Limits(), workers=workers, slots=2, most_asleep=10, listener=heard)
+    try:
+        await until(lambda: len(fleet.pids) == workers)
+        yield fleet, heard
+        fleet.check()
+    finally:
+        await fleet.close()
+    assert not [child for child in psutil.Process().children() if child.cmdline()[1:] == LIAR[1:]]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        await asyncio.sleep(0.005)
+
+
+def give(fleet: Fleet, number: int, statement: str, wall_seconds: float = 60.0) -> Entry:
+    process = fleet.free()
+    assert process is not None
+    entry = fleet.hold(process, number, wall_seconds)
+    fleet.give(entry, json.dumps({"statement": statement}).encode(), b"null")
+    return entry
+
+
+def test_the_control_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch, workers=2) as (fleet, heard):
+            for number in range(4):
+                give(fleet, number, "state of nobody" if number % 2 else "good")
+            await until(lambda: len(heard.answers) == 4)
+            assert {answer.rows for _, answer in heard.answers} == {b'[{"a":1}]'}
+            assert (fleet.deaths, fleet.executing, fleet.asleep) == (0, 0, 0)
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("twice", "it sent a result of execution 1, which is not under way"),
+        ("of nobody", "it sent a result of execution 4712, which is not under way"),
+        ("request of nobody", "it sent a result of execution 4712, which is not under way"),
+        ("too long", "it sent a frame of 100 and 4,294,967,295 bytes"),
+        ("unknown", "it sent a frame of kind 99"),
+        ("ready again", "it sent twice that it is ready"),
+        ("no JSON", "it sent no JSON: "),
+        ("another length", "it sent texts of other lengths than it tells"),
+        ("dies", "died (signal 9)"),
+    ],
+)
+def test_a_worker_that_breaks_the_rules_is_ended_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, what: str, why: str
+) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            before = fleet.pids
+            give(fleet, 2, "silence")
+            give(fleet, 1, what)
+            await until(lambda: len(heard.lost_ones) + len(heard.answers) == 2)
+            assert heard.lost_ones[0][0] == 2
+            assert why in heard.lost_ones[0][1]
+            await until(lambda: fleet.pids and fleet.pids != before)
+            give(fleet, 3, "good")
+            await until(lambda: heard.answers and heard.answers[-1][0] == 3)
+            assert fleet.deaths == 1
+
+    asyncio.run(use())
+
+
+def test_a_request_is_known_of_though_the_worker_dies_right_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            give(fleet, 7, "requests and dies")
+            await until(lambda: heard.lost_ones)
+            assert heard.requests == [7]
+
+    asyncio.run(use())
+
+
+def test_one_that_sleeps_holds_no_slot_and_one_that_does_not_stop_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            entry = give(fleet, 1, "asleep")
+            assert (fleet.executing, fleet.asleep) == (1, 0)
+            await until(lambda: entry.is_waiting)
+            assert (fleet.executing, fleet.asleep, entry.cpu_seconds) == (0, 1, 0.5)
+            began = time.monotonic()
+            fleet.stop(entry)
+            await until(lambda: heard.lost_ones)
+            # Not before its two seconds are over.
+            assert time.monotonic() > began + 1.9
+            assert heard.lost_ones == [(1, "its worker process was ended: it left an execution overdue", True)]
+
+    asyncio.run(use())
+
+
+def test_one_that_outstays_its_time_is_ended_with_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            give(fleet, 1, "silence", wall_seconds=-9.5)
+            give(fleet, 2, "silence")
+            await until(lambda: len(heard.lost_ones) == 2)
+            assert [(number, is_overdue) for number, _, is_overdue in heard.lost_ones] == [(1, True), (2, False)]
+
+    asyncio.run(use())
+
+
+def test_a_worker_has_no_more_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, _):
+            # Two slots, and as many more to spare.
+            for number in range(3):
+                give(fleet, number, "silence")
+            process = fleet.free()
+            assert process is not None
+            held = fleet.hold(process, 3, 60.0)
+            assert fleet.free() is None
+            fleet.release(held)
+            assert fleet.free() is not None
+
+    asyncio.run(use())
