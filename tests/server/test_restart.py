@@ -112,6 +112,18 @@ def test_a_server_that_is_asked_to_end_lets_runs_end_and_leaves_the_rest_to_the_
     wait_until(lambda: not any(worker.is_running() for worker in workers))
 
 
+def test_a_store_belongs_to_one_server(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from wasmexec.cli import main
+
+    store = tmp_path / "store.sqlite3"
+    with LiveServer(tmp_path) as server:
+        assert main(["serve", "--listen", "127.0.0.1:0", "--store", str(store)]) != 0
+        assert f"another server uses the store {store}; stop it, or" in capfd.readouterr().err
+        server.kill()
+    with LiveServer(tmp_path, admin=server.admin):
+        pass
+
+
 def test_an_address_that_is_taken_and_a_setting_that_there_is_not_are_told(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

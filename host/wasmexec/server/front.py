@@ -41,7 +41,11 @@ class Front:
             listens = listening_socket(config.address)
         except OSError as error:
             raise ConfigError(f"server: nothing can listen at {config.listen}: {error.strerror}") from None
-        storage = runs.storage = Storage(config.store, asyncio.get_running_loop())
+        try:
+            storage = runs.storage = Storage(config.store, asyncio.get_running_loop())
+        except BaseException:
+            listens.close()
+            raise
         directory = Directory(storage, config.limits, config.max_queued)
         app = App(Api(config, storage, directory, runs, image).routes())
         front = cls(config, storage, make_listener(app, config), listens)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Row, Update, bindparam, func, insert, select, text, update
@@ -54,11 +55,13 @@ class Storage:
     """The file, its writer and its readers.
 
     Raises:
-        StoreError: the file cannot be opened, or is another server's of another version.
+        StoreError: the file cannot be opened, another server has it, or it is of another version.
     """
 
     def __init__(self, file: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._database = Database(resolve_url(file), busy_timeout_seconds=_BUSY_SECONDS, create=True)
+        url = resolve_url(file)
+        self._claim = _claim(str(url.database))
+        self._database = Database(url, busy_timeout_seconds=_BUSY_SECONDS, create=True)
         use_write_ahead_log(self._database)
         with self._database.write() as connection:
             metadata.create_all(connection)
@@ -71,6 +74,7 @@ class Storage:
         self._writer.close()
         self._readers.shutdown()
         self._database.close()
+        self._claim.close()
 
     # Tenants and keys: read once, at the start; this process alone changes them.
 
@@ -204,6 +208,30 @@ class Storage:
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+
+
+def _claim(file: str) -> IO[str]:
+    """A lock that only one server has, until it is closed or the process is gone: what runs is known to one.
+
+    Raises:
+        StoreOpenError: another one has it.
+    """
+    try:
+        lock = open(f"{file}.lock", "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise StoreOpenError(f"the store {file} cannot be locked: {error.strerror}") from None
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                lock.close()
+                text = f"another server uses the store {file}; stop it, or give this one a file of its own (--store)"
+                raise StoreOpenError(text) from None
+            time.sleep(0.05)
+        else:
+            return lock
 
 
 def _stored(row: Row[Any]) -> StoredRun:
