@@ -173,8 +173,8 @@ def test_threads_that_finish_at_the_same_moment_advance_once(store: RunStore) ->
             assert store.get_run(checkpoint.value).state == "finished"  # type: ignore[arg-type]
 
 
-def test_processes_that_compete_lose_no_step_and_count_none_twice(url: str, store: RunStore) -> None:
-    """Each adds 1 to the checkpoint as often as it wins; in the end the sum is the number of wins."""
+def compete(url: str) -> list[tuple[int, int]]:
+    """How often each of three processes won and lost, which go on until each has won 25 times."""
     script = Path(contend_worker.__file__)
     workers = [
         subprocess.Popen(
@@ -190,15 +190,26 @@ def test_processes_that_compete_lose_no_step_and_count_none_twice(url: str, stor
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
-    won = lost = 0
+    found = []
     for worker in workers:
         text, _ = worker.communicate(timeout=240)
         assert worker.returncode == 0
-        numbers = text.split()
-        won, lost = won + int(numbers[0]), lost + int(numbers[1])
-    assert won == 75
-    assert lost > 0  # otherwise they did not compete
+        won, lost = text.split()
+        found.append((int(won), int(lost)))
+    return found
+
+
+def test_processes_that_compete_lose_no_step_and_count_none_twice(url: str, store: RunStore) -> None:
+    """Each adds 1 to the checkpoint as often as it wins; in the end the sum is the number of wins."""
+    won = lost = rounds = 0
+    # A busy machine may let them run one after the other; then they have not competed yet.
+    while not lost and rounds < 5:
+        rounds += 1
+        for more_won, more_lost in compete(url):
+            won, lost = won + more_won, lost + more_lost
+        assert won == 75 * rounds
+    assert lost > 0
     assert store.checkpoint("s").value == store.checkpoint("s").version == won
-    assert [item.value for item in store.checkpoint_history("s", limit=100).checkpoints] == list(range(won, 0, -1))
+    assert [item.value for item in store.checkpoint_history("s", limit=won + 1).checkpoints] == list(range(won, 0, -1))
     states = [run.state for run in store.runs("s", limit=10_000).runs]
     assert (states.count("finished"), states.count("conflict")) == (won, lost)
