@@ -245,6 +245,12 @@ def test_it_ends_within_milliseconds_when_the_execution_does(finisher: Finisher)
         assert took[0] - began < 0.15
 
 
+def processor_seconds(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 @pytest.mark.timing
 def test_its_processor_time_is_told(finisher: Finisher) -> None:
     told: list[float] = []
@@ -253,9 +259,7 @@ def test_its_processor_time_is_told(finisher: Finisher) -> None:
     began = time.process_time()
     finisher.accept(memoryview(text), ANY, None, BOUNDS, told.append)
     here_too = time.process_time() - began
-    began = time.process_time()
-    here(text, check=lambda: None)
-    alone = time.process_time() - began
+    alone = min(processor_seconds(lambda: here(text, check=lambda: None)) for _ in range(3))
     assert 0.4 * alone < sum(told) < 3 * alone
     assert here_too < sum(told)
 

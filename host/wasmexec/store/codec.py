@@ -13,6 +13,7 @@ from ..rows.json_text import decode, encode
 from .errors import StoreError, StoreLimitError
 
 _CUT = " … [cut]"
+_LEVEL = 1
 MAX_STORED_DEPTH = 1000
 """Earlier versions stored what was nested as deeply as that."""
 
@@ -105,7 +106,25 @@ def _shortened(error: Mapping[str, Any], limit: int) -> dict[str, Any]:
 
 def pack(data: bytes) -> bytes:
     """Compressed at the fastest level: rows and bodies are many, and read seldom."""
-    return zlib.compress(data, 1)
+    return zlib.compress(data, _LEVEL)
+
+
+class Packing:
+    """What `pack` makes, piece by piece: nothing long is joined first. `size` is that of the pieces together."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._stream = zlib.compressobj(_LEVEL)
+        self._packed: list[bytes] = []
+
+    def add(self, piece: bytes | memoryview) -> None:
+        """Go on with a piece."""
+        self.size += len(piece)
+        self._packed.append(self._stream.compress(piece))
+
+    def end(self) -> bytes:
+        """All of it, compressed."""
+        return b"".join((*self._packed, self._stream.flush()))
 
 
 def unpack(data: bytes, size: int, what: str) -> bytes:

@@ -13,7 +13,7 @@ from ..rows.block import RowBlock
 from ..rows.json_pieces import array_rows
 from ..rows.json_text import encode as encode_json
 from .bounds import StoreBounds
-from .codec import MAX_STORED_DEPTH, pack, read_json, unpack
+from .codec import MAX_STORED_DEPTH, Packing, pack, read_json, unpack
 from .errors import StoreError, StoreLimitError
 from .records import OutputRow
 from .runs import lock_running
@@ -78,21 +78,23 @@ def _chunks_of_lines(rows: RowBlock, source_rows: Sequence[int] | None, bounds: 
     _check_size(size, bounds)
     each = count if size <= _CHUNK_BYTES else max(1, count * _CHUNK_BYTES // size)
     chunks: list[Chunk] = []
-    texts: list[bytes] = [b"["]
+    packing = Packing()
     first = number = 0
     for piece in rows.pieces():
         rest = piece
         while rest:
-            lines = min(rest.count(b"\n"), first + each - number)
-            end = sum(map(len, rest.split(b"\n", lines)[:lines])) + lines
-            texts += (rest[: end - 1].replace(b"\n", b","), b",")
+            there = rest.count(b"\n")
+            lines = min(there, first + each - number)
+            end = len(rest) if lines == there else sum(map(len, rest.split(b"\n", lines)[:lines])) + lines
+            packing.add(b"[" if number == first else b",")
+            # A row that is by itself, and may be long, is not copied.
+            packing.add(memoryview(rest)[: end - 1] if lines == 1 else rest[: end - 1].replace(b"\n", b","))
             rest, number = rest[end:], number + lines
             if number in (first + each, count):
-                texts[-1] = b"]"
-                chunks.append(
-                    _chunk(b"".join(texts), number - first, None if source_rows is None else source_rows[first:number])
-                )
-                texts, first = [b"["], number
+                packing.add(b"]")
+                sources = None if source_rows is None else source_rows[first:number]
+                chunks.append(_chunk_of(packing.size, packing.end(), number - first, sources))
+                packing, first = Packing(), number
     return chunks
 
 
@@ -173,8 +175,12 @@ def _dump(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _chunk(data: bytes, count: int, source_rows: Sequence[int] | None) -> Chunk:
+    return _chunk_of(len(data), pack(data), count, source_rows)
+
+
+def _chunk_of(size: int, packed: bytes, count: int, source_rows: Sequence[int] | None) -> Chunk:
     if source_rows is None:
-        return Chunk(count, len(data), pack(data), None, None)
+        return Chunk(count, size, packed, None, None)
     steps = [source_rows[0], *(later - earlier for earlier, later in pairwise(source_rows))]
     sources = encode_json(steps)
-    return Chunk(count, len(data), pack(data), len(sources), pack(sources))
+    return Chunk(count, size, packed, len(sources), pack(sources))
