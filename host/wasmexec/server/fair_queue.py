@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from ..errors import ConfigError
-from .quotas import Owner
+from .refusals import Owner
 
 LEAST_SECONDS: Final = 0.0001
 """What a run is charged at its start, at least."""

@@ -231,9 +231,7 @@ class Fleet:
     def _take(self, process: Process, frame: Frame) -> None:
         """Raises: BadMessage: it is not what this process may say now."""
         if frame.kind is Kind.READY:
-            if process.is_ready or frame.execution:
-                raise BadMessage("twice that it is ready")
-            process.is_ready = True
+            process.note_ready(frame)
             self._relieve()
             if self._pause is None:
                 self._fill()

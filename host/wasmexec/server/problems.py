@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .quotas import Refusal
+from .refusals import Refusal
 
 MEDIA_TYPE = b"application/problem+json"
 

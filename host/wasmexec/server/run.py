@@ -15,7 +15,7 @@ from ..workers.answers import Answer, answer_of
 
 if TYPE_CHECKING:
     from .fleet import Entry
-    from .quotas import Refusal
+    from .refusals import Refusal
     from .tenants import Tenant
 
 ATTEMPTS = 3

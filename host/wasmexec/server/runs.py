@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import WasmexecError
 from ..workers.answers import Answer
+from .budgets import Dimension
 from .fair_queue import State, TenantRules, Waiting
 from .problems import ProblemError
-from .quotas import Dimension
 from .records import EndedRun, StoredRun
 from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
 from .scheduler import Scheduler

@@ -19,7 +19,7 @@ from typing import Final
 
 from ..errors import ConfigError
 from .fair_queue import LEAST_SECONDS, Lane, Ordered, Run, Start, State, Tenant, TenantRules, Waiting
-from .quotas import Owner, Refusal
+from .refusals import Owner, Refusal
 
 __all__ = ["Lane", "Scheduler", "Start", "State", "TenantRules", "Waiting"]
 

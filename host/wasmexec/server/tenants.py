@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import ConfigError
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from .budgets import Account, Budget, Dimension, Spent, Window
+from .ceilings import Ceiling
 from .documents import GrantsDocument, TenantRequest
 from .fair_queue import TenantRules
 from .keys import Key, KeyRecord, KeyRefused, Scope, find
 from .problems import ProblemError
-from .quotas import Account, Budget, Ceiling, Dimension, Owner, Rate, RateCharge, Rates, Spent, Window
+from .rates import Rate, RateCharge, Rates
+from .refusals import Owner
 
 if TYPE_CHECKING:
     from .storage import Storage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import traceback
 from typing import NoReturn
@@ -15,7 +14,7 @@ from ..status import Status
 from .local import LocalBackend
 from .messages import TO_WORKER, BadMessage, Kind, Room, pack
 from .order import Order
-from .pipes import Inbox, Outbox, begin
+from .pipes import Inbox, Outbox, begin, tell_ready
 from .results import ResultCodec
 
 
@@ -42,10 +41,7 @@ def _serve(parent: int) -> NoReturn:
     # It is closed when nobody refers to it any more.
     executor = Executor(order.image, workers=min(limit, MAX_WORKERS))
     backend = LocalBackend(executor, order, _Results(outbox, ResultCodec(order.limits)).done, limit)
-    # What is loaded stays for good: a full collection need not look at it, while every execution here waits (20 ms).
-    gc.collect()
-    gc.freeze()
-    outbox.write(pack(Kind.READY))
+    tell_ready(outbox)
     while True:
         frame = inbox.next()
         if frame.kind is Kind.CANCEL:

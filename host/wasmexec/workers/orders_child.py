@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import traceback
@@ -20,7 +19,7 @@ from .child import result_of
 from .local import cancelled
 from .messages import TO_WORKER_OF_MANY, Frame, Kind, pack
 from .order import Order
-from .pipes import Inbox, Outbox, begin
+from .pipes import Inbox, Outbox, begin, tell_ready
 
 STATE_SECONDS = 0.05
 """How often the parent is told how far executions are."""
@@ -44,9 +43,7 @@ def _serve(parent: int, image: str, workers: int) -> NoReturn:
     # It is closed when nobody refers to it any more.
     executor = Executor(image, workers=workers)
     executions = _Executions(executor, outbox)
-    gc.collect()
-    gc.freeze()
-    outbox.write(pack(Kind.READY))
+    tell_ready(outbox)
     while True:
         frame = inbox.next()
         if frame.kind is Kind.STOP:

@@ -316,9 +316,7 @@ class Processes:
         """Raises: BadMessage: it is not what this process may say now."""
         if frame.kind is Kind.READY:
             with self._lock:
-                if process.is_ready or frame.execution:
-                    raise BadMessage("twice that it is ready")
-                process.is_ready = True
+                process.note_ready(frame)
                 self._relieve()
                 self._ready |= all(item.is_ready for item in self._processes) and not self._failed
                 self._hand_out()

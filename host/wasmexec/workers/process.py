@@ -67,6 +67,15 @@ class WorkerProcess:
         """Whether there are frames that the pipe has not taken yet."""
         return bool(self._unsent)
 
+    def note_ready(self, frame: Frame) -> None:
+        """It says that it has loaded the image.
+
+        Raises: BadMessage: it has said so before.
+        """
+        if self.is_ready or frame.execution:
+            raise BadMessage("twice that it is ready")
+        self.is_ready = True
+
     def run(self, index: int, data: bytes | None) -> None:
         """Hand over an input of its order."""
         self.give(index, pack(Kind.RUN, index, NO_INPUT if data is None else b"", data or b""))
