@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wasmexec.server.scheduler import Lane, Scheduler
+from wasmexec.server.scheduling.scheduler import Lane, Scheduler
 
 REPORT_SECONDS = 0.05
 WEIGHTS = {Lane.SHORT: 1024.0, Lane.LONG: 110.0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wasmexec.server.refusals import Refusal
+from wasmexec.server.quotas.refusals import Refusal
 
 
 def is_refused(answer: object) -> Refusal:

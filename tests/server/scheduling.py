@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wasmexec.server.scheduler import Scheduler, TenantRules, Waiting
+from wasmexec.server.scheduling.scheduler import Scheduler, TenantRules, Waiting
 
 
 def scheduler(slots: int = 4, tenants: str = "ab", spare: int | None = None, **rules: Any) -> Scheduler:

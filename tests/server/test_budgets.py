@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.server.refused import is_refused
 
 from wasmexec import ConfigError
-from wasmexec.server.budgets import Account, Budget, Dimension, Window, reserve_all
-from wasmexec.server.refusals import Owner
+from wasmexec.server.quotas.budgets import Account, Budget, Dimension, Window, reserve_all
+from wasmexec.server.quotas.refusals import Owner
 
 CPU, ROWS, EGRESS = Dimension.CPU_SECONDS, Dimension.ROWS, Dimension.EGRESS_BYTES
 NOON = datetime(2026, 1, 30, 12, 0, tzinfo=UTC).timestamp()

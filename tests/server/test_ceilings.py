@@ -15,8 +15,8 @@ from wasmexec import ConfigError, Grants, HttpGrant, Limits
 from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.egress import EgressPolicy
 from wasmexec.limits import GIB, MIB
-from wasmexec.server.ceilings import Ceiling
-from wasmexec.server.refusals import Refusal
+from wasmexec.server.quotas.ceilings import Ceiling
+from wasmexec.server.quotas.refusals import Refusal
 
 
 def test_a_request_tightens_and_what_it_leaves_out_is_the_default_under_the_ceiling() -> None:

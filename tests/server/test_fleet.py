@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from wasmexec import Limits
-from wasmexec.server import fleet as fleet_module
-from wasmexec.server.fleet import Entry, Fleet
+from wasmexec.server.runs import fleet as fleet_module
+from wasmexec.server.runs.fleet import Entry, Fleet
 from wasmexec.workers.answers import Answer
 
 LIAR = [sys.executable, str(Path(__file__).with_name("lying_orders_worker.py"))]

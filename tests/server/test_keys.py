@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmexec.errors import ConfigError
-from wasmexec.server.keys import (
+from wasmexec.server.tenants.keys import (
     KEY_LENGTH,
     Key,
     KeyRecord,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.server.refused import is_refused
 
 from wasmexec import ConfigError
-from wasmexec.server.rates import Rate, RateCharge, Rates
-from wasmexec.server.refusals import Owner
+from wasmexec.server.quotas.rates import Rate, RateCharge, Rates
+from wasmexec.server.quotas.refusals import Owner
 
 
 def charge(rate: Rate, cost: float = 1, owner: Owner = Owner.TENANT, unit: Any = "requests") -> RateCharge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.server.refused import is_refused
 
-from wasmexec.server.refusals import check_count
+from wasmexec.server.quotas.refusals import check_count
 
 
 def test_a_count_is_that_of_the_live_objects() -> None:

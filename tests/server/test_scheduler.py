@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.server.scheduling import learned, scheduler, started, submit, waits
 
-from wasmexec.server.fair_queue import Estimates
-from wasmexec.server.scheduler import Lane, State, TenantRules
+from wasmexec.server.scheduling.fair_queue import Estimates
+from wasmexec.server.scheduling.scheduler import Lane, State, TenantRules
 
 # Turns
 

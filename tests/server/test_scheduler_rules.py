@@ -13,8 +13,8 @@ from tests.server.refused import is_refused
 from tests.server.scheduling import learned, scheduler, started, submit, waits
 
 from wasmexec.errors import ConfigError
-from wasmexec.server.fair_queue import Ordered
-from wasmexec.server.scheduler import Lane, State, TenantRules
+from wasmexec.server.scheduling.fair_queue import Ordered
+from wasmexec.server.scheduling.scheduler import Lane, State, TenantRules
 
 # Rules of a tenant
 

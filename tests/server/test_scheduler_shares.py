@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from tests.server.machine import Machine, jain, quantile
 
-from wasmexec.server.scheduler import Scheduler, State, TenantRules
+from wasmexec.server.scheduling.scheduler import Scheduler, State, TenantRules
 
 PATIENT = 1e9
 HUNDRED = dict.fromkeys((f"t{number}" for number in range(100)), 1)

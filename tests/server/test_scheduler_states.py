@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from wasmexec.server.scheduler import Lane, Scheduler, State, TenantRules
+from wasmexec.server.scheduling.scheduler import Lane, Scheduler, State, TenantRules
 
 TENANTS = ("a", "b", "c")
 SECONDS = st.sampled_from([0.0, 0.0005, 0.01, 0.0499, 0.05, 0.2, 30.0])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from wasmexec.server.writer import Writer
+from wasmexec.server.storage.writer import Writer
 from wasmexec.store.database import Database, resolve_url
 
 

@@ -5,7 +5,7 @@ SECURITY: the front never parses inputs, schemas or rows: `msgspec.Raw` is looke
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -45,6 +45,45 @@ class RunRequest(Struct, forbid_unknown_fields=True):
     limits: dict[str, int | float] = {}
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
     secrets: dict[str, str | SecretDocument] = {}
+
+
+class WaitingDocument(Struct):
+    """Why a run waits: by which rule, at which place, until when as far as that is known."""
+
+    rule: str
+    detail: str
+    changed_by: str
+    value: Any = None
+    position: int | None = None
+    expected_start: str | None = None
+
+
+class RunDocument(Struct, omit_defaults=True):
+    """A run as answers tell of it; what has not happened yet is null or left out.
+
+    `rows`, `logs` and `limits` are only in the answer to a synchronous run.
+    """
+
+    id: str
+    state: str
+    attempts: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    is_asleep: bool | None = None
+    cpu_seconds: float | None = None
+    waiting: WaitingDocument | None = None
+    status: int | None = None
+    row_count: int | None = None
+    log_count: int | None = None
+    log_dropped: int | None = None
+    has_rows: bool | None = None
+    rows: list[Any] | None = None
+    logs: list[dict[str, Any]] | None = None
+    error: dict[str, Any] | None = None
+    warnings: list[str] | None = None
+    usage: dict[str, int | float] | None = None
+    limits: dict[str, int | float] | None = None
 
 
 class TenantRequest(Struct, forbid_unknown_fields=True):

@@ -7,14 +7,14 @@ import socket
 import time
 
 from ..errors import ConfigError
-from .api import Api
-from .app import App
+from .api.routes import all_routes
 from .config import ServerConfig
-from .keys import Scope, issue
-from .listener import Listener, listening_socket, make_listener
-from .runs import Runs
-from .storage import Storage
-from .tenants import OPERATOR, Directory
+from .http.app import App
+from .http.listener import Listener, listening_socket, make_listener
+from .runs.runs import Runs
+from .storage.storage import Storage
+from .tenants.directory import OPERATOR, Directory
+from .tenants.keys import Scope, issue
 
 
 class Front:
@@ -47,9 +47,9 @@ class Front:
             listens.close()
             raise
         directory = Directory(storage, config.limits, config.max_queued)
-        app = App(Api(config, storage, directory, runs, image).routes())
+        app = App(all_routes(config, storage, directory, runs, image))
         front = cls(config, storage, make_listener(app, config), listens)
-        unfinished = storage.unfinished()
+        unfinished = storage.runs.unfinished()
         runs.restore(unfinished, directory.tenants)
         front.restored = len(unfinished)
         front.admin_key = await _first_key(directory)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .refusals import Refusal
+from .quotas.refusals import Refusal
 
 MEDIA_TYPE = b"application/problem+json"
 

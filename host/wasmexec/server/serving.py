@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ..image import find_image
 from .config import ServerConfig
-from .fleet import Fleet
-from .runs import Runs
+from .runs.fleet import Fleet
+from .runs.runs import Runs
 
 SWITCH_SECONDS = 0.0005
 """How long the thread that writes the store keeps the interpreter's lock from the loop."""

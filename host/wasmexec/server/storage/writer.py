@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from ..store.database import Database
+from ...store.database import Database
 
 MOST_TOGETHER = 200
 _T = TypeVar("_T")

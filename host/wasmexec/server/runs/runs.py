@@ -13,22 +13,22 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import WasmexecError
-from ..workers.answers import Answer
-from .budgets import Dimension
-from .fair_queue import State, TenantRules, Waiting
-from .problems import ProblemError
+from ...errors import WasmexecError
+from ...workers.answers import Answer
+from ..problems import ProblemError
+from ..quotas.budgets import Dimension
+from ..scheduling.fair_queue import State, TenantRules, Waiting
+from ..scheduling.scheduler import Scheduler
 from .records import EndedRun, StoredRun
 from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
-from .scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .config import ServerConfig
+    from ..config import ServerConfig
+    from ..storage.storage import Storage
+    from ..tenants.directory import Tenant
     from .fleet import Entry, Fleet, Process
-    from .storage import Storage
-    from .tenants import Tenant
 
 GROW_SECONDS = 0.25
 """How often what runs have used so far is charged to their tenants."""
@@ -113,7 +113,7 @@ class Runs:
         self.refuse_if_full(run.size)
         run.tenant.refuse_unpaid(time.time())
         self._admit(run)
-        run.stored = self.storage.add_run(StoredRun(
+        run.stored = self.storage.runs.add(StoredRun(
             run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
             run.limits.wall_seconds, run.has_grants,
         ))  # fmt: skip
@@ -331,7 +331,7 @@ class Runs:
         noted = run.stored
         if run.is_durable and run.has_grants:
             # Before it can send anything: after a crash nobody would know whether it had.
-            noted = self.storage.note_start(run.id, run.attempts, may_have_effects=True)
+            noted = self.storage.runs.note_start(run.id, run.attempts, may_have_effects=True)
         if noted is None or (noted.done() and noted.exception() is None):
             self.fleet.give(run.entry, run.order, run.data)
         else:
@@ -373,7 +373,7 @@ class Runs:
     def _record(self, run: Run) -> None:
         assert run.answer is not None
         assert run.ended_at is not None
-        recorded = self.storage.end_run(EndedRun(
+        recorded = self.storage.runs.end(EndedRun(
             id=run.id, tenant=run.tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
             ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
             has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,

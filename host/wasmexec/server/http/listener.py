@@ -12,8 +12,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
+    from ..config import ServerConfig
     from .app import App
-    from .config import ServerConfig
 
 MOST_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..workers.answers import Answer
+from ...workers.answers import Answer
 
 
 class StoredRun(NamedTuple):

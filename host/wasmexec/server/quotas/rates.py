@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 from .refusals import Owner, Refusal, check_amount
 
 

@@ -16,12 +16,12 @@ from collections import deque
 from contextlib import suppress
 from typing import Final, Protocol
 
-from ..isolation import child_command
-from ..limits import Limits
-from ..workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
-from ..workers.figures import ProcessLimits
-from ..workers.messages import BadMessage, Frame, Kind, Room, pack
-from ..workers.process import WorkerProcess
+from ...isolation import child_command
+from ...limits import Limits
+from ...workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
+from ...workers.figures import ProcessLimits
+from ...workers.messages import BadMessage, Frame, Kind, Room, pack
+from ...workers.process import WorkerProcess
 
 TICK_SECONDS = 0.25
 _MEMORY_TICKS = 8

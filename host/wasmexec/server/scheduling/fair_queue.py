@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from ..errors import ConfigError
-from .refusals import Owner
+from ...errors import ConfigError
+from ..quotas.refusals import Owner
 
 LEAST_SECONDS: Final = 0.0001
 """What a run is charged at its start, at least."""

@@ -7,16 +7,16 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
-from ..limits import Limits
-from ..result import Result
-from ..status import Status
-from ..workers.answers import Answer, answer_of
+from ...errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
+from ...limits import Limits
+from ...result import Result
+from ...status import Status
+from ...workers.answers import Answer, answer_of
 
 if TYPE_CHECKING:
+    from ..quotas.refusals import Refusal
+    from ..tenants.directory import Tenant
     from .fleet import Entry
-    from .refusals import Refusal
-    from .tenants import Tenant
 
 ATTEMPTS = 3
 

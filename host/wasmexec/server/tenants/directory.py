@@ -6,20 +6,20 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import ConfigError
-from ..grants import Grants, HttpGrant
-from ..limits import Limits
-from .budgets import Account, Budget, Dimension, Spent, Window
-from .ceilings import Ceiling
-from .documents import GrantsDocument, TenantRequest
-from .fair_queue import TenantRules
+from ...errors import ConfigError
+from ...grants import Grants, HttpGrant
+from ...limits import Limits
+from ..documents import GrantsDocument, TenantRequest
+from ..problems import ProblemError
+from ..quotas.budgets import Account, Budget, Dimension, Spent, Window
+from ..quotas.ceilings import Ceiling
+from ..quotas.rates import Rate, RateCharge, Rates
+from ..quotas.refusals import Owner
+from ..scheduling.fair_queue import TenantRules
 from .keys import Key, KeyRecord, KeyRefused, Scope, find
-from .problems import ProblemError
-from .rates import Rate, RateCharge, Rates
-from .refusals import Owner
 
 if TYPE_CHECKING:
-    from .storage import Storage
+    from ..storage.storage import Storage
 
 OPERATOR = "operator"
 """The name in place of a tenant's that the operator's own keys have."""
@@ -105,10 +105,10 @@ class Directory:
         self._server_limits = server_limits
         self._max_queued = max_queued
         self._rates = Rates()
-        self._keys = {record.id: record for record in storage.key_records()}
+        self._keys = {record.id: record for record in storage.tenants.key_records()}
         self.tenants: dict[str, Tenant] = {}
         now = time.time()
-        for document in storage.tenant_documents():
+        for document in storage.tenants.documents():
             spent = [_spent(storage, document.name, budget, now) for budget in budgets_of(document)]
             self.tenants[document.name] = Tenant(document, server_limits, max_queued, spent)
 
@@ -177,14 +177,14 @@ class Directory:
             raise ProblemError(409, "tenant.name", f"the name {OPERATOR!r} is taken; choose another")
         # Refused before anything is stored.
         made = Tenant(document, self._server_limits, self._max_queued)
-        await self._storage.add_tenant(document)
+        await self._storage.tenants.put(document)
         known = self.tenants.setdefault(document.name, made)
         known.change(document, self._server_limits, self._max_queued)
         return known
 
     async def put_key(self, record: KeyRecord) -> None:
         """Have a key accepted from now on."""
-        await self._storage.add_key(record)
+        await self._storage.tenants.add_key(record)
         self._keys[record.id] = record
 
 
@@ -246,4 +246,4 @@ def budgets_of(document: TenantRequest) -> list[Budget]:
 def _spent(storage: Storage, tenant: str, budget: Budget, now: float) -> Spent:
     """What of a budget is on record, in the window that is now."""
     since = budget.window.start(budget.window.number(now))
-    return Spent(budget, since, storage.cpu_used(tenant, since))
+    return Spent(budget, since, storage.usage.cpu_seconds(tenant, since))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from ..errors import ConfigError
-from ..grants import Grants, HttpGrant
-from ..limits import Limits
+from ...errors import ConfigError
+from ...grants import Grants, HttpGrant
+from ...limits import Limits
 from .refusals import Number, Owner, Refusal
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 Number: TypeAlias = int | float
 

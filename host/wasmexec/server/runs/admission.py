@@ -6,39 +6,23 @@ import dataclasses
 import hashlib
 import secrets
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import ConfigError
-from ..grants import Grants
-from .documents import MAX_SCHEMA_BYTES, PackedGrants, PackedOrder, RunRequest, SecretDocument
-from .problems import ProblemError
+from ...errors import ConfigError
+from ...grants import Grants
+from ..documents import MAX_SCHEMA_BYTES, PackedGrants, PackedOrder, RunRequest, SecretDocument
+from ..http.request import decode_body
+from ..problems import ProblemError
+from ..tenants.directory import grants_of, limits_within
 from .run import Run
-from .tenants import grants_of, limits_within
 
 if TYPE_CHECKING:
-    from .tenants import Tenant
+    from ..tenants.directory import Tenant
 
-_Document = TypeVar("_Document", bound=msgspec.Struct)
 _decoder = msgspec.json.Decoder(RunRequest)
 _encoder = msgspec.json.Encoder()
-
-
-def decode_body(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:
-    """The document that a body is.
-
-    Raises:
-        ProblemError: 400.
-    """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise ProblemError(400, "body", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProblemError(400, "body", f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise ProblemError(400, "body.depth", "the body has too many levels of lists and objects") from None
 
 
 def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable: bool) -> Run:

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from ..result import Usage
-from ..workers.answers import Answer
-from .fair_queue import Waiting
+from ...result import Usage
+from ...workers.answers import Answer
+from ..scheduling.fair_queue import Waiting
 from .run import Phase, Run
 
 _MICROSECONDS = 1_000_000

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 from .refusals import Number, Owner, Refusal, check_amount
 
 _FURTHEST_WINDOWS: Final = 1200

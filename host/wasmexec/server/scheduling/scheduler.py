@@ -17,9 +17,9 @@ import math
 from dataclasses import replace
 from typing import Final
 
-from ..errors import ConfigError
+from ...errors import ConfigError
+from ..quotas.refusals import Owner, Refusal
 from .fair_queue import LEAST_SECONDS, Lane, Ordered, Run, Start, State, Tenant, TenantRules, Waiting
-from .refusals import Owner, Refusal
 
 __all__ = ["Lane", "Scheduler", "Start", "State", "TenantRules", "Waiting"]
 

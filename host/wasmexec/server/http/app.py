@@ -6,42 +6,18 @@ side by side in one process), and cannot pass a part of a body through as the by
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from ..errors import ConfigError
-from ..store.errors import StoreError
+from ...errors import ConfigError
+from ...store.errors import StoreError
+from ..problems import MEDIA_TYPE, ProblemError, not_found
 from .bodies import Disconnected, Receive, Scope, Send
-from .problems import MEDIA_TYPE, ProblemError, not_found
+from .operations import Answered, Handler, Route, Streamed
+from .request import Request
 
-JSON = b"application/json"
 _log = logging.getLogger(__name__)
-
-
-class Answered(NamedTuple):
-    """An answer over HTTP."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = {}
-    media_type: bytes = JSON
-
-
-Handler: TypeAlias = Callable[[Scope, Receive, Mapping[str, str]], Awaitable[Answered]]
-
-
-class Route(NamedTuple):
-    """A path, its parts in braces, and a handler for each method."""
-
-    pattern: re.Pattern[str]
-    handlers: Mapping[str, Handler]
-
-
-def route(path: str, **handlers: Handler) -> Route:
-    """A route by its path: `/v1/runs/{id}`."""
-    return Route(re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", path)), handlers)
 
 
 class App:
@@ -54,16 +30,20 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the server speaks HTTP, not {scope['type']}")
+        request = Request(scope, receive)
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(request)
         except Disconnected:
             return
-        await _send(send, answer, with_body=scope["method"] != "HEAD")
+        if isinstance(answer, Streamed):
+            await _stream(request, send, answer)
+        else:
+            await _send(send, answer, with_body=scope["method"] != "HEAD")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answered:
+    async def _answer(self, request: Request) -> Answered | Streamed:
         try:
-            handler, parts = self._find(scope)
-            return await handler(scope, receive, parts)
+            handler, request.parts = self._find(request.scope)
+            return await handler(request)
         except ProblemError as problem:
             return _told(problem)
         except ConfigError as error:
@@ -86,11 +66,11 @@ class App:
             if match is None:
                 continue
             method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            handler = found.handlers.get(method)
-            if handler is None:
-                allowed = ", ".join(sorted(found.handlers))
+            operation = found.operations.get(method)
+            if operation is None:
+                allowed = ", ".join(sorted(found.operations))
                 raise ProblemError(405, "method", f"this resource knows {allowed}", headers={"Allow": allowed})
-            return handler, match.groupdict()
+            return operation.handler, match.groupdict()
         raise not_found()
 
 
@@ -99,14 +79,41 @@ def _told(problem: ProblemError) -> Answered:
 
 
 async def _send(send: Send, answer: Answered, *, with_body: bool) -> None:
+    await _start(send, answer, (b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+
+
+async def _stream(request: Request, send: Send, answer: Streamed) -> None:
+    """Send piece by piece for as long as there is somebody who reads."""
+
+    async def pass_on() -> None:
+        await _start(send, answer)
+        if request.scope["method"] != "HEAD":
+            async for piece in answer.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    sending = asyncio.create_task(pass_on())
+    gone = asyncio.create_task(request.until_gone())
+    try:
+        await asyncio.wait([sending, gone], return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
+    finally:
+        for task in (sending, gone):
+            task.cancel()
+        await asyncio.gather(sending, gone, return_exceptions=True)
+        if isinstance(answer.pieces, AsyncGenerator):
+            await answer.pieces.aclose()
+
+
+async def _start(send: Send, answer: Answered | Streamed, *more: tuple[bytes, bytes]) -> None:
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", answer.media_type),
-        (b"content-length", str(len(answer.body)).encode()),
         # What a statement of somebody returns is data, whatever a browser would like to see in it.
         (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"no-store"),
+        *more,
     ]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    start: dict[str, Any] = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -1,0 +1,1 @@
+"""The HTTP API: one module for each resource, and the documents that requests and answers are."""

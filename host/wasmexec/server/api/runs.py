@@ -1,0 +1,165 @@
+"""Runs over HTTP: ask for one, look at it, have its rows and log, cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..documents import RunDocument, RunRequest
+from ..http.bodies import Disconnected
+from ..http.operations import Answered, Operation, Route, route
+from ..problems import ProblemError, not_found
+from ..runs.admission import new_run
+from ..runs.documents import ended_document, live_document, recorded_document
+from ..tenants.keys import Scope
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from ..runs.run import Run
+    from ..runs.runs import Runs
+    from ..storage.storage import Storage
+    from ..tenants.directory import Directory
+    from .access import Access
+
+
+class RunsApi:
+    """The handlers; `image` is the manifest that statements run in."""
+
+    def __init__(self, access: Access, storage: Storage, directory: Directory, runs: Runs, image: str) -> None:
+        self._access = access
+        self._storage = storage
+        self._directory = directory
+        self._runs = runs
+        self._image = image
+
+    def routes(self) -> tuple[Route, ...]:
+        """Paths and operations."""
+        return (
+            route("/v1/runs", POST=Operation(
+                handler=self.post_run, scope=Scope.RUN, body=RunRequest,
+                answers={200: RunDocument, 202: RunDocument}, problems=(408, 413, 415),
+                headers={"Prefer": "respond-async: answer 202 as soon as the run is on disk"},
+            )),
+            route("/v1/runs/{id}", GET=Operation(
+                handler=self.get_run, scope=Scope.READ, answers={200: RunDocument},
+            )),
+            route("/v1/runs/{id}/rows", GET=Operation(
+                handler=self.get_rows, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
+            )),
+            route("/v1/runs/{id}/logs", GET=Operation(
+                handler=self.get_logs, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
+            )),
+            route("/v1/runs/{id}:cancel", POST=Operation(
+                handler=self.post_cancel, scope=Scope.RUN, answers={200: RunDocument},
+            )),
+        )  # fmt: skip
+
+    async def post_run(self, request: Request) -> Answered:
+        """Run a statement: wait for its end, or be told where to look for it."""
+        tenant, key = self._access.tenant(request, Scope.RUN)
+        headers = self._directory.take_rate(tenant)
+        if request.header(b"idempotency-key") is not None:
+            raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
+        is_durable = _prefers_async(request.header(b"prefer"))
+        self._runs.refuse_if_full(0)
+        body = await self._access.large_body(request)
+        run = new_run(tenant, key.id, body, self._image, is_durable=is_durable)
+        del body
+        if is_durable:
+            await self._runs.accept(run)
+            headers = {**headers, "Location": f"/v1/runs/{run.id}", "Preference-Applied": "respond-async"}
+            return Answered(202, self._live(run), headers)
+        self._runs.submit(run)
+        await self._ended(run, request)
+        if run.refusal is not None:
+            raise ProblemError.of(run.refusal)
+        return Answered(200, ended_document(run), headers)
+
+    async def get_run(self, request: Request) -> Answered:
+        """How a run is, without its rows and logs."""
+        run, record = await self._find(request, Scope.READ)
+        if run is not None:
+            return Answered(200, self._live(run))
+        assert record is not None
+        return Answered(200, recorded_document(record))
+
+    async def get_rows(self, request: Request) -> Answered:
+        """The rows of a run that has ended, a JSON array."""
+        return await self._payload(request, "rows")
+
+    async def get_logs(self, request: Request) -> Answered:
+        """The log of a run that has ended, a JSON array."""
+        return await self._payload(request, "logs")
+
+    async def post_cancel(self, request: Request) -> Answered:
+        """End a run with status 303; one that has ended stays as it is."""
+        run, record = await self._find(request, Scope.RUN)
+        if run is None:
+            assert record is not None
+            return Answered(200, recorded_document(record))
+        self._runs.cancel(run)
+        await asyncio.shield(run.ended)
+        return Answered(200, self._live(run))
+
+    async def _find(self, request: Request, scope: Scope) -> tuple[Run | None, dict[str, Any] | None]:
+        """A run of who asks: a live one or its record.
+
+        Raises:
+            ProblemError: 404.
+        """
+        tenant, _ = self._access.tenant(request, scope)
+        run_id = request.parts["id"]
+        run = self._runs.find(run_id, tenant.name)
+        if run is not None:
+            return run, None
+        record = await self._storage.runs.find(run_id, tenant.name)
+        if record is None:
+            raise not_found()
+        return None, record
+
+    async def _payload(self, request: Request, name: str) -> Answered:
+        run, record = await self._find(request, Scope.READ)
+        if run is not None and run.answer is None:
+            raise ProblemError(
+                409, "run.ended", f"the run has not ended, so it has no {name} yet", headers={"Retry-After": "1"},
+                retry_after_seconds=1,
+            )  # fmt: skip
+        if run is not None and run.answer is not None and run.is_durable:
+            return Answered(200, run.answer.rows if name == "rows" else run.answer.logs)
+        payload = None if record is None else await self._storage.runs.payload(request.parts["id"], name)
+        if payload is None:
+            text = (
+                f"the {name} of a synchronous run are in its answer only; ask with Prefer: respond-async to keep them"
+            )
+            raise ProblemError(410, "run.kept", text, changed_by="tenant")
+        return Answered(200, payload)
+
+    async def _ended(self, run: Run, request: Request) -> None:
+        """Wait for the end of a run; a client that hangs up cancels it.
+
+        Raises:
+            Disconnected: it did.
+        """
+        gone = asyncio.create_task(request.until_gone())
+        gone.add_done_callback(lambda _: self._runs.cancel(run))
+        try:
+            await asyncio.shield(run.ended)
+        finally:
+            is_gone = gone.done()
+            gone.cancel()
+        if is_gone:
+            raise Disconnected
+
+    def _live(self, run: Run) -> bytes:
+        """A run that is known to this process, and why it waits."""
+        now = time.monotonic()
+        waiting = self._runs.why_waiting(run, now)
+        if waiting is None or waiting.expected_start is None:
+            return live_document(run, waiting)
+        return live_document(run, waiting, waiting.expected_start - now)
+
+
+def _prefers_async(prefer: str | None) -> bool:
+    """Source: RFC 7240."""
+    return any(part.strip().lower() == "respond-async" for part in (prefer or "").split(","))

@@ -1,0 +1,1 @@
+"""HTTP: connections, heads, bodies, which operation a request is for, and problems as answers."""

@@ -1,0 +1,75 @@
+"""`Route` and `Operation`: a path and its methods, each with what the OpenAPI document says of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from .request import Request
+
+JSON = b"application/json"
+
+
+class Answered(NamedTuple):
+    """An answer over HTTP."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+    media_type: bytes = JSON
+
+
+class Streamed(NamedTuple):
+    """An answer whose body comes piece by piece; the iterator is closed when the client has gone."""
+
+    status: int
+    pieces: AsyncIterator[bytes]
+    headers: Mapping[str, str] = {}
+    media_type: bytes = JSON
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Answered | Streamed]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of a path: who answers, and what is asked and answered.
+
+    The first line of the handler's docstring is its summary. `scope` is what a key must have, None if no key is needed.
+    `body` is the type that the body is decoded to, `query` a Struct of the query's parameters, `answers` the type of
+    the document for each status that is not a problem (None: no document), `problems` the statuses of problem+json
+    beside those that every operation can answer (400, 401, 403, 404, 429, 500, 503 as far as they apply).
+    """
+
+    handler: Handler
+    scope: str | None = None
+    body: type | None = None
+    query: type[msgspec.Struct] | None = None
+    answers: Mapping[int, Any] = field(default_factory=lambda: {200: dict})
+    problems: tuple[int, ...] = ()
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of a request that it knows, and what each is for."""
+
+
+class Route(NamedTuple):
+    """A path, its parts in braces, and an operation for each method."""
+
+    path: str
+    pattern: re.Pattern[str]
+    operations: Mapping[str, Operation]
+
+
+def route(path: str, **operations: Operation) -> Route:
+    """A route by its path: `/v1/runs/{id}`."""
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", path))
+    return Route(path, pattern, operations)
+
+
+def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answered:
+    """A document as an answer."""
+    return Answered(status, msgspec.json.encode(content), headers or {})

@@ -1,0 +1,1 @@
+"""Rules: rates, budgets, ceilings, and the refusals that name them."""

@@ -1,0 +1,1 @@
+"""Runs from their acceptance to their end, and the worker processes that they run in."""

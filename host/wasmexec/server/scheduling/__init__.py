@@ -1,0 +1,1 @@
+"""Which run of which tenant is next: start-time fair queueing on processor time."""
