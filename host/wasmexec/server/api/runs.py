@@ -141,13 +141,18 @@ class RunsApi:
         Raises:
             Disconnected: it did.
         """
-        gone = asyncio.create_task(request.until_gone())
-        gone.add_done_callback(lambda _: self._runs.cancel(run))
+        is_gone = False
+
+        def hang_up() -> None:
+            nonlocal is_gone
+            is_gone = True
+            self._runs.cancel(run)
+
+        forget = request.when_gone(hang_up)
         try:
-            await asyncio.shield(run.ended)
+            await run.ended
         finally:
-            is_gone = gone.done()
-            gone.cancel()
+            forget()
         if is_gone:
             raise Disconnected
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -14,6 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     from ..config import ServerConfig
     from .app import App
+
+from .request import WHEN_GONE
 
 MOST_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75
@@ -37,6 +40,7 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
     class BoundedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            self._watchers: dict[object, Callable[[], object]] = {}
             self._head_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
             self._await_head()
@@ -44,6 +48,23 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
             super().connection_lost(exc)
+            watchers, self._watchers = self._watchers, {}
+            for watcher in watchers.values():
+                watcher()
+
+        def when_gone(self, watcher: Callable[[], object]) -> Callable[[], object]:
+            """See `Request.when_gone`."""
+            # What has not been read would hide that there is nobody any more.
+            self.flow.resume_reading()
+            key = object()
+            self._watchers[key] = watcher
+            if self.parser is None:
+                self.loop.call_soon(watcher)
+            return partial(self._watchers.pop, key, None)
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.scope["extensions"] = {WHEN_GONE: self.when_gone}
 
         def data_received(self, data: bytes) -> None:
             if self._head_timer is None and self._is_between():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import parse_qs
 
@@ -14,6 +15,8 @@ from .bodies import Receive, Scope, header, read_body
 _Query = TypeVar("_Query", bound=msgspec.Struct)
 _Document = TypeVar("_Document", bound=msgspec.Struct)
 _MOST_PARAMETERS = 50
+WHEN_GONE = "wasmexec.when_gone"
+"""The extension of ASGI by which our connections tell that they have ended."""
 
 
 class Request:
@@ -60,10 +63,22 @@ class Request:
         """
         return await read_body(self.scope, self.receive, most, seconds)
 
+    def when_gone(self, watcher: Callable[[], object]) -> Callable[[], object]:
+        """Call the watcher once the client has gone; for after the body. What it returns ends that.
+
+        A task that waits for it would cost as much as all else of a request.
+        """
+        watch: Callable[[Callable[[], object]], Callable[[], object]] = self.scope["extensions"][WHEN_GONE]
+        return watch(watcher)
+
     async def until_gone(self) -> None:
         """Return once the client has gone; for after the body."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
+        gone = asyncio.Event()
+        forget = self.when_gone(gone.set)
+        try:
+            await gone.wait()
+        finally:
+            forget()
 
 
 def decode_body(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:

@@ -57,6 +57,11 @@ class Process(WorkerProcess):
         self.entries: dict[int, Entry] = {}
         self.awake: dict[int, Entry] = {}
         self.is_writing = False
+        self.is_flush_due = False
+
+    def send(self, pieces: list[bytes]) -> None:
+        """Have a frame written with all others of this turn of the loop, see `Fleet`."""
+        self.enqueue(pieces)
 
 
 class Listener(Protocol):
@@ -144,13 +149,13 @@ class Fleet:
     def give(self, entry: Entry, order: bytes, data: bytes) -> None:
         """Hand it over."""
         entry.process.give(entry.number, pack(Kind.EXECUTE, entry.number, order, data))
-        self._write(entry.process)
+        self._write_soon(entry.process)
 
     def stop(self, entry: Entry) -> None:
         """End an execution with 303; its process, too, if that does not within two seconds."""
         entry.due = min(entry.due, time.monotonic() + _RULES.cancel_seconds)
         entry.process.send(pack(Kind.STOP, entry.number))
-        self._write(entry.process)
+        self._write_soon(entry.process)
 
     def release(self, entry: Entry) -> None:
         """Give a slot back that was held and not used."""
@@ -207,8 +212,17 @@ class Fleet:
             if self._pause is not None:
                 return
 
+    def _write_soon(self, process: Process) -> None:
+        """Write what this turn of the loop has for a process by one call, at its end."""
+        if not process.is_flush_due:
+            process.is_flush_due = True
+            self._loop.call_soon(self._write, process)
+
     def _write(self, process: Process) -> None:
         """Write what the pipe takes, and the rest when it takes more."""
+        process.is_flush_due = False
+        if process not in self._processes:
+            return
         process.flush()
         if process.is_blocked and not process.is_writing:
             process.is_writing = True
