@@ -14,7 +14,7 @@ _WORKER = [sys.executable, str(Path(__file__).with_name("noop_worker.py"))]
 
 def main(config: str) -> None:
     """Serve until SIGTERM."""
-    fleet.child_command = lambda *_: _WORKER  # type: ignore[assignment]
+    vars(fleet)["child_command"] = lambda *_: _WORKER
 
     def started(server: Started) -> None:
         print(f"listening at {server.url}", file=sys.stderr, flush=True)

@@ -41,6 +41,7 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._watchers: dict[object, Callable[[], object]] = {}
+            self._is_lost = False
             self._head_bytes = 0
             self._head_timer: asyncio.TimerHandle | None = None
             self._await_head()
@@ -48,6 +49,7 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
             super().connection_lost(exc)
+            self._is_lost = True
             watchers, self._watchers = self._watchers, {}
             for watcher in watchers.values():
                 watcher()
@@ -58,13 +60,13 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
             self.flow.resume_reading()
             key = object()
             self._watchers[key] = watcher
-            if self.parser is None:
+            if self._is_lost:
                 self.loop.call_soon(watcher)
             return partial(self._watchers.pop, key, None)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {WHEN_GONE: self.when_gone}
+            self.scope["extensions"] = {WHEN_GONE: self.when_gone}  # type: ignore[dict-item]
 
         def data_received(self, data: bytes) -> None:
             if self._head_timer is None and self._is_between():
