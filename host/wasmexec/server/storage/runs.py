@@ -14,7 +14,7 @@ from .usage import add_usage
 if TYPE_CHECKING:
     import asyncio
 
-    from .storage import Storage
+    from .transactions import Transactions
 
 _HOUR = 3600
 _MICROSECONDS = 1_000_000
@@ -39,7 +39,7 @@ _END = _end_statement()
 class RunStorage:
     """Rows of runs."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Transactions) -> None:
         self._storage = storage
 
     def add(self, run: StoredRun) -> asyncio.Future[None]:

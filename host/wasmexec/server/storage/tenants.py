@@ -16,13 +16,13 @@ from .tables import keys, tenants
 if TYPE_CHECKING:
     import asyncio
 
-    from .storage import Storage
+    from .transactions import Transactions
 
 
 class TenantStorage:
     """Rows of tenants and of their keys."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Transactions) -> None:
         self._storage = storage
 
     def documents(self) -> list[TenantRequest]:

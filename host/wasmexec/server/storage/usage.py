@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from .tables import COUNTS, usage
 
 if TYPE_CHECKING:
-    from .storage import Storage
+    from .transactions import Transactions
 
 _MICROSECONDS = 1_000_000
 
@@ -35,7 +35,7 @@ def add_usage(connection: Connection, row: Mapping[str, Any]) -> None:
 class UsageStorage:
     """Rows of usage."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Transactions) -> None:
         self._storage = storage
 
     async def hours(self, tenant: str, since: float) -> list[dict[str, int]]:
