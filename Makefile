@@ -7,7 +7,7 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench soak million conformance image image-core verify native-env clean
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak million conformance image image-core verify native-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -46,6 +46,9 @@ lock: .venv-lock/ready ## pin the host's dependencies anew (make lock UPGRADE=--
 
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
+
+bench-server: image ## the numbers of `wasmexec serve`, the library beside it (ten minutes; --quick: two)
+	$(BIN)/python -m tests.bench.server $(BENCH)
 
 soak: image ## 50,000 executions of every kind in one process, which must not grow (a quarter of an hour)
 	$(BIN)/python -m tests.soak

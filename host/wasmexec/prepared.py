@@ -232,7 +232,7 @@ class Running:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it holds no thread: it is asleep, or waits for an answer."""
+        """Whether it has no place among the workers: it is asleep, or waits for an answer."""
         return self._execution.is_waiting
 
     @property

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Statistics:
     """What an executor is doing and what it keeps.
 
-    `executions` have started and not ended; `waiting` of them hold no thread (asleep, or for an answer). `memories`
-    wait for their next instance. `codes` are of statements that were run before, `code_bytes` long in all. Executors of
-    one process share both by image.
+    `executions` have started and not ended; `waiting` of them have no place among the workers (asleep, or for an
+    answer). `memories` wait for their next instance. `codes` are of statements that were run before, `code_bytes` long
+    in all. Executors of one process share both by image.
 
     `overhead_cpu_seconds` is the processor time that is in no `Result.usage`: what was done for executions of this
     executor after their results were told (memories are put back and connections closed while nobody waits), what

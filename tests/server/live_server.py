@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ import psutil
 
 PATIENCE_SECONDS = 60.0
 START_SECONDS = 60.0
+SERVE = (sys.executable, "-X", "faulthandler", "-m", "wasmexec", "serve")
 
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
@@ -32,13 +33,14 @@ def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECOND
 class LiveServer:
     """`wasmexec serve` from construction to `close`; started again with the same folder it finds the same store."""
 
-    def __init__(self, folder: Path, *, admin: str | None = None, settings: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, admin: str | None = None, settings: str = "", program: Sequence[str] = SERVE
+    ) -> None:
         (folder / "server.toml").write_text(f'listen = "127.0.0.1:0"\nworkers = 2\n{settings}\n')
         self.folder = folder
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", "wasmexec", "serve", "--config", "server.toml",
-             "--store", "store.sqlite3"],
+            [*program, "--config", "server.toml", "--store", "store.sqlite3"],
             cwd=folder, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.lines: list[str] = []

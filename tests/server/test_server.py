@@ -107,6 +107,18 @@ def test_a_request_can_only_tighten_what_its_tenant_may(server: LiveServer) -> N
         assert (widened.status_code, widened.json()["rule"]) == (400, "limit.wall_seconds")
 
 
+@pytest.mark.parametrize("how", ["httpx.get(url)", "await httpx.AsyncClient().get(url)", "time.sleep(2)"])
+def test_a_run_that_waits_holds_no_slot_however_it_waits(server: LiveServer, how: str) -> None:
+    with WebServer() as web:
+        grant = {"http_private": [f"GET 127.0.0.1:{web.port}"]}
+        tenant = server.tenant("waits", grants=grant)
+        statement = f"import httpx, time\nurl = {web.url('/slow?seconds=2')!r}\n{how}\nreturn []"
+        run_id = tenant.start(statement, grants=grant)
+        tenant.until(run_id, state="running", is_asleep=True)
+        assert tenant.counts["executing"] == 0
+        tenant.cancel(run_id)
+
+
 def test_why_a_run_waits_is_told_and_queued_computing_and_sleeping_ones_are_cancelled(server: LiveServer) -> None:
     tenant = server.tenant("cancels", max_executing=1)
     asleep = tenant.start(SLEEPS)

@@ -83,8 +83,8 @@ class Execution:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it holds no thread: it is asleep, or waits for an answer."""
-        return self._phase is Phase.WAITING
+        """Whether it has no place among the workers: it is asleep, or waits for an answer."""
+        return self._phase is Phase.WAITING or self._guest.is_elsewhere
 
     @property
     def noted_cpu_seconds(self) -> float:

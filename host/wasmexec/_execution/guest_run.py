@@ -93,6 +93,8 @@ class GuestRun:
         self._calls: CallTable | None = None
         self._waiting: Waiting | None = None
         self._blocked: threading.Event | None = None
+        self.is_elsewhere = False
+        """Whether the guest blocks, and another execution has its place among the workers."""
         self._stdio = b""
         self._where_deadline: float | None = None
 
@@ -358,6 +360,7 @@ class GuestRun:
     def _wait_elsewhere(self, event: threading.Event, until: float) -> None:
         """The same without a place among the workers."""
         self._deadlines.leave()
+        self.is_elsewhere = True
         self._workers.let_go()
         check: Callable[[], None] | None = None
         try:
@@ -367,6 +370,7 @@ class GuestRun:
             check = self._deadlines.check
         finally:
             self._workers.take_back(check)
+            self.is_elsewhere = False
 
     def _look(self) -> None:
         """Have whoever waits for it look whether it has to end; from any thread."""
