@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.server.refused import is_refused
 
 from wasmexec import ConfigError
-from wasmexec.server.quotas.rates import Rate, RateCharge, Rates
+from wasmexec.server.quotas.rates import Rate, RateCharge, Rates, Unit
 from wasmexec.server.quotas.refusals import Owner
 
 
 def charge(rate: Rate, cost: float = 1, owner: Owner = Owner.TENANT, unit: Any = "requests") -> RateCharge:
-    return RateCharge(owner, "acme", unit, rate, cost)
+    return RateCharge(owner, "acme", Unit(unit), rate, cost)
 
 
 @pytest.mark.parametrize("start", [0.0, 12_345.678, 1.7e9])
@@ -139,7 +139,7 @@ def test_owners_do_not_share_a_rate() -> None:
     rates, rate = Rates(), Rate(1, 1)
     for owner in Owner:
         for name in ("a", "b"):
-            assert rates.take([RateCharge(owner, name, "requests", rate)], 0.0) is None
+            assert rates.take([RateCharge(owner, name, Unit.REQUESTS, rate)], 0.0) is None
     assert len(rates) == 8
 
 
@@ -165,10 +165,10 @@ def test_the_headers_say_what_is_left_and_when_all_is_free_again() -> None:
 def test_rates_that_are_whole_are_forgotten() -> None:
     rates = Rates()
     for number in range(100_000):
-        assert rates.take([RateCharge(Owner.KEY, str(number), "requests", Rate(10, 1))], number * 0.01) is None
+        assert rates.take([RateCharge(Owner.KEY, str(number), Unit.REQUESTS, Rate(10, 1))], number * 0.01) is None
     assert len(rates) <= 1025
     # What is not whole is kept.
-    assert rates.take([RateCharge(Owner.KEY, "99999", "requests", Rate(10, 1))], 999.99) is not None
+    assert rates.take([RateCharge(Owner.KEY, "99999", Unit.REQUESTS, Rate(10, 1))], 999.99) is not None
 
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, True, "5", None])

@@ -10,11 +10,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from .quotas.rules import QuotaRules
+
 NULL = Raw(b"null")
 MAX_STATEMENT = 1024 * 1024
 MAX_SCHEMA_BYTES = 128 * 1024
 """A schema is compiled with the interpreter's lock of a worker held: some 15 ms for this."""
 _Name = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
+_Count = Annotated[int, Meta(ge=0, le=10**12)] | None
 _Texts = Annotated[list[Annotated[str, Meta(max_length=2000)]], Meta(max_length=200)]
 
 
@@ -86,21 +89,22 @@ class RunDocument(Struct, omit_defaults=True):
     limits: dict[str, int | float] | None = None
 
 
-class TenantRequest(Struct, forbid_unknown_fields=True):
+class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     """The body of POST /v1/admin/tenants, and what is kept of a tenant; 0 is none, null is no rule."""
 
     name: _Name
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
-    limits: dict[str, int | float] = {}
+    limits: dict[str, int | float] = msgspec.field(default_factory=dict)
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
-    max_queued: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
-    max_executing: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    max_queued: _Count = None
+    max_executing: _Count = None
+    max_asleep: _Count = None
+    max_streams: _Count = None
+    max_stored_runs: _Count = None
+    max_steps: _Count = None
+    max_secrets: _Count = None
+    max_keys: _Count = None
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
-    requests_per_second: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
-    requests_burst: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None
-    cpu_seconds_per_minute: Annotated[float, Meta(ge=0)] | None = None
-    cpu_seconds_per_day: Annotated[float, Meta(ge=0)] | None = None
-    cpu_seconds_per_month: Annotated[float, Meta(ge=0)] | None = None
 
 
 class KeyRequest(Struct, forbid_unknown_fields=True):

@@ -8,10 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
 
 from ...errors import ConfigError
 from .refusals import Owner, Refusal, check_amount
+
+
+class Unit(StrEnum):
+    """What a rate counts."""
+
+    REQUESTS = "requests"
+    BYTES = "bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +44,11 @@ class Rate:
 
 
 class RateCharge(NamedTuple):
-    """What one request takes from one rate; `unit` is what it counts, `owner_id` the key, project or tenant."""
+    """What one request takes from one rate; `owner_id` is the key, project or tenant whose it is."""
 
     owner: Owner
     owner_id: str
-    unit: Literal["requests", "bytes"]
+    unit: Unit
     rate: Rate
     cost: float = 1
 
@@ -86,7 +94,7 @@ class Rates:
         policies, states = [], []
         for charge in ordered:
             name, rate = f'"{charge.owner}-{charge.unit}"', charge.rate
-            unit = ';qu="content-bytes"' if charge.unit == "bytes" else ""
+            unit = ';qu="content-bytes"' if charge.unit is Unit.BYTES else ""
             window = f";w={max(1, math.ceil(rate.burst / rate.per_second))}" if rate.most else ""
             policies.append(f"{name};q={math.floor(rate.most)}{window}{unit}")
             until = max(0.0, self._whole_at.get(charge[:3], now) - now)

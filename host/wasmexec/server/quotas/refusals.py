@@ -64,14 +64,20 @@ class Refusal:
 
 
 def check_count(
-    what: str, live: Collection[object], most: int, *, owner: Owner = Owner.TENANT, status: Literal[409, 429] = 429
+    what: str,
+    live: Collection[object] | int,
+    most: int | None,
+    *,
+    owner: Owner = Owner.TENANT,
+    status: Literal[409, 429] = 429,
 ) -> Refusal | None:
     """Whether one more may be added to what is there, which is counted now; nothing is kept that could go wrong.
 
-    `status` is 429 for what ends by itself (queued runs, open streams), 409 for what is stored.
+    `live` is what there is, or how many, if the database has just counted them; `most` None is no bound. `status` is
+    429 for what ends by itself (open streams), 409 for what is stored and counted in the transaction that adds to it.
     """
-    used = len(live)
-    if used < most:
+    used = live if isinstance(live, int) else len(live)
+    if most is None or used < most:
         return None
     advice = "one has to be deleted first" if status == 409 else "one of them has to end first"
     return Refusal(

@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ...errors import ConfigError
 from ...grants import Grants, HttpGrant
 from ...limits import Limits
 from ..documents import GrantsDocument, TenantRequest
 from ..problems import ProblemError
-from ..quotas.budgets import Account, Budget, Dimension, Spent, Window
+from ..quotas.budgets import Account, Budget, Dimension, Spent
 from ..quotas.ceilings import Ceiling
-from ..quotas.rates import Rate, RateCharge, Rates
+from ..quotas.rates import RateCharge, Rates, Unit
 from ..quotas.refusals import Owner
+from ..quotas.rules import budgets_of, rates_of
 from ..scheduling.fair_queue import TenantRules
 from .keys import Key, KeyRecord, KeyRefused, Scope, find
 
@@ -46,6 +46,8 @@ class Tenant:
     def __init__(self, document: TenantRequest, server_limits: Limits, max_queued: int, spent: Iterable[Spent] = ()):
         self.queued: dict[str, LiveRun] = {}
         self.running: dict[str, LiveRun] = {}
+        self.streams: set[object] = set()
+        """Open streams of events and lines, which are counted here and nowhere else."""
         self.cpu_estimate = _FIRST_ESTIMATE
         self.name = document.name
         self.account = Account(Owner.TENANT, document.name, (), spent)
@@ -61,7 +63,7 @@ class Tenant:
         self.ceiling = ceiling_of(document, server_limits)
         self.usual_limits = limits_within(self.ceiling, {})
         self.account.change(budgets_of(document))
-        self.rate = rate_of(document)
+        self.rate = rates_of(document).get(Unit.REQUESTS)
         self.document = document
         self.max_queued = max_queued if document.max_queued is None else document.max_queued
 
@@ -159,7 +161,7 @@ class Directory:
         """What one request takes of the rates."""
         if tenant.rate is None:
             return []
-        return [RateCharge(Owner.TENANT, tenant.name, "requests", tenant.rate)]
+        return [RateCharge(Owner.TENANT, tenant.name, Unit.REQUESTS, tenant.rate)]
 
     def take_rate(self, tenant: Tenant) -> dict[str, str]:
         """Count a request; headers that tell what is left.
@@ -230,29 +232,6 @@ def grants_of(document: GrantsDocument) -> Grants:
     """
     private = [HttpGrant.parse(text, allow_private=True) for text in document.http_private]
     return Grants(http=[*document.http, *private])
-
-
-def rate_of(document: TenantRequest) -> Rate | None:
-    """The rate of a tenant's requests; None if there is none.
-
-    Raises:
-        ConfigError: there is a burst only.
-    """
-    per_second, burst = document.requests_per_second, document.requests_burst
-    if per_second is None:
-        if burst is not None:
-            raise ConfigError("requests_burst needs requests_per_second")
-        return None
-    return Rate(per_second, max(1.0, per_second) if burst is None else burst)
-
-
-def budgets_of(document: TenantRequest) -> list[Budget]:
-    """The budgets of a tenant."""
-    limits = {
-        Window.MINUTE: document.cpu_seconds_per_minute, Window.DAY: document.cpu_seconds_per_day,
-        Window.MONTH: document.cpu_seconds_per_month,
-    }  # fmt: skip
-    return [Budget(Dimension.CPU_SECONDS, window, limit) for window, limit in limits.items() if limit is not None]
 
 
 def _spent(storage: Storage, tenant: str, budget: Budget, now: float) -> Spent:
