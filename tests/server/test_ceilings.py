@@ -192,12 +192,3 @@ def test_a_run_that_asks_for_nothing_reaches_nothing() -> None:
     assert (
         Ceiling(grants=Grants(http=["*.example.com"], proxy="http://proxy.test:3128")).grants_for(Grants()) == Grants()
     )
-
-
-def test_an_image_is_run_only_if_the_tenant_may() -> None:
-    ceiling = Ceiling(images=frozenset(["core", "full"]))
-    assert ceiling.check_image("core") is None
-    refusal = is_refused(ceiling.check_image("other"))
-    assert (refusal.rule, refusal.message) == ("image", "the tenant may run the images core, full, not 'other'")
-    assert is_refused(Ceiling(images=frozenset()).check_image("core")).value == ()
-    assert Ceiling().check_image("other") is None

@@ -71,8 +71,8 @@ class Spent(NamedTuple):
 
     budget: Budget
     since: float
-    used: float
-    reserved: float = 0.0
+    used: Number
+    reserved: Number = 0
 
     @property
     def resets_at(self) -> float:
@@ -80,18 +80,18 @@ class Spent(NamedTuple):
         return self.budget.window.start(self.budget.window.number(self.since) + 1)
 
 
-_UNITS: Final = 10**9
-"""Sums are kept as integers, in billionths: they come out the same in whatever order runs end."""
+_PARTS: Final = {Dimension.CPU_SECONDS: 10**6, Dimension.GB_SECONDS: 10**6}
+"""Sums are kept as integers, those of seconds in millionths: they come out the same in whatever order runs end."""
 
 
 class _Meter:
-    """One budget and what is used of it, in billionths."""
+    """One budget and what is used of it, as integers."""
 
     __slots__ = ("_until", "budget", "limit", "number", "used")
 
     def __init__(self, budget: Budget, number: int | None = None, used: int = 0) -> None:
         self.budget = budget
-        self.limit = _units(budget.limit)
+        self.limit = _whole(budget.dimension, budget.limit)
         self.number = number
         self.used = used
         self._until = -math.inf
@@ -134,7 +134,8 @@ class Account:
         for item in spent:
             meter = self._meters.get((item.budget.dimension, item.budget.window))
             if meter is not None:
-                meter.number, meter.used = item.budget.window.number(item.since), _units(item.used)
+                meter.number = item.budget.window.number(item.since)
+                meter.used = _whole(item.budget.dimension, item.used)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -142,20 +143,33 @@ class Account:
     def __contains__(self, run: str) -> bool:
         return run in self._runs
 
-    def change(self, budgets: Iterable[Budget]) -> None:
-        """Other budgets from now on; what is used of those that stay is kept.
+    def change(self, budgets: Iterable[Budget]) -> list[Budget]:
+        """Other budgets from now on; what is used of those that stay is kept, and those that are new are returned.
 
         Raises:
             ConfigError: two for one dimension and window.
         """
         meters: dict[tuple[Dimension, Window], _Meter] = {}
+        new: list[Budget] = []
         for budget in budgets:
             key = (budget.dimension, budget.window)
             if key in meters:
                 raise ConfigError(f"budget: {budget.dimension} per {budget.window} is given twice")
             known = self._meters.get(key)
             meters[key] = _Meter(budget) if known is None else _Meter(budget, known.number, known.used)
+            if known is None:
+                new.append(budget)
         self._meters = meters
+        return new
+
+    def add_earlier(self, spent: Iterable[Spent], now: float) -> None:
+        """Count what was used of the present window before there was the budget."""
+        for item in spent:
+            meter = self._meters.get((item.budget.dimension, item.budget.window))
+            if meter is not None:
+                meter.roll(now)
+                if meter.number == item.budget.window.number(item.since):
+                    meter.used += _whole(item.budget.dimension, item.used)
 
     def refusal(self, estimate: Mapping[Dimension, Number], now: float) -> Refusal | None:
         """Why a run with this estimate cannot be admitted; of several budgets the one that is free again last.
@@ -167,19 +181,26 @@ class Account:
             meter.roll(now)
             dimension = meter.budget.dimension
             amount = estimate.get(dimension)
-            if amount is None or meter.used + self._held[dimension] + _units(amount) <= meter.limit:
+            if amount is None:
                 continue
-            at = meter.free_at(_units(amount))
+            whole = _whole(dimension, amount)
+            if meter.used + self._held[dimension] + whole <= meter.limit:
+                continue
+            at = meter.free_at(whole)
             found.append((math.inf if at is None else at, self._refusal(meter, amount, at, now)))
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
-    def reserve(self, run: str, estimate: Mapping[Dimension, Number], now: float) -> Refusal | None:
-        """Set the estimate aside in every budget, or in none.
+    def admit(self, run: str, estimate: Mapping[Dimension, Number]) -> None:
+        """Set the estimate aside, also if there is no room for it: for what was admitted before.
 
         Raises:
             ValueError: the run has a reservation.
         """
-        return reserve_all([self], run, estimate, now)
+        if run in self._runs:
+            raise ValueError(f"run {run} has a reservation")
+        held = self._runs[run] = {}
+        for dimension, amount in estimate.items():
+            self._hold(held, dimension, _whole(dimension, amount))
 
     def grow(self, run: str, used: Mapping[Dimension, Number]) -> None:
         """What a live run has used so far: beyond its estimate it is set aside at once.
@@ -189,7 +210,7 @@ class Account:
         """
         held = self._runs[run]
         for dimension, amount in used.items():
-            self._hold(held, dimension, max(_units(amount), held.get(dimension, 0)))
+            self._hold(held, dimension, max(_whole(dimension, amount), held.get(dimension, 0)))
 
     def settle(self, run: str, truth: Mapping[Dimension, Number], now: float) -> None:
         """A run has ended: what it took is charged to the window that is now, and nothing is reserved any more.
@@ -197,21 +218,12 @@ class Account:
         Raises:
             KeyError: the run has no reservation, or was settled.
         """
-        taken = {dimension: _units(amount) for dimension, amount in truth.items()}
+        taken = {dimension: _whole(dimension, amount) for dimension, amount in truth.items()}
         for dimension, amount in self._runs.pop(run).items():
             self._held[dimension] -= amount
         for meter in self._meters.values():
             meter.roll(now)
             meter.used += taken.get(meter.budget.dimension, 0)
-
-    def left(self, dimension: Dimension, now: float) -> float:
-        """What can be reserved of a dimension; negative in debt, infinite without a budget."""
-        lefts = []
-        for meter in self._meters.values():
-            if meter.budget.dimension is dimension:
-                meter.roll(now)
-                lefts.append((meter.limit - meter.used - self._held[dimension]) / _UNITS)
-        return min(lefts, default=math.inf)
 
     def spent(self, now: float) -> list[Spent]:
         """Every budget as it stands, for a report and to begin with after a restart."""
@@ -219,8 +231,9 @@ class Account:
         for meter in self._meters.values():
             meter.roll(now)
             assert meter.number is not None
-            window, held = meter.budget.window, self._held[meter.budget.dimension]
-            found.append(Spent(meter.budget, window.start(meter.number), meter.used / _UNITS, held / _UNITS))
+            window, dimension = meter.budget.window, meter.budget.dimension
+            used, reserved = _amount(dimension, meter.used), _amount(dimension, self._held[dimension])
+            found.append(Spent(meter.budget, window.start(meter.number), used, reserved))
         return found
 
     def check(self) -> None:
@@ -234,18 +247,13 @@ class Account:
             if held != total:
                 raise AssertionError(f"{dimension}: {held} reserved, but runs hold {total}")
 
-    def _open(self, run: str, estimate: Mapping[Dimension, Number]) -> None:
-        held = self._runs[run] = {}
-        for dimension, amount in estimate.items():
-            self._hold(held, dimension, _units(amount))
-
     def _hold(self, held: dict[Dimension, int], dimension: Dimension, amount: int) -> None:
         self._held[dimension] += amount - held.get(dimension, 0)
         held[dimension] = amount
 
     def _refusal(self, meter: _Meter, asked: Number, at: float | None, now: float) -> Refusal:
         budget, whose = meter.budget, f"the {self.owner} {self.owner_id}"
-        used = (meter.used + self._held[budget.dimension]) / _UNITS
+        used = _amount(budget.dimension, meter.used + self._held[budget.dimension])
         if at is None:
             advice = f"{asked:,g} are more than it can ever have"
         else:
@@ -279,10 +287,19 @@ def reserve_all(
     if refusals:
         return max(refusals, key=lambda found: math.inf if (wait := found.retry_after_seconds) is None else wait)
     for account in accounts:
-        account._open(run, estimate)
+        account.admit(run, estimate)
     return None
 
 
-def _units(amount: Number) -> int:
+def _whole(dimension: Dimension, amount: Number) -> int:
+    """An amount as it is counted; of what has no parts the next whole one."""
     check_amount("budget: an amount", amount)
-    return amount * _UNITS if isinstance(amount, int) else round(amount * _UNITS)
+    parts = _PARTS.get(dimension, 1)
+    if isinstance(amount, int):
+        return amount * parts
+    return math.ceil(amount) if parts == 1 else round(amount * parts)
+
+
+def _amount(dimension: Dimension, whole: int) -> Number:
+    parts = _PARTS.get(dimension, 1)
+    return whole if parts == 1 else whole / parts

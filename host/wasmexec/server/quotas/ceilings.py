@@ -1,4 +1,4 @@
-"""`Ceiling`: the most that each run of a tenant may have, within which a request may ask for less."""
+"""`Ceiling`: the most that each run of a tenant, project or key may have; a request may ask for less."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from .refusals import Number, Owner, Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceiling:
-    """The most that the runs of a tenant may have each; a request can only tighten it.
+    """The most that the runs of a tenant, or of a project or key of one, may have each; a request can only tighten it.
 
-    `images` are the names of the images that it may run, None for all there are. Files of certificates and the proxy
-    come from the ceiling alone.
+    Files of certificates and the proxy come from the ceiling alone.
     """
 
+    owner: Owner = Owner.TENANT
     limits: Limits = field(default_factory=Limits)
     grants: Grants = field(default_factory=Grants)
-    images: frozenset[str] | None = None
 
     def limits_for(self, asked: Mapping[str, Number]) -> Limits | Refusal:
         """The limits of a run: what is asked for, else the default, never more than the ceiling.
@@ -40,11 +39,11 @@ class Ceiling:
             if name in asked and value > ceiling:
                 return Refusal(
                     rule=f"limit.{name}",
-                    owner=Owner.TENANT,
+                    owner=self.owner,
                     status=400,
                     value=ceiling,
                     asked=value,
-                    message=f"limits: {name} must be at most {ceiling:,}, the tenant's ceiling, not {value:,}",
+                    message=f"limits: {name} must be at most {ceiling:,}, the {self.owner}'s ceiling, not {value:,}",
                 )
             effective[name] = value if name in asked else min(getattr(usual, name), ceiling)
         return Limits(**effective)  # type: ignore[arg-type]
@@ -56,14 +55,14 @@ class Ceiling:
         """
         for name in ("ca_file", "proxy"):
             if getattr(asked, name) is not None:
-                return _grant_refusal(f"grants: {name} is the operator's to say", f"grant.{name}", name, ())
+                return self._refusal(f"grants: {name} is the operator's to say", f"grant.{name}", name, ())
         effective: list[HttpGrant] = []
         # The exact ones first: where two have certificates, theirs count.
         ceilings = sorted(self.grants.http_grants, key=lambda grant: grant.host.startswith("*."))
         for grant in asked.http_grants:
             if any(item is not None for item in (grant.ca_file, grant.client_cert, grant.client_key)):
                 message = f"grants: {grant.text}: files of certificates are the operator's to say"
-                return _grant_refusal(message, "grant.files", grant.text, ())
+                return self._refusal(message, "grant.files", grant.text, ())
             over = [ceiling for ceiling in ceilings if ceiling.covers_host(grant.host)]
             if grant.allow_private:
                 over = [ceiling for ceiling in over if ceiling.allow_private]
@@ -71,18 +70,13 @@ class Ceiling:
                 private = " on private networks" if grant.allow_private else ""
                 texts = tuple(ceiling.text for ceiling in ceilings)
                 may = f"only {', '.join(texts)}" if texts else "nothing"
-                message = f"grants: {grant.text}{private} is more than the tenant may reach, which is {may}"
-                return _grant_refusal(message, "grant.http", grant.text, texts)
+                message = f"grants: {grant.text}{private} is more than the {self.owner} may reach, which is {may}"
+                return self._refusal(message, "grant.http", grant.text, texts)
             effective += (narrowed for ceiling in over if (narrowed := _narrowed(ceiling, grant)) is not None)
         return Grants(http=effective, ca_file=self.grants.ca_file, proxy=self.grants.proxy if effective else None)
 
-    def check_image(self, name: str) -> Refusal | None:
-        """Whether an image may be run."""
-        if self.images is None or name in self.images:
-            return None
-        allowed = tuple(sorted(self.images))
-        message = f"the tenant may run the images {', '.join(allowed) or '(none)'}, not {name!r:.80}"
-        return Refusal(rule="image", owner=Owner.TENANT, status=400, value=allowed, asked=name[:80], message=message)
+    def _refusal(self, message: str, rule: str, asked: str, value: tuple[str, ...]) -> Refusal:
+        return Refusal(rule=rule, owner=self.owner, status=400, value=value, asked=asked, message=message)
 
 
 def _is_permitted(grant: HttpGrant, ceilings: Sequence[HttpGrant]) -> bool:
@@ -107,7 +101,3 @@ def _narrowed(ceiling: HttpGrant, grant: HttpGrant) -> HttpGrant | None:
     return replace(
         ceiling, host=grant.host, ports=ports, methods=methods, schemes=schemes, allow_private=grant.allow_private
     )
-
-
-def _grant_refusal(message: str, rule: str, asked: str, value: tuple[str, ...]) -> Refusal:
-    return Refusal(rule=rule, owner=Owner.TENANT, status=400, value=value, asked=asked, message=message)

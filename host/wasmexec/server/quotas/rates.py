@@ -85,6 +85,10 @@ class Rates:
             self._forget_beyond = max(1024, 2 * len(self._whole_at))
         return None
 
+    def used(self, charge: RateCharge, now: float) -> float:
+        """What of a rate's burst is taken now."""
+        return charge.rate.most - self._left(charge, now)
+
     def headers(self, charges: Iterable[RateCharge], now: float) -> dict[str, str]:
         """`RateLimit` and `RateLimit-Policy`, the strictest rate first.
 
@@ -133,7 +137,7 @@ class Rates:
             owner=charge.owner,
             status=429,
             value=rate.per_second,
-            used=rate.most - self._left(charge, now),
+            used=self.used(charge, now),
             asked=charge.cost,
             retry_after_seconds=wait,
             message=f"{whose} may have {rate.per_second:,g} {charge.unit} a second, {rate.burst:,g} at once; {advice}",
