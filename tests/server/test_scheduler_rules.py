@@ -33,17 +33,45 @@ def test_a_tenant_never_executes_more_than_it_may(most: int) -> None:
     assert started(made) == []
 
 
-def test_no_more_are_started_than_may_hold_a_memory() -> None:
-    made = scheduler(slots=8, max_started=2)
+@pytest.mark.parametrize("rules", [{"max_executing": 1}, {}], ids=["own", "slots"])
+def test_what_sleeps_beyond_the_bound_counts_as_executing(rules: dict[str, Any]) -> None:
+    made = scheduler(slots=8 if rules else 1, max_asleep=1, **rules)
+    submit(made, "a1", "a2", "a3")
+    assert started(made) == ["a1"]
+    made.sleep("a1", 0.0)
+    assert started(made) == ["a2"]
+    made.sleep("a2", 0.0)
+    assert started(made) == []
+    assert (waits(made, "a3").rule, waits(made, "a3").value) == ("count.asleep", 1)
+    made.wake("a1")
+    assert started(made) == ["a1"]
+    made.end("a2", 0.0)
+    assert waits(made, "a3").rule == ("count.executing" if rules else "slots")
+    made.end("a1", 0.0)
+    assert started(made) == ["a3"]
+    made.check()
+
+
+def test_without_a_slot_for_sleepers_a_run_that_sleeps_keeps_its_place() -> None:
+    made = scheduler(slots=8, max_executing=2, max_asleep=0)
     submit(made, "a1", "a2", "a3")
     assert started(made) == ["a1", "a2"]
     made.sleep("a1", 0.0)
     assert started(made) == []
-    assert (waits(made, "a3").rule, waits(made, "a3").value) == ("count.started", 2)
-    made.wake("a1")
-    assert started(made) == ["a1"]
-    made.end("a2", 0.0)
+    made.end("a1", 0.0)
     assert started(made) == ["a3"]
+
+
+def test_more_slots_let_those_start_that_sleepers_held_back() -> None:
+    made = scheduler(slots=1, max_asleep=1)
+    submit(made, "a1", "a2", "a3")
+    for run in ("a1", "a2"):
+        assert started(made) == [run]
+        made.sleep(run, 0.0)
+    assert started(made) == []
+    made.resize(slots=2)
+    assert started(made) == ["a3"]
+    made.check()
 
 
 def test_one_queued_run_under_the_bound_and_one_over() -> None:
@@ -84,8 +112,8 @@ def test_runs_that_woke_up_are_no_new_ones_in_the_queue() -> None:
     ("rules", "rule", "status"),
     [
         ({"max_queued": 0}, "count.queued", 429),
-        ({"max_executing": 0}, "schedule.start_by", 503),
-        ({"max_started": 0}, "schedule.start_by", 503),
+        ({"max_executing": 0}, "count.executing", 429),
+        ({"max_wait_seconds": 0, "max_executing": 0}, "count.executing", 429),
     ],
 )
 def test_zero_is_zero(rules: dict[str, Any], rule: str, status: int) -> None:

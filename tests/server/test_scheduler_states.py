@@ -16,7 +16,7 @@ RULES = st.builds(
     TenantRules,
     weight=st.integers(1, 5),
     max_executing=st.none() | st.integers(0, 3),
-    max_started=st.none() | st.integers(0, 4),
+    max_asleep=st.none() | st.integers(0, 3),
     max_queued=st.integers(0, 6),
     max_wait_seconds=st.sampled_from([0.0, 1.0, 1000.0]),
     is_paused=st.booleans(),
@@ -55,10 +55,11 @@ class SchedulerStates(RuleBasedStateMachine):
         rules, tenant = self.tenant_rules[self.tenant[run]], self.tenant[run]
         executing = len(self.those(State.EXECUTING, tenant))
         started = sum(self.tenant[other] == tenant for other in self.started)
+        most = self.slots if rules.max_executing is None else min(rules.max_executing, self.slots)
         return not (
             rules.is_paused
             or (rules.max_executing is not None and executing >= rules.max_executing)
-            or (run not in self.started and rules.max_started is not None and started >= rules.max_started)
+            or (run not in self.started and rules.max_asleep is not None and started >= most + rules.max_asleep)
         )
 
     @rule(

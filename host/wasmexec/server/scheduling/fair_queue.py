@@ -42,7 +42,8 @@ class State(StrEnum):
 class TenantRules:
     """What a tenant gets; None is as many as there are slots.
 
-    `max_started` bounds the runs that have started and not ended, executing or asleep, each of which has a memory.
+    Runs that sleep beyond `max_asleep` count as executing ones, though they hold no slot: started runs, each of which
+    has a memory, are never more than `max_asleep` and `max_executing` together.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -50,7 +51,7 @@ class TenantRules:
 
     weight: int = 1
     max_executing: int | None = None
-    max_started: int | None = None
+    max_asleep: int | None = None
     max_queued: int = 1000
     max_wait_seconds: float = 60.0
     is_paused: bool = False
@@ -58,7 +59,7 @@ class TenantRules:
     def __post_init__(self) -> None:
         if not 1 <= self.weight <= 1_000_000:
             raise ConfigError(f"tenant: weight must be from 1 to 1,000,000, not {self.weight:,}")
-        for name in ("max_executing", "max_started", "max_queued"):
+        for name in ("max_executing", "max_asleep", "max_queued"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigError(f"tenant: {name} must be 0 or more, not {value:,}")
@@ -146,41 +147,46 @@ class Ordered(Generic[_Item]):
 
 
 class Estimates:
-    """What the runs of one tenant cost: a moving average for each statement, and for unknown ones the p90 of all."""
+    """What the runs of one tenant cost: a moving average for each statement, and for unknown ones the p90 of all.
 
-    __slots__ = ("_averages", "_recent", "_sorted")
+    `first` is that of the first run, `least` that of any; both are seconds, unless something else is estimated.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_averages", "_first", "_least", "_recent", "_sorted")
+
+    def __init__(self, first: float = FIRST_ESTIMATE_SECONDS, least: float = LEAST_SECONDS) -> None:
+        self._first = first
+        self._least = least
         self._averages: OrderedDict[str, float] = OrderedDict()
         self._recent: deque[float] = deque()
         self._sorted: list[float] = []
 
     def of(self, statement: str) -> float:
-        """What a run of a statement is expected to take, in seconds."""
+        """What a run of a statement is expected to take."""
         known = self._averages.get(statement)
         if known is None:
             rank = math.ceil(0.9 * len(self._sorted))
-            known = self._sorted[rank - 1] if rank else FIRST_ESTIMATE_SECONDS
-        return max(known, LEAST_SECONDS)
+            known = self._sorted[rank - 1] if rank else self._first
+        return max(known, self._least)
 
-    def learn(self, statement: str, seconds: float) -> None:
+    def learn(self, statement: str, used: float) -> None:
         """A run has ended and has used that much."""
-        known = self._averages.get(statement, seconds)
-        self._set(statement, known + _NEWEST_PART * (seconds - known), seconds)
+        known = self._averages.get(statement, used)
+        self._set(statement, known + _NEWEST_PART * (used - known), used)
 
-    def learn_at_least(self, statement: str, seconds: float) -> None:
+    def learn_at_least(self, statement: str, used: float) -> None:
         """A run has used that much and goes on: others of its kind are not to be taken for less."""
-        self._set(statement, max(self._averages.get(statement, 0.0), seconds), seconds)
+        self._set(statement, max(self._averages.get(statement, 0.0), used), used)
 
-    def _set(self, statement: str, average: float, seconds: float) -> None:
+    def _set(self, statement: str, average: float, used: float) -> None:
         self._averages[statement] = average
         self._averages.move_to_end(statement)
         if len(self._averages) > _KNOWN_STATEMENTS:
             self._averages.popitem(last=False)
         if len(self._recent) == _RECENT_RUNS:
             del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
-        self._recent.append(seconds)
-        bisect.insort(self._sorted, seconds)
+        self._recent.append(used)
+        bisect.insort(self._sorted, used)
 
 
 @dataclass(eq=False, slots=True)

@@ -64,6 +64,9 @@ class Scheduler:
         if min(self.slots, self.spare, self.cores) < 0:
             raise ConfigError("scheduler: slots, spare and cores must be 0 or more")
         self._over = self._count_executing()
+        for tenant in self._tenants.values():
+            if tenant.rules.max_asleep is not None:
+                self._place(tenant)
 
     def set_tenant(self, name: str, rules: TenantRules) -> None:
         """A new tenant, or other rules for one; it begins or goes on at the system's time."""
@@ -98,6 +101,10 @@ class Scheduler:
         """How many runs are in a state, of one tenant or of all."""
         tenants = self._tenants.values() if tenant is None else [self._tenants[tenant]]
         return sum(item.count(state) for item in tenants)
+
+    def estimate(self, tenant: str, statement: str) -> float:
+        """The processor seconds that a run of a statement is expected to take."""
+        return self._tenants[tenant].estimates.of(statement)
 
     def vtime_of(self, tenant: str) -> float:
         """What a tenant's runs have cost by its weight, idle times made up for."""
@@ -372,9 +379,10 @@ class Scheduler:
             return "tenant.paused", None
         if rules.max_executing is not None and len(tenant.executing) >= rules.max_executing:
             return "count.executing", rules.max_executing
-        is_new = run.id not in tenant.started
-        if is_new and rules.max_started is not None and len(tenant.started) >= rules.max_started:
-            return "count.started", rules.max_started
+        if rules.max_asleep is not None and run.id not in tenant.started:
+            executing = self.slots if rules.max_executing is None else min(rules.max_executing, self.slots)
+            if len(tenant.started) >= executing + rules.max_asleep:
+                return "count.asleep", rules.max_asleep
         return None
 
     def _place(self, tenant: Tenant) -> None:
@@ -461,7 +469,7 @@ class Scheduler:
     def _expected_wait(self, run: Run, backlog: float) -> float | None:
         """Seconds until a run starts, by what is estimated and executes; infinite if never, None if nobody knows."""
         tenant, rules = run.tenant, run.tenant.rules
-        if 0 in (rules.max_executing, rules.max_started):
+        if rules.max_executing == 0:
             return math.inf
         if rules.is_paused:
             return None
@@ -505,9 +513,11 @@ class Scheduler:
         if wait is None or wait <= allowed:
             return None
         if math.isinf(wait):
-            message = f"no run of the tenant {tenant.name} ever starts: {self._obstacle(run).message}"
-        else:
-            message = f"the run would start in {wait:.3f} s, and it has to within {max(allowed, 0.0):.3f} s"
+            return Refusal(
+                rule="count.executing", owner=Owner.TENANT, status=429, value=0, used=0, asked=1,
+                message=f"no run of the tenant {tenant.name} ever starts: it may have 0 executing runs",
+            )  # fmt: skip
+        message = f"the run would start in {wait:.3f} s, and it has to within {max(allowed, 0.0):.3f} s"
         return _too_late(run, wait, allowed, message)
 
     def _obstacle(self, run: Run) -> Waiting:
