@@ -43,7 +43,9 @@ def test_a_burst_of_runs_does_not_overshoot() -> None:
 
 def test_one_run_just_under_and_one_just_over() -> None:
     tenant = account((CPU, Window.DAY, 1))
-    assert is_refused(reserve(tenant, "over", {CPU: 1.000001}, NOON)).asked == 1.000001
+    assert reserve(tenant, "tiny", {CPU: 0.000001}, NOON) is None
+    assert is_refused(reserve(tenant, "over", {CPU: 1}, NOON)).asked == 1
+    tenant.settle("tiny", {}, NOON)
     assert reserve(tenant, "under", {CPU: 1}, NOON) is None
     refusal = is_refused(reserve(tenant, "next", {CPU: 0.25}, NOON))
     assert (refusal.rule, refusal.status, refusal.value, refusal.used) == ("budget.cpu_seconds.day", 429, 1, 1)
@@ -94,13 +96,25 @@ def test_the_time_to_try_again_is_true_when_nothing_runs(
         refusal = reserve(tenant, str(number), {CPU: estimate}, now)
         if refusal is None:
             tenant.settle(str(number), {CPU: truth}, now)
-        elif refusal.retry_after_seconds is None:
-            assert estimate > limit
         else:
+            assert refusal.retry_after_seconds is not None
             at = now + refusal.retry_after_seconds
             copy = Account(Owner.TENANT, "copy", [Budget(CPU, window, limit)], tenant.spent(now))
             assert copy.refusal({CPU: estimate}, at - 1) is not None
             assert copy.refusal({CPU: estimate}, at) is None
+
+
+def test_a_run_that_is_expected_to_take_more_than_all_has_to_have_all() -> None:
+    """What is expected may be wrong: a budget that is smaller must not keep its owner out for good."""
+    tenant = account((CPU, Window.MINUTE, 10))
+    assert reserve(tenant, "a", {CPU: 1}, NOON) is None
+    tenant.settle("a", {CPU: 1}, NOON)
+    assert is_refused(reserve(tenant, "b", {CPU: 25}, NOON)).retry_after_seconds == 60
+    assert reserve(tenant, "b", {CPU: 25}, NOON + 60) is None
+    # It holds all that it is expected to take: nobody else gets anything.
+    assert is_refused(reserve(tenant, "c", {CPU: 1}, NOON + 60)).used == 25
+    tenant.settle("b", {CPU: 4}, NOON + 60)
+    assert reserve(tenant, "c", {CPU: 6}, NOON + 60) is None
 
 
 def test_a_run_that_lives_over_midnight_is_reserved_and_charged_in_the_new_day() -> None:
@@ -139,7 +153,7 @@ def test_a_budget_of_zero_admits_nothing_that_needs_it_and_what_does_not_is_free
     tenant = account((EGRESS, Window.DAY, 0))
     refusal = is_refused(reserve(tenant, "a", {EGRESS: 1}, NOON))
     assert (refusal.value, refusal.retry_after_seconds) == (0, None)
-    assert refusal.message.endswith("; 1 are more than it can ever have")
+    assert refusal.message.endswith("; 1 more are never free")
     assert reserve(tenant, "b", {CPU: 100, EGRESS: 0}, NOON) is None
     assert reserve(tenant, "c", {CPU: 100}, NOON) is None
     assert (left(tenant, EGRESS, NOON), left(tenant, CPU, NOON)) == (0, math.inf)

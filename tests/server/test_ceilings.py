@@ -169,17 +169,16 @@ def test_a_private_network_is_reached_only_if_both_say_so() -> None:
 def test_files_and_the_proxy_are_the_operators_alone(tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(authority)
-    ceiling = Ceiling(
-        grants=Grants(
-            http=[HttpGrant("*.example.com"), HttpGrant("a.example.com", ca_file=authority)],
-            ca_file=authority,
-            proxy="http://proxy.test:3128",
-        )
+    allowed = Grants(
+        http=[HttpGrant("*.example.com"), HttpGrant("a.example.com", ca_file=authority)],
+        ca_file=authority,
+        proxy="http://proxy.test:3128",
     )
+    ceiling = Ceiling(grants=allowed)
     granted = ceiling.grants_for(Grants(http=["a.example.com"]))
     assert isinstance(granted, Grants)
     assert (granted.ca_file, granted.http_grants[0].ca_file) == (str(authority), str(authority))
-    assert granted.proxy == ceiling.grants.proxy
+    assert granted.proxy == allowed.proxy
     for asked, rule in (
         (Grants(ca_file=authority), "grant.ca_file"),
         (Grants(proxy="http://mine.test:1"), "grant.proxy"),

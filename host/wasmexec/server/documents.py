@@ -16,7 +16,8 @@ NULL = Raw(b"null")
 MAX_STATEMENT = 1024 * 1024
 MAX_SCHEMA_BYTES = 128 * 1024
 """A schema is compiled with the interpreter's lock of a worker held: some 15 ms for this."""
-_Name = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
+"""Of a tenant, a project or a key."""
 _Count = Annotated[int, Meta(ge=0, le=10**12)] | None
 _Texts = Annotated[list[Annotated[str, Meta(max_length=2000)]], Meta(max_length=200)]
 
@@ -48,6 +49,7 @@ class RunRequest(Struct, forbid_unknown_fields=True):
     limits: dict[str, int | float] = {}
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
     secrets: dict[str, str | SecretDocument] = {}
+    max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] | None = None
 
 
 class WaitingDocument(Struct):
@@ -64,7 +66,8 @@ class WaitingDocument(Struct):
 class RunDocument(Struct, omit_defaults=True):
     """A run as answers tell of it; what has not happened yet is null or left out.
 
-    `rows`, `logs` and `limits` are only in the answer to a synchronous run.
+    `rows` and `logs` are only in the answer to a synchronous run. `limits` and `grants` are those that are in force;
+    they are not on record.
     """
 
     id: str
@@ -87,12 +90,13 @@ class RunDocument(Struct, omit_defaults=True):
     warnings: list[str] | None = None
     usage: dict[str, int | float] | None = None
     limits: dict[str, int | float] | None = None
+    grants: GrantsDocument | None = None
 
 
 class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     """The body of POST /v1/admin/tenants, and what is kept of a tenant; 0 is none, null is no rule."""
 
-    name: _Name
+    name: Name
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     limits: dict[str, int | float] = msgspec.field(default_factory=dict)
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
@@ -107,14 +111,22 @@ class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
 
 
+class PartRules(QuotaRules, forbid_unknown_fields=True, kw_only=True):
+    """The rules of a project or a key of a tenant; null and what is left out is the tenant's to say."""
+
+    limits: dict[str, int | float] = msgspec.field(default_factory=dict)
+    grants: GrantsDocument | None = None
+
+
 class KeyRequest(Struct, forbid_unknown_fields=True):
     """The body of POST /v1/admin/tenants/{name}/keys."""
 
-    name: _Name = "default"
+    name: Name = "default"
     scopes: Annotated[list[str], Meta(min_length=1, max_length=20)] = msgspec.field(
         default_factory=lambda: ["run", "read"]
     )
     lifetime_seconds: Annotated[float, Meta(gt=0, le=10**9)] | None = None
+    project: Name | None = None
 
 
 class PackedGrants(Struct):

@@ -22,16 +22,22 @@ class Access:
         self._config = config
         self._directory = directory
 
-    def tenant(self, request: Request, scope: Scope) -> tuple[Tenant, KeyRecord]:
+    def tenant(self, request: Request, scope: Scope, *, is_free: bool = False) -> tuple[Tenant, KeyRecord]:
         """The tenant who asks, and the key, which has the scope.
 
+        The request is counted by the rates that hold for the key, once, unless it `is_free`: cancelling is, for it
+        only gives back. Bytes are those of the body, as they are announced.
+
         Raises:
-            ProblemError: 401, 403.
+            ProblemError: 401, 403, 429.
         """
         key = self._directory.authorize(request.header(b"authorization"), scope)
         tenant = self._directory.tenants.get(key.tenant)
         if tenant is None:
             raise ProblemError(403, "key.tenant", "this key is the operator's; runs need a key of a tenant")
+        if not is_free and request.counted is None:
+            request.counted = (tenant, key.id)
+            request.answer_headers.update(self._directory.take_rate(tenant, key.id, request.announced_bytes or 0))
         return tenant, key
 
     def operator(self, request: Request) -> KeyRecord:
@@ -46,17 +52,25 @@ class Access:
         """The body of a request that carries a document, not data.
 
         Raises:
-            ProblemError: 408, 413, 415.
+            ProblemError: 408, 413, 415, 429.
             Disconnected: the client has gone.
         """
-        most = min(self._config.max_body_bytes, SMALL_BODY_BYTES)
-        return await request.body(most, self._config.body_seconds)
+        return await self._body(request, min(self._config.max_body_bytes, SMALL_BODY_BYTES))
 
     async def large_body(self, request: Request) -> bytes:
         """The body of a request that carries data.
 
         Raises:
-            ProblemError: 408, 413, 415.
+            ProblemError: 408, 413, 415, 429.
             Disconnected: the client has gone.
         """
-        return await request.body(self._config.max_body_bytes, self._config.body_seconds)
+        return await self._body(request, self._config.max_body_bytes)
+
+    async def _body(self, request: Request, most: int) -> bytes:
+        body = await request.body(most, self._config.body_seconds)
+        if request.announced_bytes is None and request.counted is not None:
+            # Its length is known only now.
+            tenant, key_id = request.counted
+            headers = self._directory.take_rate(tenant, key_id, len(body), is_new=False)
+            request.answer_headers.update(headers)
+        return body

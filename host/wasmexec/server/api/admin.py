@@ -64,10 +64,10 @@ class AdminApi:
             raise ProblemError(400, "key.scope", "a tenant's key cannot have the scope admin, which is the operator's")
         key, record = issue(
             tenant=tenant.name, name=asked.name, scopes=asked.scopes, now=time.time(),
-            lifetime_seconds=asked.lifetime_seconds,
+            lifetime_seconds=asked.lifetime_seconds, project=asked.project,
         )  # fmt: skip
         await self._directory.put_key(record)
         return json_answer(201, {
             "id": record.id, "key": key.reveal(), "tenant": tenant.name, "name": record.name,
-            "scopes": sorted(record.scopes), "expires_at": record.expires_at,
+            "scopes": sorted(record.scopes), "expires_at": record.expires_at, "project": record.project,
         })  # fmt: skip

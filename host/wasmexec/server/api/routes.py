@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .access import Access
 from .admin import AdminApi
 from .health import HealthApi
+from .quotas import QuotasApi
 from .runs import RunsApi
 from .usage import UsageApi
 
@@ -26,6 +27,7 @@ def all_routes(
     return (
         *RunsApi(access, storage, directory, runs, image).routes(),
         *UsageApi(access, storage).routes(),
+        *QuotasApi(access, directory).routes(),
         *AdminApi(access, directory, runs).routes(),
         *HealthApi(runs).routes(),
     )

@@ -58,7 +58,6 @@ class RunsApi:
     async def post_run(self, request: Request) -> Answered:
         """Run a statement: wait for its end, or be told where to look for it."""
         tenant, key = self._access.tenant(request, Scope.RUN)
-        headers = self._directory.take_rate(tenant)
         if request.header(b"idempotency-key") is not None:
             raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
         is_durable = _prefers_async(request.header(b"prefer"))
@@ -68,13 +67,13 @@ class RunsApi:
         del body
         if is_durable:
             await self._runs.accept(run)
-            headers = {**headers, "Location": f"/v1/runs/{run.id}", "Preference-Applied": "respond-async"}
+            headers = {"Location": f"/v1/runs/{run.id}", "Preference-Applied": "respond-async"}
             return Answered(202, self._live(run), headers)
         self._runs.submit(run)
         await self._ended(run, request)
         if run.refusal is not None:
             raise ProblemError.of(run.refusal)
-        return Answered(200, ended_document(run), headers)
+        return Answered(200, ended_document(run))
 
     async def get_run(self, request: Request) -> Answered:
         """How a run is, without its rows and logs."""
@@ -94,7 +93,7 @@ class RunsApi:
 
     async def post_cancel(self, request: Request) -> Answered:
         """End a run with status 303; one that has ended stays as it is."""
-        run, record = await self._find(request, Scope.RUN)
+        run, record = await self._find(request, Scope.RUN, is_free=True)
         if run is None:
             assert record is not None
             return Answered(200, recorded_document(record))
@@ -102,13 +101,15 @@ class RunsApi:
         await asyncio.shield(run.ended)
         return Answered(200, self._live(run))
 
-    async def _find(self, request: Request, scope: Scope) -> tuple[Run | None, dict[str, Any] | None]:
+    async def _find(
+        self, request: Request, scope: Scope, *, is_free: bool = False
+    ) -> tuple[Run | None, dict[str, Any] | None]:
         """A run of who asks: a live one or its record.
 
         Raises:
             ProblemError: 404.
         """
-        tenant, _ = self._access.tenant(request, scope)
+        tenant, _ = self._access.tenant(request, scope, is_free=is_free)
         run_id = request.parts["id"]
         run = self._runs.find(run_id, tenant.name)
         if run is not None:

@@ -1,14 +1,21 @@
-"""Usage and quotas over HTTP: what a tenant has used, and what it may."""
+"""Usage over HTTP: what a tenant's runs have used, by the hour, project and key."""
 
 from __future__ import annotations
 
+import csv
+import io
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
-from ..http.operations import Answered, Operation, Route, json_answer, route
+from ..http.operations import Answered, Operation, Route, Streamed, json_answer, route
+from ..problems import ProblemError
 from ..storage.tables import COUNTS
+from ..storage.usage import UsageFilter, UsagePlace
 from ..tenants.keys import Scope
 
 if TYPE_CHECKING:
@@ -17,12 +24,54 @@ if TYPE_CHECKING:
     from .access import Access
 
 _DAY = 86_400
+_HOUR = 3600
+_PAGE = 2000
+"""Lines that are read at once."""
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "ndjson": "application/x-ndjson"}
+_Time = Annotated[datetime, Meta(tz=True)]
+_Counts = dict[str, int]
 
 
 class UsageQuery(Struct, forbid_unknown_fields=True):
-    """How far back."""
+    """Hours that begin from `since` on and before `until`; without `since`, of so many days up to now.
+
+    `key` and `project` are of whom; `project` "" is that of keys without one. `format` comes before what Accept says.
+    """
 
     days: Annotated[int, Meta(ge=1, le=3660)] = 31
+    since: _Time | None = None
+    until: _Time | None = None
+    key: Annotated[str, Meta(max_length=40)] | None = None
+    project: Annotated[str, Meta(max_length=63)] | None = None
+    format: Literal["json", "csv", "ndjson"] | None = None
+
+
+class UsageHour(Struct):
+    """What runs have used that ended in one hour: `hour` is its beginning, in seconds of the epoch."""
+
+    hour: int
+    runs: int
+    failed: int
+    cpu_us: int
+    wall_us: int
+    gb_us: int
+    http_requests: int
+    http_bytes_sent: int
+    http_bytes_received: int
+    output_bytes: int
+    row_count: int
+    log_count: int
+    log_bytes: int
+
+
+class UsageDocument(Struct):
+    """Usage in all and by the hour; times are whole microseconds, `gb_us` of a memory of 1 GB (10^9 bytes)."""
+
+    tenant: str
+    since: str
+    until: str
+    total: _Counts
+    hours: list[UsageHour]
 
 
 class UsageApi:
@@ -36,42 +85,65 @@ class UsageApi:
         """Paths and operations."""
         return (
             route("/v1/usage", GET=Operation(
-                handler=self.get_usage, scope=Scope.READ, query=UsageQuery, answers={200: dict[str, Any]},
-            )),
-            route("/v1/quotas", GET=Operation(
-                handler=self.get_quotas, scope=Scope.READ, answers={200: dict[str, Any]},
+                handler=self.get_usage, scope=Scope.READ, query=UsageQuery, answers={200: UsageDocument},
+                problems=(406,), headers={"Accept": ", ".join(_MEDIA_TYPES.values())},
             )),
         )  # fmt: skip
 
-    async def get_usage(self, request: Request) -> Answered:
-        """What the tenant's runs have used, by the hour."""
+    async def get_usage(self, request: Request) -> Answered | Streamed:
+        """What the tenant's runs have used: a document by the hour, or lines by hour, project and key."""
         tenant, _ = self._access.tenant(request, Scope.READ)
-        days = request.query(UsageQuery).days
-        hours = await self._storage.usage.hours(tenant.name, time.time() - days * _DAY)
-        total = {name: sum(hour[name] for hour in hours) for name in COUNTS}
-        return json_answer(200, {"tenant": tenant.name, "days": days, "total": total, "hours": hours})
+        query, now = request.query(UsageQuery), time.time()
+        since = now - query.days * _DAY if query.since is None else query.since.timestamp()
+        until = now + _HOUR if query.until is None else query.until.timestamp()
+        asked = UsageFilter(tenant.name, since, until, query.key, query.project)
+        kind = query.format or _accepted(request.header(b"accept"))
+        if kind == "json":
+            hours = await self._storage.usage.hours(asked)
+            return json_answer(200, UsageDocument(
+                tenant=tenant.name, since=_time(since), until=_time(until),
+                total={name: sum(hour[name] for hour in hours) for name in COUNTS},
+                hours=[UsageHour(**hour) for hour in hours],
+            ))  # fmt: skip
+        # What cannot be read at all is a problem, not half an answer.
+        first = await self._storage.usage.lines(asked, None, _PAGE)
+        return Streamed(200, self._lines(asked, first, kind), media_type=_MEDIA_TYPES[kind].encode())
 
-    async def get_quotas(self, request: Request) -> Answered:
-        """What the tenant may have, and what of it is taken now."""
-        tenant, _ = self._access.tenant(request, Scope.READ)
-        limits = tenant.ceiling.limits
-        budgets = [
-            {
-                "rule": f"budget.{spent.budget.dimension}.{spent.budget.window}", "limit": spent.budget.limit,
-                "used": spent.used, "reserved": spent.reserved, "resets_at": spent.resets_at,
-            }
-            for spent in tenant.account.spent(time.time())
-        ]  # fmt: skip
-        document = tenant.document
-        return json_answer(200, {
-            "tenant": tenant.name, "weight": document.weight,
-            "limits": {name: getattr(limits, name) for name in type(limits).__slots__},
-            "grants": document.grants,
-            "runs": {
-                "queued": len(tenant.queued), "max_queued": tenant.max_queued, "executing": tenant.executing,
-                "max_executing": document.max_executing, "asleep": len(tenant.running) - tenant.executing,
-            },
-            "requests_per_second": None if tenant.rate is None else tenant.rate.per_second,
-            "requests_burst": None if tenant.rate is None else tenant.rate.burst,
-            "budgets": budgets,
-        })  # fmt: skip
+    async def _lines(self, asked: UsageFilter, page: list[dict[str, Any]], kind: str) -> AsyncIterator[bytes]:
+        if kind == "csv":
+            yield _csv([("tenant", "hour", "project", "key_id", *COUNTS)])
+        while page:
+            lines = [{"tenant": asked.tenant, **line, "hour": _time(line["hour"])} for line in page]
+            if kind == "csv":
+                yield _csv([tuple(line[name] for name in ("tenant", "hour", "project", "key_id", *COUNTS))
+                            for line in lines])  # fmt: skip
+            else:
+                yield msgspec.json.Encoder().encode_lines(lines)
+            last = page[-1]
+            place = UsagePlace(last["hour"], last["project"], last["key_id"])
+            page = await self._storage.usage.lines(asked, place, _PAGE) if len(page) == _PAGE else []
+
+
+def _accepted(accept: str | None) -> str:
+    """Which form is asked for; JSON unless another is named. Raises: ProblemError: 406."""
+    named = [part.split(";")[0].strip().lower() for part in (accept or "*/*").split(",")]
+    for kind, media_type in _MEDIA_TYPES.items():
+        if media_type in named:
+            return kind
+    if any(name in ("*/*", "application/*", "") for name in named):
+        return "json"
+    if "text/*" in named:
+        return "csv"
+    raise ProblemError(
+        406, "accept", f"usage is there as {', '.join(_MEDIA_TYPES.values())}", asked=accept, changed_by="nobody"
+    )
+
+
+def _csv(rows: Sequence[tuple[object, ...]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -35,6 +35,8 @@ class App:
             answer = await self._answer(request)
         except Disconnected:
             return
+        if request.answer_headers:
+            answer = answer._replace(headers={**request.answer_headers, **answer.headers})
         if isinstance(answer, Streamed):
             await _stream(request, send, answer)
         else:

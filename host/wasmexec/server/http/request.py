@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
 from ..problems import ProblemError
 from .bodies import Receive, Scope, header, read_body
+
+if TYPE_CHECKING:
+    from ..tenants.directory import Tenant
 
 _Query = TypeVar("_Query", bound=msgspec.Struct)
 _Document = TypeVar("_Document", bound=msgspec.Struct)
@@ -22,12 +25,28 @@ WHEN_GONE = "wasmexec.when_gone"
 class Request:
     """A request; `parts` are those of its path that the route names."""
 
-    __slots__ = ("parts", "receive", "scope")
+    __slots__ = ("answer_headers", "counted", "parts", "receive", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.parts: Mapping[str, str] = {}
+        self.answer_headers: dict[str, str] = {}
+        """Headers of the answer, whatever it is; those that it has itself come before them."""
+        self.counted: tuple[Tenant, str] | None = None
+        """The tenant and the key by whose rates it was counted."""
+
+    @property
+    def announced_bytes(self) -> int | None:
+        """How long the body is said to be; 0 without one, None if that is not known before it ends.
+
+        Raises:
+            ProblemError: 400: it is said twice.
+        """
+        length = self.header(b"content-length")
+        if length is not None and length.isdecimal():
+            return int(length)
+        return None if self.header(b"transfer-encoding") is not None else 0
 
     def header(self, name: bytes) -> str | None:
         """The value of a header, its name in lower case; None if there is none.

@@ -91,10 +91,14 @@ class _Meter:
 
     def __init__(self, budget: Budget, number: int | None = None, used: int = 0) -> None:
         self.budget = budget
-        self.limit = _whole(budget.dimension, budget.limit)
+        self.limit = self.whole(budget.limit)
         self.number = number
         self.used = used
         self._until = -math.inf
+
+    def whole(self, amount: Number) -> int:
+        """An amount as it is counted."""
+        return _whole(self.budget.dimension, amount)
 
     def roll(self, now: float) -> None:
         """Go on to the window of a moment; what was used beyond each limit is used of the next."""
@@ -111,7 +115,7 @@ class _Meter:
     def free_at(self, amount: int) -> float | None:
         """When the next window begins in which that much is free, if what is reserved has ended by then."""
         assert self.number is not None
-        if amount > self.limit or not self.limit:
+        if not self.limit:
             return None
         windows = max(1, -(-(self.used + amount - self.limit) // self.limit))
         return None if windows > _FURTHEST_WINDOWS else self.budget.window.start(self.number + windows)
@@ -125,6 +129,8 @@ class Account:
     """
 
     def __init__(self, owner: Owner, owner_id: str, budgets: Iterable[Budget], spent: Iterable[Spent] = ()) -> None:
+        self.dimensions: frozenset[Dimension] = frozenset()
+        """Those that have a budget."""
         self.owner = owner
         self.owner_id = owner_id
         self._meters: dict[tuple[Dimension, Window], _Meter] = {}
@@ -134,8 +140,7 @@ class Account:
         for item in spent:
             meter = self._meters.get((item.budget.dimension, item.budget.window))
             if meter is not None:
-                meter.number = item.budget.window.number(item.since)
-                meter.used = _whole(item.budget.dimension, item.used)
+                meter.number, meter.used = meter.budget.window.number(item.since), meter.whole(item.used)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -160,21 +165,25 @@ class Account:
             if known is None:
                 new.append(budget)
         self._meters = meters
+        self.dimensions = frozenset(dimension for dimension, _ in meters)
         return new
 
     def add_earlier(self, spent: Iterable[Spent], now: float) -> None:
-        """Count what was used of the present window before there was the budget."""
+        """Count what was used before there was the account or the budget; what exceeded a limit is carried on."""
         for item in spent:
             meter = self._meters.get((item.budget.dimension, item.budget.window))
             if meter is not None:
+                earlier = _Meter(meter.budget, item.budget.window.number(item.since), meter.whole(item.used))
+                earlier.roll(now)
                 meter.roll(now)
-                if meter.number == item.budget.window.number(item.since):
-                    meter.used += _whole(item.budget.dimension, item.used)
+                meter.used += earlier.used
 
     def refusal(self, estimate: Mapping[Dimension, Number], now: float) -> Refusal | None:
         """Why a run with this estimate cannot be admitted; of several budgets the one that is free again last.
 
-        A dimension that is named with 0 is refused only if more than everything is used of it.
+        A run that is expected to take more than a whole budget needs one of which nothing is used: what is expected
+        may be wrong, and what it takes beyond is carried on. A dimension that is named with 0 is refused only if more
+        than everything is used of it.
         """
         found: list[tuple[float, Refusal]] = []
         for meter in self._meters.values():
@@ -183,7 +192,8 @@ class Account:
             amount = estimate.get(dimension)
             if amount is None:
                 continue
-            whole = _whole(dimension, amount)
+            whole = meter.whole(amount)
+            whole = min(whole, meter.limit or whole)
             if meter.used + self._held[dimension] + whole <= meter.limit:
                 continue
             at = meter.free_at(whole)
@@ -255,7 +265,7 @@ class Account:
         budget, whose = meter.budget, f"the {self.owner} {self.owner_id}"
         used = _amount(budget.dimension, meter.used + self._held[budget.dimension])
         if at is None:
-            advice = f"{asked:,g} are more than it can ever have"
+            advice = f"{asked:,g} more are never free"
         else:
             advice = (
                 f"the next {budget.window} with room begins at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"

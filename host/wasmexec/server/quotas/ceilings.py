@@ -20,7 +20,8 @@ class Ceiling:
 
     owner: Owner = Owner.TENANT
     limits: Limits = field(default_factory=Limits)
-    grants: Grants = field(default_factory=Grants)
+    grants: Grants | None = field(default_factory=Grants)
+    """None: what somebody else's ceiling permits."""
 
     def limits_for(self, asked: Mapping[str, Number]) -> Limits | Refusal:
         """The limits of a run: what is asked for, else the default, never more than the ceiling.
@@ -49,10 +50,12 @@ class Ceiling:
         return Limits(**effective)  # type: ignore[arg-type]
 
     def grants_for(self, asked: Grants) -> Grants | Refusal:
-        """What a run may reach: what is asked for, if the ceiling permits all of it.
+        """What a run may reach: what is asked for, if the ceiling permits all of it; without one, what was asked for.
 
         SECURITY: a request names no file of this machine and no proxy; both are the ceiling's.
         """
+        if self.grants is None:
+            return asked
         for name in ("ca_file", "proxy"):
             if getattr(asked, name) is not None:
                 return self._refusal(f"grants: {name} is the operator's to say", f"grant.{name}", name, ())

@@ -12,10 +12,12 @@ import msgspec
 
 from ...errors import ConfigError
 from ...grants import Grants
-from ..documents import MAX_SCHEMA_BYTES, PackedGrants, PackedOrder, RunRequest, SecretDocument
+from ...limits import Limits
+from ..documents import MAX_SCHEMA_BYTES, GrantsDocument, PackedGrants, PackedOrder, RunRequest, SecretDocument
 from ..http.request import decode_body
 from ..problems import ProblemError
-from ..tenants.directory import grants_of, limits_within
+from ..quotas.refusals import Owner
+from ..tenants.rule_sets import grants_of
 from .run import Run
 
 if TYPE_CHECKING:
@@ -38,15 +40,16 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
             asked=len(request.output_schema), changed_by="nobody",
         )  # fmt: skip
     try:
-        limits = limits_within(tenant.ceiling, request.limits) if request.limits else tenant.usual_limits
-        grants = tenant.ceiling.grants_for(grants_of(request.grants))
+        limits = tenant.limits_for(key_id, request.limits)
+        grants = tenant.grants_for(key_id, grants_of(request.grants))
     except ConfigError as error:
         raise ProblemError(400, "request", error.message, changed_by="tenant") from None
-    if not isinstance(grants, Grants):
-        raise ProblemError.of(grants)
+    data = bytes(request.input_data)
+    extra_inputs = [None if bytes(item) == b"null" else bytes(item) for item in request.extra_inputs]
+    _check_size(limits, len(data) + sum(len(item) for item in extra_inputs if item is not None))
     order = PackedOrder(
         image=image, statement=request.statement, schema=request.output_schema, mode="strict",
-        extra_inputs=[None if bytes(data) == b"null" else bytes(data) for data in request.extra_inputs],
+        extra_inputs=extra_inputs,
         checkpoint=request.checkpoint, local_variables=request.local_variables,
         limits={name: getattr(limits, name) for name in limits.__slots__},
         grants=PackedGrants([dataclasses.asdict(grant) for grant in grants.http_grants], None, None),
@@ -54,11 +57,29 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
     )  # fmt: skip
     return Run(
         id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order),
-        data=bytes(request.input_data),
+        data=data,
         statement=kind_of(request.statement.encode("utf-8", "replace")),
         limits=limits, has_grants=bool(grants.http_grants), is_durable=is_durable,
         created_at=time.time(),
+        effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
+        max_wait_seconds=request.max_wait_seconds,
     )  # fmt: skip
+
+
+def _check_size(limits: Limits, size: int) -> None:
+    """Return if inputs of so many bytes are within the limits. Raises: ProblemError: 400."""
+    if size > limits.input_bytes:
+        raise ProblemError(
+            400, "limit.input_bytes", f"the inputs have {size:,} bytes, and the limits that are in force allow "
+            f"{limits.input_bytes:,}", value=limits.input_bytes, asked=size, owner=Owner.TENANT.value,
+            changed_by=Owner.TENANT.changed_by,
+        )  # fmt: skip
+
+
+def _told(grants: Grants) -> GrantsDocument:
+    """Grants as they are asked for."""
+    public = [grant.text for grant in grants.http_grants if not grant.allow_private]
+    return GrantsDocument(public, [grant.text for grant in grants.http_grants if grant.allow_private])
 
 
 def kind_of(data: bytes) -> str:

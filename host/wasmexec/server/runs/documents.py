@@ -12,9 +12,8 @@ import msgspec
 from ...result import Usage
 from ...workers.answers import Answer
 from ..scheduling.fair_queue import Waiting
+from .costs import MICROSECONDS, costs_of
 from .run import Phase, Run
-
-_MICROSECONDS = 1_000_000
 
 
 def live_document(run: Run, waiting: Waiting | None = None, started_in: float | None = None) -> bytes:
@@ -32,10 +31,10 @@ def live_document(run: Run, waiting: Waiting | None = None, started_in: float | 
             "position": waiting.position, "expected_start": expected,
         }  # fmt: skip
     if run.answer is None:
-        return msgspec.json.encode(head)
+        return _with(head, **run.effective)
     return _with(
         head | _figures(run.answer), error=run.answer.error, warnings=run.answer.warnings,
-        usage=_usage(run.answer, run.lost_cpu_seconds),
+        usage=_usage(run.answer, run.lost_cpu_seconds), **run.effective,
     )  # fmt: skip
 
 
@@ -50,7 +49,7 @@ def ended_document(run: Run) -> bytes:
     }  # fmt: skip
     return _with(
         head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
-        usage=_usage(answer, run.lost_cpu_seconds), limits=msgspec.json.encode(run.limits),
+        usage=_usage(answer, run.lost_cpu_seconds), **run.effective,
     )  # fmt: skip
 
 
@@ -62,7 +61,9 @@ def recorded_document(record: Mapping[str, Any]) -> bytes:
         "ended_at": _time(record["ended_at"]), "status": record["status"], "row_count": record["row_count"],
         "log_count": record["log_count"], "log_dropped": record["log_dropped"], "has_rows": bool(record["has_rows"]),
         "usage": {
-            "wall_seconds": record["wall_us"] / _MICROSECONDS, "cpu_seconds": record["cpu_us"] / _MICROSECONDS,
+            "wall_seconds": record["wall_us"] / MICROSECONDS, "cpu_seconds": record["cpu_us"] / MICROSECONDS,
+            # Older servers did not record them.
+            "gb_seconds": (record["gb_us"] or 0) / MICROSECONDS, "log_bytes": record["log_bytes"] or 0,
             **{name: record[name] for name in Usage.__slots__ if name in record and not name.endswith("_seconds")},
         },
     }  # fmt: skip
@@ -77,8 +78,9 @@ def _figures(answer: Answer) -> dict[str, Any]:
 
 
 def _usage(answer: Answer, lost_cpu_seconds: float) -> bytes:
-    used = answer.usage.as_dict()
+    used, costs = answer.usage.as_dict(), costs_of(answer, lost_cpu_seconds)
     used["cpu_seconds"] += lost_cpu_seconds
+    used |= {"gb_seconds": costs["gb_us"] / MICROSECONDS, "log_bytes": costs["log_bytes"]}
     return msgspec.json.encode(used)
 
 

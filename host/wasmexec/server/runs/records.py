@@ -8,6 +8,14 @@ from typing import NamedTuple
 from ...workers.answers import Answer
 
 
+class SavedAccount(NamedTuple):
+    """How the budgets of a tenant, project or key stand: `spent` is JSON that `storage.accounts` packs and reads."""
+
+    owner: str
+    owner_id: str
+    spent: str
+
+
 class StoredRun(NamedTuple):
     """A run that was accepted and has not ended, as a restarted server finds it."""
 
@@ -41,3 +49,6 @@ class EndedRun:
     answer: Answer
     is_new: bool
     keep_rows: bool
+    project: str | None
+    accounts: tuple[SavedAccount, ...]
+    """Those that were charged for it, with it."""

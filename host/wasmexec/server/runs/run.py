@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,9 @@ class Run:
     has_grants: bool
     is_durable: bool
     created_at: float
+    effective: Mapping[str, bytes] = field(default_factory=dict)
+    """The limits and the grants that are in force, as JSON for who asked for it."""
+    max_wait_seconds: float | None = None
     attempts: int = 0
     phase: Phase = Phase.QUEUED
     number: int = 0

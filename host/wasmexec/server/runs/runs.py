@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import os
 import time
 from functools import partial
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING
 from ...errors import WasmexecError
 from ...workers.answers import Answer
 from ..problems import ProblemError
-from ..quotas.budgets import Dimension
 from ..scheduling.fair_queue import State, TenantRules, Waiting
 from ..scheduling.scheduler import Scheduler
+from ..storage.accounts import saved
+from .costs import charges_of, costs_of
 from .records import EndedRun, StoredRun
 from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
 
@@ -77,7 +79,6 @@ class Runs:
             ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
         self.refuse_if_full(run.size)
-        run.tenant.refuse_unpaid(time.time())
         self._admit(run)
         self._dispatch()
 
@@ -111,7 +112,6 @@ class Runs:
             StoreError: it is not stored; nothing runs.
         """
         self.refuse_if_full(run.size)
-        run.tenant.refuse_unpaid(time.time())
         self._admit(run)
         run.stored = self.storage.runs.add(StoredRun(
             run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
@@ -166,7 +166,7 @@ class Runs:
                 has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
                 attempts=item.attempts, has_requested=item.may_have_effects,
             )  # fmt: skip
-            self._admit(run)
+            self._admit(run, is_admitted=True)
             if run.has_requested:
                 self._end(run, lost_answer("the server was ended while it ran", has_requested=True))
         for tenant in tenants.values():
@@ -192,8 +192,8 @@ class Runs:
             run.refusal = refusal
             self._end(run, cancelled_answer(refusal.message))
         for run in self._by_number.values():
-            if run.entry is not None and run.id in run.tenant.account:
-                run.tenant.account.grow(run.id, {Dimension.CPU_SECONDS: run.entry.cpu_seconds})
+            if run.entry is not None:
+                run.tenant.grow(run, run.lost_cpu_seconds + run.entry.cpu_seconds)
 
     async def drain(self, seconds: float) -> None:
         """Admit nothing more and let what runs end; what has not by then is cancelled, or left for the next start."""
@@ -285,20 +285,21 @@ class Runs:
 
     # From place to place.
 
-    def _admit(self, run: Run) -> None:
-        """Raises: ProblemError: 429, 503."""
+    def _admit(self, run: Run, *, is_admitted: bool = False) -> None:
+        """Have a run wait, which may have been admitted by another process. Raises: ProblemError: 429, 503."""
+        tenant, now = run.tenant, time.monotonic()
+        cpu_seconds = self._scheduler.estimate(tenant.name, run.statement)
+        tenant.reserve(run, cpu_seconds, time.time(), is_admitted=is_admitted)
+        start_by = math.inf if run.max_wait_seconds is None else now + run.max_wait_seconds
         refusal = self._scheduler.submit(
-            run.id, tenant=run.tenant.name, statement=run.statement, now=time.monotonic()
+            run.id, tenant=tenant.name, statement=run.statement, now=now, start_by=start_by
         )  # fmt: skip
         if refusal is not None:
+            tenant.settle(run, {}, time.time())
             raise ProblemError.of(refusal)
         self._live[run.id] = run
         self._size += run.size
-        run.tenant.queued[run.id] = run
-        account, now = run.tenant.account, time.time()
-        if account.reserve(run.id, run.tenant.estimate, now) is not None:
-            # One that was admitted before: its budget pays afterwards.
-            account.reserve(run.id, {}, now)
+        tenant.queued[run.id] = run
 
     def _dispatch(self) -> None:
         """Start what is next as long as there are slots."""
@@ -359,13 +360,13 @@ class Runs:
         run.ended_at = time.time()
         if self._scheduler.state(run.id) is not None:
             self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
-        used = answer.usage.cpu_seconds + run.lost_cpu_seconds
         self._size -= run.size
         tenant = run.tenant
         tenant.queued.pop(run.id, None)
         tenant.running.pop(run.id, None)
-        tenant.account.settle(run.id, {Dimension.CPU_SECONDS: used}, time.time())
-        tenant.learn(used)
+        # SECURITY: charged and recorded in one step of the loop: what is on record is what budgets have counted.
+        charges = charges_of(costs_of(answer, run.lost_cpu_seconds))
+        tenant.settle(run, charges, run.ended_at)
         self._record(run)
         if not run.ended.done():
             run.ended.set_result(answer)
@@ -377,7 +378,8 @@ class Runs:
             id=run.id, tenant=run.tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
             ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
             has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,
-            is_new=not run.is_durable, keep_rows=run.is_durable,
+            is_new=not run.is_durable, keep_rows=run.is_durable, project=run.tenant.projects.get(run.key_id),
+            accounts=tuple(saved(account, run.ended_at) for account in run.tenant.accounts(run.key_id)),
         ))  # fmt: skip
         # Until it is on disk it is found here.
         recorded.add_done_callback(partial(self._recorded, run))
@@ -400,4 +402,4 @@ class Runs:
         self._size -= run.size
         self._scheduler.end(run.id)
         run.tenant.queued.pop(run.id, None)
-        run.tenant.account.settle(run.id, {}, time.time())
+        run.tenant.settle(run, {}, time.time())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
 
+from ..runs.costs import costs_of
 from ..runs.records import EndedRun, StoredRun
+from .accounts import save_accounts
 from .tables import COSTS, runs
 from .usage import add_usage
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from .transactions import Transactions
 
 _HOUR = 3600
-_MICROSECONDS = 1_000_000
 
 
 def _end_statement() -> Update:
@@ -78,6 +79,7 @@ class RunStorage:
             elif connection.execute(_END, {**row, "run_id": run.id}).rowcount != 1:
                 return
             add_usage(connection, _usage_row(run, row))
+            save_accounts(connection, run.accounts)
 
         return self._storage.write(work)
 
@@ -124,11 +126,8 @@ def _ended_row(run: EndedRun) -> dict[str, Any]:
         "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at, "started_at": run.started_at,
         "ended_at": run.ended_at, "attempts": run.attempts, "order": None, "input": None,
         "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants), "status": int(answer.status),
-        "cpu_us": round((used.cpu_seconds + run.lost_cpu_seconds) * _MICROSECONDS),
-        "wall_us": round(used.wall_seconds * _MICROSECONDS), "peak_memory_bytes": used.peak_memory_bytes,
-        "output_bytes": used.output_bytes, "http_requests": used.http_requests,
-        "http_bytes_sent": used.http_bytes_sent, "http_bytes_received": used.http_bytes_received,
-        "row_count": answer.row_count, "log_count": answer.log_count, "log_dropped": answer.log_dropped,
+        **costs_of(answer, run.lost_cpu_seconds), "peak_memory_bytes": used.peak_memory_bytes,
+        "log_dropped": answer.log_dropped, "project": run.project,
         "rows": answer.rows if run.keep_rows else None, "logs": answer.logs if run.keep_rows else None,
         "error": answer.error, "warnings": answer.warnings,
     }  # fmt: skip
@@ -136,6 +135,7 @@ def _ended_row(run: EndedRun) -> dict[str, Any]:
 
 def _usage_row(run: EndedRun, row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "tenant": run.tenant, "hour": int(run.ended_at) // _HOUR * _HOUR, "runs": 1,
+        "tenant": run.tenant, "hour": int(run.ended_at) // _HOUR * _HOUR, "project": run.project or "",
+        "key_id": run.key_id, "runs": 1,
         "failed": int(not run.answer.status.succeeded), **{name: row[name] for name in COSTS},
     }  # fmt: skip

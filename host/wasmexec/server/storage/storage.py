@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ...store.database import Database, resolve_url, use_write_ahead_log
 from ...store.errors import StoreOpenError
+from .accounts import AccountStorage
 from .runs import RunStorage
 from .tables import VERSION, metadata, properties
 from .tenants import TenantStorage
@@ -43,6 +44,7 @@ class Storage:
         self.runs = RunStorage(self)
         self.tenants = TenantStorage(self)
         self.usage = UsageStorage(self)
+        self.accounts = AccountStorage(self)
         self._readers = ThreadPoolExecutor(2, "wasmexec-reader")
 
     def close(self) -> None:

@@ -31,10 +31,31 @@ keys = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),
+    Column("project", String(63)),
+)
+
+part_rules = Table(
+    "wx_server_part_rules",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    # project, key
+    Column("owner", String(10), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+accounts = Table(
+    "wx_server_accounts",
+    metadata,
+    # tenant, project, key
+    Column("owner", String(10), primary_key=True),
+    Column("owner_id", String(130), primary_key=True),
+    # JSON: how the budgets stand after the last run that is on record.
+    Column("spent", Text, nullable=False),
 )
 
 COSTS = ("cpu_us", "wall_us", "http_requests", "http_bytes_sent", "http_bytes_received", "output_bytes", "row_count",
-         "log_count")  # fmt: skip
+         "log_count", "gb_us", "log_bytes")  # fmt: skip
 
 COUNTS = ("runs", "failed", *COSTS)
 """What usage adds up."""
@@ -67,15 +88,19 @@ runs = Table(
     Column("logs", LargeBinary),
     Column("error", LargeBinary),
     Column("warnings", LargeBinary),
+    Column("project", String(63)),
     Index("ix_wx_server_runs_tenant", "tenant", "created_at"),
     Index("ix_wx_server_runs_state", "state"),
 )
 
 usage = Table(
-    "wx_server_usage",
+    "wx_server_usage_by_key",
     metadata,
     Column("tenant", String(63), primary_key=True),
     # Seconds of the epoch at its beginning.
     Column("hour", BigInteger, primary_key=True),
+    # Empty for runs of no project.
+    Column("project", String(63), primary_key=True),
+    Column("key_id", String(40), primary_key=True),
     *(Column(name, BigInteger, nullable=False) for name in COUNTS),
 )

@@ -55,7 +55,7 @@ class TenantStorage:
             connection.execute(insert(keys).values(
                 id=record.id, tenant=record.tenant, name=record.name, digest=record.digest,
                 scopes=" ".join(sorted(record.scopes)), created_at=record.created_at, expires_at=record.expires_at,
-                revoked_at=record.revoked_at,
+                revoked_at=record.revoked_at, project=record.project,
             ))  # fmt: skip
 
         return self._storage.write(work)
@@ -64,5 +64,5 @@ class TenantStorage:
 def _key_of(row: Row[Any]) -> KeyRecord:
     return KeyRecord(
         id=row.id, tenant=row.tenant, name=row.name, digest=row.digest, scopes=parse_scopes(row.scopes.split()),
-        created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at,
+        created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at, project=row.project,
     )  # fmt: skip

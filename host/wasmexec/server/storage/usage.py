@@ -1,30 +1,57 @@
-"""What runs have used, added up by tenant and hour."""
+"""What runs have used, added up by tenant, hour, project and key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from .tables import COUNTS, usage
+from ..quotas.budgets import Budget, Spent, Window
+from ..quotas.refusals import Owner
+from ..runs.costs import charges_of
+from .tables import COSTS, COUNTS, usage
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .transactions import Transactions
 
-_MICROSECONDS = 1_000_000
+_KEY = ("tenant", "hour", "project", "key_id")
+_PLACE = ("hour", "project", "key_id")
 
 
 def _usage_statement() -> Insert:
     new = upsert(usage).values({column.name: bindparam(column.name) for column in usage.c})
     added = {name: usage.c[name] + new.excluded[name] for name in COUNTS}
-    return new.on_conflict_do_update(index_elements=["tenant", "hour"], set_=added)
+    return new.on_conflict_do_update(index_elements=_KEY, set_=added)
 
 
 # Made once: making one takes longer than executing it.
 _ADD = _usage_statement()
+
+
+class UsageFilter(NamedTuple):
+    """Whose usage: of a tenant in the hours that begin in a range, of one key or project if it is named.
+
+    `project` "" is that of keys without one.
+    """
+
+    tenant: str
+    since: float
+    until: float
+    key_id: str | None = None
+    project: str | None = None
+
+
+class UsagePlace(NamedTuple):
+    """A line of usage among those of a tenant."""
+
+    hour: int
+    project: str
+    key_id: str
 
 
 def add_usage(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -38,20 +65,63 @@ class UsageStorage:
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
 
-    async def hours(self, tenant: str, since: float) -> list[dict[str, int]]:
-        """The usage of a tenant by the hour, oldest first."""
-        columns = [usage.c.hour, *(usage.c[name] for name in COUNTS)]
-        query = select(*columns).where(usage.c.tenant == tenant, usage.c.hour >= int(since)).order_by(usage.c.hour)
+    async def hours(self, asked: UsageFilter) -> list[dict[str, int]]:
+        """The usage by the hour, oldest first."""
+        sums = [func.sum(usage.c[name]).label(name) for name in COUNTS]
+        query = select(usage.c.hour, *sums).where(*_rules(asked)).group_by(usage.c.hour).order_by(usage.c.hour)
 
         def work(connection: Connection) -> list[dict[str, int]]:
+            # PostgreSQL adds up to Decimal.
+            return [{name: int(value) for name, value in row._mapping.items()} for row in connection.execute(query)]
+
+        return await self._storage.read(work)
+
+    async def lines(self, asked: UsageFilter, after: UsagePlace | None, most: int) -> list[dict[str, Any]]:
+        """The usage by hour, project and key, oldest first: at most so many lines behind a place."""
+        columns = [usage.c[name] for name in (*_PLACE, *COUNTS)]
+        query = select(*columns).where(*_rules(asked)).order_by(*(usage.c[name] for name in _PLACE)).limit(most)
+        if after is not None:
+            query = query.where(tuple_(*(usage.c[name] for name in _PLACE)) > tuple_(*after))
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row._mapping) for row in connection.execute(query)]
 
         return await self._storage.read(work)
 
-    def cpu_seconds(self, tenant: str, since: float) -> float:
-        """The processor seconds that a tenant's runs have used since a full hour."""
-        query = select(func.coalesce(func.sum(usage.c.cpu_us), 0)).where(
-            usage.c.tenant == tenant, usage.c.hour >= since
-        )
+    def spent(self, tenant: str, owner: Owner, name: str, budgets: Sequence[Budget], now: float) -> list[Spent]:
+        """What of budgets is used in the windows that are now; nothing is known of minutes."""
         with self._storage.database.read() as connection:
-            return float(connection.execute(query).scalar_one()) / _MICROSECONDS
+            return _spent(connection, tenant, owner, name, budgets, now)
+
+    def spent_before(
+        self, tenant: str, owner: Owner, name: str, budgets: Sequence[Budget], now: float
+    ) -> asyncio.Future[list[Spent]]:
+        """The same, behind everything that is to be written by now."""
+        return self._storage.write(lambda connection: _spent(connection, tenant, owner, name, budgets, now))
+
+
+def _rules(asked: UsageFilter) -> list[ColumnElement[bool]]:
+    rules = [usage.c.tenant == asked.tenant, usage.c.hour >= int(asked.since), usage.c.hour < asked.until]
+    if asked.key_id is not None:
+        rules.append(usage.c.key_id == asked.key_id)
+    if asked.project is not None:
+        rules.append(usage.c.project == asked.project)
+    return rules
+
+
+def _spent(
+    connection: Connection, tenant: str, owner: Owner, name: str, budgets: Sequence[Budget], now: float
+) -> list[Spent]:
+    found = []
+    for budget in budgets:
+        if budget.window is Window.MINUTE:
+            continue
+        since = budget.window.start(budget.window.number(now))
+        rules = [usage.c.tenant == tenant, usage.c.hour >= int(since)]
+        if owner is not Owner.TENANT:
+            rules.append((usage.c.project if owner is Owner.PROJECT else usage.c.key_id) == name)
+        sums = [func.coalesce(func.sum(usage.c[column]), 0).label(column) for column in COSTS]
+        row = connection.execute(select(*sums).where(*rules)).one()
+        charges = charges_of({column: int(value) for column, value in row._mapping.items()})
+        found.append(Spent(budget, since, charges[budget.dimension]))
+    return found

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
 
-from ...grants import Grants, HttpGrant
+from ...grants import Grants
 from ...limits import Limits
-from ..documents import GrantsDocument, TenantRequest
+from ..documents import PartRules, TenantRequest
 from ..problems import ProblemError
-from ..quotas.budgets import Account, Budget, Dimension, Spent
+from ..quotas.budgets import Account, Budget, Dimension, Spent, reserve_all
 from ..quotas.ceilings import Ceiling
 from ..quotas.rates import RateCharge, Rates, Unit
-from ..quotas.refusals import Owner
+from ..quotas.refusals import Number, Owner, check_count
 from ..quotas.rules import budgets_of, rates_of
 from ..scheduling.fair_queue import TenantRules
+from .estimates import CostEstimates
 from .keys import Key, KeyRecord, KeyRefused, Scope, find
+from .rule_sets import RuleSet, ceiling_of_part, grants_of, grants_within, limits_within
 
 if TYPE_CHECKING:
     from ..storage.storage import Storage
 
+MOST_PARTS: Final = 1000
+"""Projects and keys of one tenant that have rules of their own."""
 OPERATOR = "operator"
 """The name in place of a tenant's that the operator's own keys have."""
-_FIRST_ESTIMATE = 0.01
-"""Seconds of processor time of a run of which nothing is known."""
-_NEWEST = 0.2
 _BEARER = "bearer "
 _MOST_ACCEPTED = 100_000
 
@@ -40,32 +41,65 @@ class LiveRun(Protocol):
         ...
 
 
+class PricedRun(Protocol):
+    """What budgets have to know of a run."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def key_id(self) -> str:
+        """The key that asked for it."""
+        ...
+
+    @property
+    def statement(self) -> str:
+        """What runs of its kind have in common."""
+        ...
+
+    @property
+    def limits(self) -> Limits:
+        """Those that are in force."""
+        ...
+
+    @property
+    def has_grants(self) -> bool:
+        """Whether it may reach anything."""
+        ...
+
+
 class Tenant:
     """One tenant: what it may do, and its runs that have not ended; their number is never kept apart from them."""
 
-    def __init__(self, document: TenantRequest, server_limits: Limits, max_queued: int, spent: Iterable[Spent] = ()):
+    def __init__(self, document: TenantRequest, server_limits: Limits, max_queued: int):
         self.queued: dict[str, LiveRun] = {}
         self.running: dict[str, LiveRun] = {}
         self.streams: set[object] = set()
         """Open streams of events and lines, which are counted here and nowhere else."""
-        self.cpu_estimate = _FIRST_ESTIMATE
         self.name = document.name
-        self.account = Account(Owner.TENANT, document.name, (), spent)
+        self.own = RuleSet(Owner.TENANT, document.name)
+        self.parts: dict[tuple[Owner, str], RuleSet] = {}
+        """The rules of its projects and keys, by their names and ids."""
+        self.projects: dict[str, str] = {}
+        """Of keys that belong to one."""
+        self._estimates = CostEstimates()
         self.change(document, server_limits, max_queued)
 
-    def change(self, document: TenantRequest, server_limits: Limits, max_queued: int) -> None:
-        """Other rules from now on, for what is admitted from now on.
+    def change(self, document: TenantRequest, server_limits: Limits, max_queued: int) -> list[Budget]:
+        """Other rules from now on, for what is admitted from now on; the budgets among them that are new.
 
         Raises:
             ConfigError: a rule makes no sense.
             ProblemError: a limit is more than the server's.
         """
         self.ceiling = ceiling_of(document, server_limits)
-        self.usual_limits = limits_within(self.ceiling, {})
-        self.account.change(budgets_of(document))
-        self.rate = rates_of(document).get(Unit.REQUESTS)
+        self.usual_limits = limits_within([self.ceiling], {})
+        new = self.own.change(document, self.ceiling)
         self.document = document
         self.max_queued = max_queued if document.max_queued is None else document.max_queued
+        return new
 
     @property
     def executing(self) -> int:
@@ -77,28 +111,80 @@ class Tenant:
         """What the scheduler has to know."""
         document = self.document
         return TenantRules(
-            weight=document.weight, max_executing=document.max_executing, max_queued=self.max_queued,
-            max_wait_seconds=document.max_wait_seconds,
+            weight=document.weight, max_executing=document.max_executing, max_asleep=document.max_asleep,
+            max_queued=self.max_queued, max_wait_seconds=document.max_wait_seconds,
         )  # fmt: skip
 
-    def refuse_unpaid(self, now: float) -> None:
-        """Return if there is a budget for one more run.
+    def rule_sets(self, key_id: str) -> tuple[RuleSet, ...]:
+        """The rules that hold for a key: the tenant's, those of its project, its own."""
+        if not self.parts:
+            return (self.own,)
+        owners = ((Owner.PROJECT, self.projects.get(key_id, "")), (Owner.KEY, key_id))
+        return (self.own, *(part for owner in owners if (part := self.parts.get(owner)) is not None))
+
+    def limits_for(self, key_id: str, asked: Mapping[str, int | float]) -> Limits:
+        """The limits of a run that asks for these with a key.
+
+        Raises:
+            ConfigError: there is no such limit, or a value makes no sense.
+            ProblemError: 400: one is more than a ceiling.
+        """
+        if not asked and not self.parts:
+            return self.usual_limits
+        return limits_within(self._ceilings(key_id), asked)
+
+    def grants_for(self, key_id: str, asked: Grants) -> Grants:
+        """What a run may reach that asks for this with a key.
+
+        Raises:
+            ProblemError: 400: it is more than a ceiling permits.
+        """
+        return grants_within(self._ceilings(key_id), asked)
+
+    def reserve(self, run: PricedRun, cpu_seconds: float, now: float, *, is_admitted: bool = False) -> None:
+        """Set aside what a run is expected to take, in every budget that holds for it, or in none.
+
+        `cpu_seconds` is what the scheduler expects; for a run that `is_admitted` already there is always room.
 
         Raises:
             ProblemError: 429.
         """
-        refusal = self.account.refusal(self.estimate, now)
-        if refusal is not None:
+        accounts = [rules.account for rules in self.rule_sets(run.key_id)]
+        dimensions = _dimensions(accounts)
+        estimate = self._estimates.of(
+            dimensions, run.statement, cpu_seconds, run.limits, has_grants=run.has_grants
+        ) if dimensions else {}  # fmt: skip
+        if is_admitted:
+            for account in accounts:
+                account.admit(run.id, estimate)
+        elif (refusal := reserve_all(accounts, run.id, estimate, now)) is not None:
             raise ProblemError.of(refusal)
 
-    @property
-    def estimate(self) -> dict[Dimension, float]:
-        """What one more run will take, as far as anybody knows."""
-        return {Dimension.CPU_SECONDS: self.cpu_estimate}
+    def grow(self, run: PricedRun, cpu_seconds: float) -> None:
+        """What a live run has used so far."""
+        for rules in self.rule_sets(run.key_id):
+            if run.id in rules.account:
+                rules.account.grow(run.id, {Dimension.CPU_SECONDS: cpu_seconds})
 
-    def learn(self, cpu_seconds: float) -> None:
-        """A run of it has taken so much."""
-        self.cpu_estimate += _NEWEST * (cpu_seconds - self.cpu_estimate)
+    def settle(self, run: PricedRun, truth: Mapping[Dimension, Number], now: float) -> None:
+        """A run has ended, and is charged for what it took, also to budgets that have come since it was admitted.
+
+        One that was withdrawn has taken nothing: `truth` is empty.
+        """
+        accounts = [rules.account for rules in self.rule_sets(run.key_id)]
+        for account in accounts:
+            if run.id not in account:
+                account.admit(run.id, {})
+            account.settle(run.id, truth, now)
+        if truth:
+            self._estimates.learn(_dimensions(accounts), run.statement, truth)
+
+    def accounts(self, key_id: str) -> list[Account]:
+        """Those that runs of a key are charged to and that have a budget."""
+        return [rules.account for rules in self.rule_sets(key_id) if rules.account.dimensions]
+
+    def _ceilings(self, key_id: str) -> list[Ceiling]:
+        return [rules.ceiling for rules in self.rule_sets(key_id) if rules.ceiling is not None]
 
 
 class Directory:
@@ -112,11 +198,15 @@ class Directory:
         self._keys = {record.id: record for record in storage.tenants.key_records()}
         self._accepted: dict[bytes, str] = {}
         """Which key a header had, by its digest: reading and checking it takes as long as all else of a request."""
-        self.tenants: dict[str, Tenant] = {}
-        now = time.time()
-        for document in storage.tenants.documents():
-            spent = [_spent(storage, document.name, budget, now) for budget in budgets_of(document)]
-            self.tenants[document.name] = Tenant(document, server_limits, max_queued, spent)
+        self.tenants = {
+            document.name: Tenant(document, server_limits, max_queued) for document in storage.tenants.documents()
+        }
+        for record in self._keys.values():
+            self._note_project(record)
+        for tenant, owner, name, rules in storage.accounts.part_rules():
+            part = self.tenants[tenant].parts[owner, name] = RuleSet(owner, _owner_id(tenant, owner, name))
+            part.change(rules, ceiling_of_part(owner, rules))
+        self._count_what_was_used()
 
     @property
     def has_admin_key(self) -> bool:
@@ -157,19 +247,17 @@ class Directory:
             ) from None
         return record
 
-    def charges(self, tenant: Tenant) -> list[RateCharge]:
-        """What one request takes of the rates."""
-        if tenant.rate is None:
-            return []
-        return [RateCharge(Owner.TENANT, tenant.name, Unit.REQUESTS, tenant.rate)]
+    def take_rate(self, tenant: Tenant, key_id: str, size: int, *, is_new: bool = True) -> dict[str, str]:
+        """Count a request and the bytes of its body, in every rate that holds for its key, or in none.
 
-    def take_rate(self, tenant: Tenant) -> dict[str, str]:
-        """Count a request; headers that tell what is left.
+        The answer is headers that tell what is left. A request that was counted before (not `is_new`) is not counted
+        again, its bytes are.
 
         Raises:
             ProblemError: 429.
         """
-        charges = self.charges(tenant)
+        sets = tenant.rule_sets(key_id)
+        charges = [item for rules in sets for item in rules.charges(size) if is_new or item.unit is Unit.BYTES]
         if not charges:
             return {}
         now = time.monotonic()
@@ -180,6 +268,10 @@ class Directory:
             problem.headers |= headers
             raise problem
         return headers
+
+    def rate_used(self, charge: RateCharge) -> float:
+        """What of the burst of a rate is taken now."""
+        return self._rates.used(charge, time.monotonic())
 
     async def put_tenant(self, document: TenantRequest) -> Tenant:
         """Make a tenant, or change one.
@@ -193,13 +285,88 @@ class Directory:
         made = Tenant(document, self._server_limits, self._max_queued)
         await self._storage.tenants.put(document)
         known = self.tenants.setdefault(document.name, made)
-        known.change(document, self._server_limits, self._max_queued)
+        new = known.change(document, self._server_limits, self._max_queued)
+        await self._count_earlier(known.name, Owner.TENANT, known.name, known.own, new)
         return known
+
+    async def put_part(self, tenant: Tenant, owner: Owner, name: str, rules: PartRules) -> RuleSet:
+        """Give a project or a key other rules; those that say nothing are none.
+
+        Raises:
+            ConfigError: a rule makes no sense.
+            ProblemError: 400, 409: more than the tenant may have, too many projects and keys with rules.
+        """
+        ceiling = ceiling_of_part(owner, rules)
+        limits_within([tenant.ceiling], rules.limits)
+        if rules.grants is not None:
+            grants_within([tenant.ceiling], grants_of(rules.grants))
+        rates_of(rules)
+        is_known = (owner, name) in tenant.parts
+        refusal = (
+            None if is_known else check_count("rule_sets", tenant.parts, MOST_PARTS, owner=Owner.SERVER, status=409)
+        )
+        if refusal is not None:
+            raise ProblemError.of(refusal)
+        await self._storage.accounts.put_rules(tenant.name, owner, name, rules)
+        part = tenant.parts.setdefault((owner, name), RuleSet(owner, _owner_id(tenant.name, owner, name)))
+        new = part.change(rules, ceiling)
+        await self._count_earlier(tenant.name, owner, name, part, new)
+        return part
+
+    async def delete_part(self, tenant: Tenant, owner: Owner, name: str) -> None:
+        """Have a project or a key without rules of its own."""
+        await self._storage.accounts.delete_rules(tenant.name, owner, name)
+        part = tenant.parts.get((owner, name))
+        if part is None:
+            return
+        part.change(PartRules(), None)
+        if not len(part.account):
+            del tenant.parts[owner, name]
+
+    def key_of(self, tenant: Tenant, key_id: str) -> KeyRecord | None:
+        """The record of a key of a tenant."""
+        record = self._keys.get(key_id)
+        return record if record is not None and record.tenant == tenant.name else None
+
+    def count_keys(self, tenant: Tenant) -> int:
+        """How many valid keys a tenant has."""
+        now = time.time()
+        return sum(record.tenant == tenant.name and record.is_valid(now) for record in self._keys.values())
 
     async def put_key(self, record: KeyRecord) -> None:
         """Have a key accepted from now on."""
         await self._storage.tenants.add_key(record)
         self._keys[record.id] = record
+        self._note_project(record)
+
+    def _note_project(self, record: KeyRecord) -> None:
+        tenant = self.tenants.get(record.tenant)
+        if tenant is not None and record.project is not None:
+            tenant.projects[record.id] = record.project
+
+    def _count_what_was_used(self) -> None:
+        """Go on with the budgets as the last process left them; what it did not have is counted from usage."""
+        saved, now = self._storage.accounts.spent(), time.time()
+        for tenant in self.tenants.values():
+            for (owner, name), rules in [((Owner.TENANT, tenant.name), tenant.own), *tenant.parts.items()]:
+                kept = saved.get((owner, rules.account.owner_id), {})
+                budgets = budgets_of(rules.rules)
+                known = [
+                    Spent(budget, *kept[key])
+                    for budget in budgets if (key := (budget.dimension, budget.window)) in kept
+                ]  # fmt: skip
+                others = [budget for budget in budgets if (budget.dimension, budget.window) not in kept]
+                if others:
+                    known += self._storage.usage.spent(tenant.name, owner, name, others, now)
+                rules.account.add_earlier(known, now)
+
+    async def _count_earlier(
+        self, tenant: str, owner: Owner, name: str, rules: RuleSet, budgets: Sequence[Budget]
+    ) -> None:
+        """Have new budgets include what was used of the day and the month before there were any."""
+        if budgets:
+            now = time.time()
+            rules.account.add_earlier(await self._storage.usage.spent_before(tenant, owner, name, budgets, now), now)
 
 
 def ceiling_of(document: TenantRequest, server_limits: Limits) -> Ceiling:
@@ -208,33 +375,14 @@ def ceiling_of(document: TenantRequest, server_limits: Limits) -> Ceiling:
     Raises: ConfigError, ProblemError: as `Tenant.change`.
     """
     asked = {**{name: getattr(server_limits, name) for name in Limits.__slots__}, **document.limits}
-    return Ceiling(limits=limits_within(Ceiling(limits=server_limits), asked), grants=grants_of(document.grants))
+    server = Ceiling(owner=Owner.SERVER, limits=server_limits)
+    return Ceiling(limits=limits_within([server], asked), grants=grants_of(document.grants))
 
 
-def limits_within(ceiling: Ceiling, asked: Mapping[str, int | float]) -> Limits:
-    """The limits of a run that asks for these.
-
-    Raises:
-        ConfigError: there is no such limit, or a value makes no sense.
-        ProblemError: one is more than the ceiling.
-    """
-    limits = ceiling.limits_for(asked)
-    if not isinstance(limits, Limits):
-        raise ProblemError.of(limits)
-    return limits
+def _dimensions(accounts: Iterable[Account]) -> frozenset[Dimension]:
+    return frozenset[Dimension]().union(*(account.dimensions for account in accounts))
 
 
-def grants_of(document: GrantsDocument) -> Grants:
-    """The grants that a document asks for.
-
-    Raises:
-        ConfigError: one is not a grant.
-    """
-    private = [HttpGrant.parse(text, allow_private=True) for text in document.http_private]
-    return Grants(http=[*document.http, *private])
-
-
-def _spent(storage: Storage, tenant: str, budget: Budget, now: float) -> Spent:
-    """What of a budget is on record, in the window that is now."""
-    since = budget.window.start(budget.window.number(now))
-    return Spent(budget, since, storage.usage.cpu_seconds(tenant, since))
+def _owner_id(tenant: str, owner: Owner, name: str) -> str:
+    """Projects of several tenants may have one name; ids of keys are everybody's."""
+    return f"{tenant}/{name}" if owner is Owner.PROJECT else name

@@ -1,0 +1,93 @@
+"""Rules of projects and keys in the database, and how budgets stood after the last run on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from ..documents import PartRules
+from ..quotas.budgets import Account, Dimension, Window
+from ..quotas.refusals import Number, Owner
+from ..runs.records import SavedAccount
+from .tables import accounts, part_rules
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .transactions import Transactions
+
+Since: TypeAlias = tuple[float, Number]
+"""The beginning of a window, and what was used in it, carried debts included."""
+_packed = list[tuple[Dimension, Window, float, Number]]
+
+
+def _save_statement() -> Insert:
+    new = upsert(accounts).values({column.name: bindparam(column.name) for column in accounts.c})
+    return new.on_conflict_do_update(index_elements=["owner", "owner_id"], set_={"spent": new.excluded.spent})
+
+
+# Made once: making one takes longer than executing it.
+_SAVE = _save_statement()
+
+
+def saved(account: Account, now: float) -> SavedAccount:
+    """How an account stands, to be stored in the transaction that ends the run that it was charged for."""
+    spent = [(item.budget.dimension, item.budget.window, item.since, item.used) for item in account.spent(now)]
+    return SavedAccount(account.owner, account.owner_id, msgspec.json.encode(spent).decode())
+
+
+def save_accounts(connection: Connection, rows: Iterable[SavedAccount]) -> None:
+    """Store how accounts stand, in the transaction that ends a run."""
+    for row in rows:
+        connection.execute(_SAVE, row._asdict())
+
+
+class AccountStorage:
+    """Rows of the rules of projects and keys, and of accounts."""
+
+    def __init__(self, storage: Transactions) -> None:
+        self._storage = storage
+
+    def part_rules(self) -> Iterator[tuple[str, Owner, str, PartRules]]:
+        """All of them: the tenant, whose they are, the name or id of that."""
+        with self._storage.database.read() as connection:
+            for row in connection.execute(select(part_rules)).all():
+                yield row.tenant, Owner(row.owner), row.name, msgspec.json.decode(row.document, type=PartRules)
+
+    def put_rules(self, tenant: str, owner: Owner, name: str, rules: PartRules) -> asyncio.Future[None]:
+        """Store the rules of a project or a key, or others for one."""
+        document = msgspec.json.encode(rules).decode()
+        row = {"tenant": tenant, "owner": owner.value, "name": name, "document": document}
+
+        def work(connection: Connection) -> None:
+            new = upsert(part_rules).values(row)
+            changed = {"document": document}
+            connection.execute(new.on_conflict_do_update(index_elements=["tenant", "owner", "name"], set_=changed))
+
+        return self._storage.write(work)
+
+    def delete_rules(self, tenant: str, owner: Owner, name: str) -> asyncio.Future[None]:
+        """Forget the rules of a project or a key, if it has some."""
+        table = part_rules.c
+        gone = delete(part_rules).where(table.tenant == tenant, table.owner == owner.value, table.name == name)
+
+        def work(connection: Connection) -> None:
+            connection.execute(gone)
+
+        return self._storage.write(work)
+
+    def spent(self) -> dict[tuple[Owner, str], dict[tuple[Dimension, Window], Since]]:
+        """How every account stood when its last run was recorded."""
+        with self._storage.database.read() as connection:
+            return {
+                (Owner(row.owner), row.owner_id): {
+                    (dimension, window): (since, used)
+                    for dimension, window, since, used in msgspec.json.decode(row.spent, type=_packed)
+                }
+                for row in connection.execute(select(accounts))
+            }
