@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOST = ROOT / "host"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("isolation", "errors", "status", "determinism", "limits", "statistics", "rows.json_text", "_masking", "_net"),
+    (
+        "isolation",
+        "errors",
+        "status",
+        "determinism",
+        "limits",
+        "statistics",
+        "rows.json_text",
+        "_masking",
+        "_net",
+        "_wall",
+    ),
     ("schema", "rows", "recording", "replay", "result", "proxy", "grants", "secret", "image", "canned", "options"),
     ("_finishing", "_guest"),
     ("_hostcalls",),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NoReturn
 
+from .._hostcalls.http.connector import use_connector
+from .._wall.wall import Wall
 from ..errors import ConfigError
 from ..executor import Executor
 from ..prepared import Running
 from ..result import Result
 from ..status import Status
 from .answers import State, answer_of, pack_answer, pack_states
+from .broker import Broker
 from .child import result_of
 from .local import cancelled
 from .messages import TO_WORKER_OF_MANY, Frame, Kind, pack
@@ -28,21 +32,30 @@ _AT_ONCE_BYTES = 64 * 1024
 _STARTERS = 4
 
 
-def main(parent: str, image: str, workers: str) -> NoReturn:
-    """Serve until standard input ends or the parent is gone; `image` is a manifest, `workers` how many may compute."""
+def main(parent: str, image: str, workers: str, wall: str, channel: str = "") -> NoReturn:
+    """Serve until standard input ends or the parent is gone, behind a wall.
+
+    `image` is a manifest, `workers` how many may compute, `wall` what `Wall.pack` packed, `channel` the number of the
+    descriptor through which connections are asked for; without it the process makes them itself.
+    """
     try:
-        _serve(int(parent), image, int(workers))
+        _serve(int(parent), image, int(workers), Wall.unpack(wall), channel)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
 
 
-def _serve(parent: int, image: str, workers: int) -> NoReturn:
+def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> NoReturn:
+    # SECURITY: while there is one thread.
+    wall.begin(parent)
     outbox = begin(parent)
     inbox = Inbox(TO_WORKER_OF_MANY)
     # It is closed when nobody refers to it any more.
     executor = Executor(image, workers=workers)
     executions = _Executions(executor, outbox)
+    if channel:
+        use_connector(Broker(socket.socket(fileno=int(channel))))
+    wall.close()
     tell_ready(outbox)
     while True:
         frame = inbox.next()

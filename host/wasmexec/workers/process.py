@@ -30,6 +30,7 @@ class WorkerProcess:
     """A child process and both pipes; nothing here waits, and nothing here is safe for two threads at once.
 
     `rooms` are the frames that it may send, beside that it is ready; `first` is the first that it is sent, if any.
+    `environment` is all of its environment, None: this process's; it inherits `pass_fds`.
 
     `under_way` are the executions that it was given and has not answered, oldest first. `oldest_since` is when the
     first of them became the oldest: a worker starts in the order that it is given, so it has been running since then.
@@ -38,7 +39,10 @@ class WorkerProcess:
         OSError: the system starts no more processes.
     """
 
-    def __init__(self, command: Sequence[str], rooms: Mapping[Kind, Room], first: list[bytes]) -> None:
+    def __init__(
+        self, command: Sequence[str], rooms: Mapping[Kind, Room], first: list[bytes], *,
+        environment: Mapping[str, str] | None = None, pass_fds: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         self.under_way: dict[int, float] = {}
         self.oldest_since = self.started = self.small_at = time.monotonic()
         self.given = 0
@@ -48,7 +52,7 @@ class WorkerProcess:
         self._reader = FrameReader({Kind.READY: Room(0, 0), **rooms})
         self._unsent: deque[memoryview] = deque()
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment, pass_fds=pass_fds,
             # A terminal's interrupt is for the parent alone, which may come while the child still loads.
             process_group=0,
         )  # fmt: skip

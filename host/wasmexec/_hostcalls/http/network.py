@@ -19,7 +19,9 @@ from ...proxy import Proxy, ProxyServer
 from ..error import HostCallError
 from ..share import in_thread
 from ..usage import UsageCounter
+from .brokered import BrokeredBackend
 from .connections import Backend, Meter, guarded
+from .connector import connector_in_use
 from .egress import MAX_ADDRESSES, Lookups, Resolver, Target, check_unresolved
 from .proxies import ForwardingPool, ProxyConnector, TunnelBackend
 
@@ -155,11 +157,16 @@ class Network:
             "keepalive_expiry": KEEPALIVE_SECONDS,
         }
         if connector is None:
-            backend = Backend(self._meter, guarded(self._lookups, allow_private=target.allow_private))
-            return httpcore.AsyncConnectionPool(ssl_context=context, network_backend=backend, **options)
+            return httpcore.AsyncConnectionPool(ssl_context=context, network_backend=self._backend(target), **options)
         if context is None:
             return ForwardingPool(connector, **options)
         return httpcore.AsyncConnectionPool(ssl_context=context, network_backend=TunnelBackend(connector), **options)
+
+    def _backend(self, target: Target) -> Backend:
+        maker = connector_in_use()
+        if maker is not None:
+            return BrokeredBackend(self._meter, maker, allow_private=target.allow_private)
+        return Backend(self._meter, guarded(self._lookups, allow_private=target.allow_private))
 
 
 async def _context(files: TlsFiles) -> ssl.SSLContext:
