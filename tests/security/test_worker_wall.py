@@ -85,7 +85,7 @@ REFUSALS = {
     "the parent's memory": ("done", "EPERM"),
     "the parent's environment": (None, "EACCES"),
     "to trace the parent": (None, "EPERM"),
-    "much memory": (f"{MEMORY_BYTES:,}", "MemoryError"),
+    "much memory": (f"{MEMORY_BYTES:,}", "ENOMEM"),
     "many descriptors": (None, "EMFILE"),
     "a core file": (None, "0"),
 }
@@ -153,8 +153,8 @@ def test_a_worker_ends_with_its_parent_however_that_ends(executor: Executor, tmp
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
     try:
-        assert parent.stdout is not None
         worker = psutil.Process(int(parent.stdout.readline()))
         assert worker.is_running()
     finally:

@@ -14,7 +14,9 @@ import psutil
 import pytest
 
 from wasmexec import Limits
-from wasmexec.server.runs import fleet as fleet_module
+from wasmexec._wall.wall import Mode
+from wasmexec.server.runs import enclosure as enclosure_module
+from wasmexec.server.runs.enclosure import Enclosure
 from wasmexec.server.runs.fleet import Entry, Fleet
 from wasmexec.workers.answers import Answer
 
@@ -49,9 +51,10 @@ class Heard:
 @asynccontextmanager
 async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> AsyncIterator[tuple[Fleet, Heard]]:
     """A fleet whose workers do what statements name; it is ready, and closed at the end without a child left."""
-    monkeypatch.setattr(fleet_module, "child_command", lambda *_: LIAR)
+    monkeypatch.setattr(enclosure_module, "child_command", lambda *_: LIAR)
     heard = Heard()
-    fleet = Fleet("none", Limits(), workers=workers, slots=2, most_asleep=10, listener=heard)
+    enclosure = Enclosure(image="none", image_bytes=0, computing=5, most_asleep=10, memory_bytes=2**40, mode=Mode.AUTO)
+    fleet = Fleet(enclosure, Limits(), workers=workers, slots=2, most_asleep=10, listener=heard)
     try:
         await until(lambda: len(fleet.pids) == workers)
         yield fleet, heard

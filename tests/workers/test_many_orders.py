@@ -13,6 +13,7 @@ import pytest
 from tests.servers import WebServer
 
 from wasmexec import Executor, Limits, Result, Status
+from wasmexec._wall.wall import Mode, Wall
 from wasmexec.isolation import child_command
 from wasmexec.workers.answers import (
     STATE_ROOM,
@@ -29,6 +30,7 @@ from wasmexec.workers.messages import BadMessage, Frame, Kind, Room, pack
 from wasmexec.workers.process import WorkerProcess
 
 PATIENCE_SECONDS = 60.0
+WALL = Wall(Mode.OFF, [], {})
 
 
 class Worker:
@@ -36,7 +38,7 @@ class Worker:
 
     def __init__(self, image: Path) -> None:
         rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(Limits())}
-        command = child_command("workers.orders_child", str(os.getpid()), str(image), "2")
+        command = child_command("workers.orders_child", str(os.getpid()), str(image), "2", WALL.pack())
         self.process = WorkerProcess(command, rooms, [])
         self.image = image
         self.frames: list[Frame] = []

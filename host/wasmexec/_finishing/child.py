@@ -80,13 +80,17 @@ class _Bounded:
 
             with open("/proc/self/statm", "rb") as file:
                 data = int(file.read().split()[5]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_DATA, (data + self._more, resource.RLIM_INFINITY))
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            most = data + self._more
+            bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
 
     def __exit__(self, *_: object) -> None:
         with suppress(ImportError, OSError, ValueError):
             import resource
 
-            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
 
 
 def _receive() -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from .._wall.wall import Mode
 from ..errors import ConfigError
 from ..limits import GIB, MIB, Limits, parse_size
 
@@ -19,6 +20,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "workers": (1, _MOST_WORKERS),
     "slots": (1, 64),
     "most_asleep": (1, 10_000),
+    "worker_memory_bytes": (256 * MIB, 1024 * GIB),
     "max_body_bytes": (1024, GIB),
     "body_seconds": (0.1, 3600),
     "head_seconds": (0.1, 3600),
@@ -26,6 +28,15 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_queued": (0, 1_000_000),
     "drain_seconds": (0, 3600),
 }
+
+
+def _most_memory() -> int:
+    """Three quarters of the machine's."""
+    try:
+        pages = os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 * GIB
+    return max(256 * MIB, 3 * pages * os.sysconf("SC_PAGE_SIZE") // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,10 @@ class ServerConfig:
     """How many statements compute at once in each of them."""
     most_asleep: int = 1000
     """How many more may be there in each that sleep or wait for HTTP."""
+    worker_memory_bytes: int = field(default_factory=_most_memory)
+    """Memory of its own that a worker is ended with at once."""
+    wall: str = Mode.AUTO
+    """Around each worker: auto (what the system has of it), required (else nothing starts), off."""
     max_body_bytes: int = 16 * MIB
     """The longest body of a request."""
     body_seconds: float = 30.0
@@ -74,6 +89,8 @@ class ServerConfig:
             value = getattr(self, name)
             if not isinstance(value, str) and not (value is None and name == "image"):
                 raise ConfigError(f"server: {name} must be a text, not {value!r}")
+        if self.wall not in tuple(Mode):
+            raise ConfigError(f"server: wall must be one of {', '.join(Mode)}, not {self.wall!r}")
         if not isinstance(self.limits, Limits):
             raise ConfigError("server: limits must be a table of limits: [limits] wall_seconds = 60")
         if "://" in self.store and not self.store.startswith("sqlite:"):

@@ -132,7 +132,7 @@ class KeyRequest(Struct, forbid_unknown_fields=True):
 class PackedGrants(Struct):
     """The grants of a packed order."""
 
-    http: list[dict[str, object]]
+    http: list[dict[str, Any]]
     ca_file: str | None
     proxy: dict[str, object] | None
 

@@ -7,10 +7,14 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
+from .._wall import privileges
+from .._wall.wall import Mode, check_mode
 from ..image import find_image
 from .config import ServerConfig
+from .runs.enclosure import FOR_PROBES, Enclosure
 from .runs.fleet import Fleet
 from .runs.runs import Runs
 
@@ -47,14 +51,22 @@ def run_server(config: ServerConfig, on_start: Callable[[Started], None]) -> Non
 
 
 async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> None:
-    image = str(find_image(config.image).manifest)
+    mode = Mode(config.wall)
+    _tell_wall(mode)
+    found = find_image(config.image)
+    image = str(found.manifest)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     runs = Runs(config)
+    enclosure = Enclosure(
+        image=image, image_bytes=found.memory.size, computing=2 * config.slots + FOR_PROBES,
+        most_asleep=config.most_asleep, memory_bytes=config.worker_memory_bytes, mode=mode,
+    )  # fmt: skip
     runs.fleet = Fleet(
-        image, config.limits, workers=config.workers, slots=config.slots, most_asleep=config.most_asleep, listener=runs
-    )
+        enclosure, config.limits, workers=config.workers, slots=config.slots, most_asleep=config.most_asleep,
+        listener=runs,
+    )  # fmt: skip
     try:
         # Half a second's worth of modules, imported while the first worker loads the image.
         from .front import Front
@@ -72,6 +84,25 @@ async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> N
             front.close()
     finally:
         await runs.fleet.close()
+
+
+def _tell_wall(mode: Mode) -> None:
+    """Say what of the wall there is, and hide this process behind what there is of it.
+
+    Raises:
+        ConfigError: it is required, and not all of it is there.
+    """
+    offer = check_mode(mode)
+    if mode is Mode.OFF:
+        _log.warning("workers have no wall of their own: wall = off")
+        return
+    _log.info("around each worker: %s", offer.text)
+    if offer.missing:
+        _log.warning("workers go without what this system lacks: %s", ", ".join(offer.missing))
+        if not offer.files:
+            # SECURITY: Landlock would keep workers from the memory of other processes of this user.
+            with suppress(OSError):
+                privileges.hide_memory()
 
 
 def _check_often(runs: Runs) -> None:

@@ -36,7 +36,8 @@ class Broker:
             self._is_watched = True
         number = next(self._numbers)
         content = {"id": number, "host": host, "port": port, "private": allow_private, "seconds": seconds}
-        answer = self._waiting[number] = loop.create_future()
+        answer: asyncio.Future[socket.socket] = loop.create_future()
+        self._waiting[number] = answer
         try:
             await loop.sock_sendall(self._channel, json.dumps(content).encode())
             return await answer

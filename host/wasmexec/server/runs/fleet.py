@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
-from ...isolation import child_command
+from ...grants import HttpGrant
 from ...limits import Limits
 from ...workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
 from ...workers.figures import ProcessLimits
 from ...workers.messages import BadMessage, Frame, Kind, Room, pack
 from ...workers.process import WorkerProcess
+from .egress import Egress
+from .enclosure import Enclosure
 
 TICK_SECONDS = 0.25
 _MEMORY_TICKS = 8
 _RULES: Final = ProcessLimits()
-_FOR_PROBES = 1
-"""So many more may compute in a worker than ever get slots: a probe gets through whatever computes."""
 _EXIT_SECONDS = 0.01
 """For which the loop may stand still to learn how a worker ended."""
 _DEATHS_SECONDS = 60.0
@@ -39,22 +39,37 @@ _log = logging.getLogger(__name__)
 class Entry:
     """One execution in a worker: since when, until when at the latest, and whether it computes."""
 
-    __slots__ = ("cpu_seconds", "due", "is_waiting", "number", "process")
+    __slots__ = ("cpu_seconds", "due", "grants", "is_waiting", "number", "process")
 
-    def __init__(self, number: int, process: Process, due: float) -> None:
+    def __init__(self, number: int, process: Process, due: float, grants: Sequence[HttpGrant] = ()) -> None:
         self.number = number
         self.process = process
         self.due = due
+        self.grants = grants
         self.cpu_seconds = 0.0
         self.is_waiting = False
 
 
 class Process(WorkerProcess):
-    """A worker with its executions: all of them, and those that compute."""
+    """A worker with its executions: all of them, and those that compute; behind its wall.
 
-    def __init__(self, command: list[str], rooms: dict[Kind, Room]) -> None:
-        super().__init__(command, rooms, [])
+    Raises:
+        OSError: the system starts no more processes.
+    """
+
+    def __init__(self, enclosure: Enclosure, rooms: dict[Kind, Room]) -> None:
         self.entries: dict[int, Entry] = {}
+        self.egress = Egress(self._granted) if enclosure.has_broker else None
+        try:
+            super().__init__(
+                enclosure.command(self.egress), rooms, [], environment=enclosure.environment,
+                pass_fds=() if self.egress is None else (self.egress.theirs.fileno(),),
+            )  # fmt: skip
+        except OSError:
+            self.close_egress()
+            raise
+        if self.egress is not None:
+            self.egress.theirs.close()
         self.awake: dict[int, Entry] = {}
         self.is_writing = False
         self.is_flush_due = False
@@ -62,6 +77,14 @@ class Process(WorkerProcess):
     def send(self, pieces: list[bytes]) -> None:
         """Have a frame written with all others of this turn of the loop, see `Fleet`."""
         self.enqueue(pieces)
+
+    def close_egress(self) -> None:
+        """No more connections for it."""
+        if self.egress is not None:
+            self.egress.close()
+
+    def _granted(self) -> list[HttpGrant]:
+        return [grant for entry in self.entries.values() for grant in entry.grants]
 
 
 class Listener(Protocol):
@@ -87,9 +110,9 @@ class Fleet:
     """So many processes, replaced when they die, and when they have grown old or large."""
 
     def __init__(
-        self, image: str, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
-    ) -> None:
-        self._command = child_command("workers.orders_child", str(os.getpid()), image, str(2 * slots + _FOR_PROBES))
+        self, enclosure: Enclosure, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
+    ) -> None:  # fmt: skip
+        self._enclosure = enclosure
         self._rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)}
         self._wanted = workers
         self._slots = slots
@@ -140,9 +163,9 @@ class Fleet:
         ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
         return min(ready, key=lambda item: len(item.awake), default=None)
 
-    def hold(self, process: Process, number: int, wall_seconds: float) -> Entry:
-        """Take a slot for an execution that is handed over in a moment."""
-        entry = Entry(number, process, time.monotonic() + wall_seconds + _RULES.grace_seconds)
+    def hold(self, process: Process, number: int, wall_seconds: float, grants: Sequence[HttpGrant] = ()) -> Entry:
+        """Take a slot for an execution that is handed over in a moment; `grants` are what it may reach."""
+        entry = Entry(number, process, time.monotonic() + wall_seconds + _RULES.grace_seconds, grants)
         process.entries[number] = process.awake[number] = entry
         return entry
 
@@ -191,7 +214,7 @@ class Fleet:
     def _spawn(self) -> None:
         self._pause = None
         try:
-            process = Process(self._command, self._rooms)
+            process = Process(self._enclosure, self._rooms)
         except OSError as error:
             _log.error("no worker process can be started: %s", error)
             self._pause = self._loop.call_later(_PAUSE_SECONDS, self._fill)
@@ -315,6 +338,7 @@ class Fleet:
             process.is_writing = False
         self._processes.remove(process)
         process.end_of_input()
+        process.close_egress()
         self._dying.append(process)
 
     def _relieve(self) -> None:
@@ -348,8 +372,10 @@ class Fleet:
                 self._lose(process, f"was ended: it was not ready after {_RULES.start_seconds:g} s")
             elif late is not None and late.due <= now:
                 self._lose(process, "was ended: it left an execution overdue", late)
+            elif (has := process.private_bytes()) > self._enclosure.memory_bytes:
+                self._lose(process, f"was ended: it had {has:,} bytes of memory")
             elif self._ticks % _MEMORY_TICKS == 0:
-                if process.private_bytes() <= _RULES.memory_bytes:
+                if has <= _RULES.memory_bytes:
                     process.small_at = now
                 elif now - process.small_at > _RULES.memory_seconds:
                     self._wear_out(process)

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
+from ...grants import HttpGrant
 from ...limits import Limits
 from ...result import Result
 from ...status import Status
 from ...workers.answers import Answer, answer_of
+from ..documents import PackedGrants
 
 if TYPE_CHECKING:
     from ..quotas.refusals import Refusal
@@ -20,6 +24,12 @@ if TYPE_CHECKING:
     from .fleet import Entry
 
 ATTEMPTS = 3
+
+
+class _GrantingOrder(msgspec.Struct):
+    """What of a packed order is read here."""
+
+    grants: PackedGrants
 
 
 class Phase(enum.Enum):
@@ -73,6 +83,14 @@ class Run:
     def size(self) -> int:
         """The bytes that are kept for it until it has ended."""
         return len(self.order) + len(self.data)
+
+    @property
+    def http_grants(self) -> list[HttpGrant]:
+        """What it may reach, as its order says."""
+        if not self.has_grants:
+            return []
+        order = msgspec.json.decode(self.order, type=_GrantingOrder)
+        return [HttpGrant(**grant) for grant in order.grants.http]
 
     @property
     def is_asleep(self) -> bool:

@@ -327,7 +327,7 @@ class Runs:
         run.started_at = run.started_at or time.time()
         run.tenant.queued.pop(run.id, None)
         run.tenant.running[run.id] = run
-        run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds)
+        run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds, run.http_grants)
         self._by_number[run.number] = run
         noted = run.stored
         if run.is_durable and run.has_grants:
