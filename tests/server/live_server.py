@@ -34,9 +34,10 @@ class LiveServer:
     """`wasmexec serve` from construction to `close`; started again with the same folder it finds the same store."""
 
     def __init__(
-        self, folder: Path, *, admin: str | None = None, settings: str = "", program: Sequence[str] = SERVE
-    ) -> None:
-        (folder / "server.toml").write_text(f'listen = "127.0.0.1:0"\nworkers = 2\n{settings}\n')
+        self, folder: Path, *, admin: str | None = None, settings: str = "", program: Sequence[str] = SERVE,
+        workers: int = 2,
+    ) -> None:  # fmt: skip
+        (folder / "server.toml").write_text(f'listen = "127.0.0.1:0"\nworkers = {workers}\n{settings}\n')
         self.folder = folder
         self.began = time.monotonic()
         self.process = subprocess.Popen(

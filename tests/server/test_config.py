@@ -36,6 +36,8 @@ def test_options_take_precedence_over_the_file_and_sizes_have_units(tmp_path: Pa
         ('listen = "x:99999"', "listen must be HOST:PORT, such as 127.0.0.1:8700, not 'x:99999'"),
         ("store = 1", "store must be a text, not 1"),
         ('store = "postgresql://x/y"', "store must be an SQLite file; other databases are not there yet"),
+        ('wall = "high"', "wall must be one of auto, required, off, not 'high'"),
+        ("worker_memory_bytes = 1", "worker_memory_bytes must be a whole number from 268,435,456 to "),
         ("limits = 1", "limits must be a table: [limits]"),
         ("[limits]\nwall = 1", "there is no limit 'wall', only "),
         ("[limits]\nwall_seconds = -1", "wall_seconds must be from 0.001 to 604,800, not -1"),

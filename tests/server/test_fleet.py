@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,9 +31,13 @@ class Heard:
         self.answers: list[tuple[int, Answer]] = []
         self.lost_ones: list[tuple[int, str, bool]] = []
         self.requests: list[int] = []
+        self.deaths: list[list[int]] = []
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         self.answers.append((entry.number, answer))
+
+    def died(self, entries: Sequence[Entry], overdue: Entry | None) -> None:
+        self.deaths.append([entry.number for entry in entries])
 
     def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
         self.lost_ones.append((entry.number, why, is_overdue))

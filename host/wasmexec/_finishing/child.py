@@ -89,7 +89,7 @@ class _Bounded:
         with suppress(ImportError, OSError, ValueError):
             import resource
 
-            _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
             resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
 
 

@@ -29,6 +29,7 @@ The same settings may stand in a TOML file for --config, and more of them:
   workers = 4               # processes that run statements
   slots = 2                 # statements that compute at once in each
   max_body_bytes = "16 MiB"
+  wall = "auto"             # around workers: required (else nothing starts), off
   drain_seconds = 30        # how long running statements may go on after SIGTERM
   [limits]                  # the most that any run of any tenant may use
   wall_seconds = 60
@@ -41,9 +42,15 @@ SIGTERM and Ctrl-C end it: it takes no new runs, running ones may end, accepted 
 @click.option("--store", metavar="FILE", help="The SQLite file, made if need be.  [wasmexec-server.sqlite3]")
 @click.option("--workers", type=int, help="Processes that run statements.  [one per processor]")
 @click.option("--image", metavar="NAME", help="core, full or a manifest file.  [the best that is built]")
+@click.option("--wall", metavar="MODE", help="Around each worker: auto, required or off.  [auto: what the system has]")
 @click.option("--config", "config_file", metavar="FILE", help="A TOML file of settings; options take precedence.")
 def command(
-    listen: str | None, store: str | None, workers: int | None, image: str | None, config_file: str | None
+    listen: str | None,
+    store: str | None,
+    workers: int | None,
+    image: str | None,
+    wall: str | None,
+    config_file: str | None,
 ) -> int:
     """Run the statements of many tenants over HTTP: on one machine, with one SQLite file.
 
@@ -58,7 +65,7 @@ def command(
             f"serving needs {error.name}, which is not installed: pip install 'wasmexec[server]'"
         ) from None
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    options = {"listen": listen, "store": store, "workers": workers, "image": image}
+    options = {"listen": listen, "store": store, "workers": workers, "image": image, "wall": wall}
 
     def started(server: Started) -> None:
         say(f"listening at {server.url}")

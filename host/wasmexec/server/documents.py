@@ -5,7 +5,7 @@ SECURITY: the front never parses inputs, schemas or rows: `msgspec.Raw` is looke
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -109,6 +109,7 @@ class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     max_secrets: _Count = None
     max_keys: _Count = None
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
+    repeat_lost: Literal["safe", "always", "never"] = "safe"
 
 
 class PartRules(QuotaRules, forbid_unknown_fields=True, kw_only=True):

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -30,6 +31,9 @@ _MEMORY_TICKS = 8
 _RULES: Final = ProcessLimits()
 _EXIT_SECONDS = 0.01
 """For which the loop may stand still to learn how a worker ended."""
+_LONG_ASLEEP_SECONDS = 1.0
+_IDLE_SECONDS = 30.0
+"""After which the process for suspects is ended."""
 _DEATHS_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 """Before the next start, once too many have died in a minute."""
@@ -39,7 +43,7 @@ _log = logging.getLogger(__name__)
 class Entry:
     """One execution in a worker: since when, until when at the latest, and whether it computes."""
 
-    __slots__ = ("cpu_seconds", "due", "grants", "is_waiting", "number", "process")
+    __slots__ = ("cpu_seconds", "due", "grants", "is_waiting", "number", "process", "waits_since")
 
     def __init__(self, number: int, process: Process, due: float, grants: Sequence[HttpGrant] = ()) -> None:
         self.number = number
@@ -48,16 +52,25 @@ class Entry:
         self.grants = grants
         self.cpu_seconds = 0.0
         self.is_waiting = False
+        self.waits_since = math.inf
+
+    def is_long_asleep(self, now: float) -> bool:
+        """Whether it has been asleep for so long that it can hardly be what its process died of."""
+        return self.is_waiting and now - self.waits_since > _LONG_ASLEEP_SECONDS
 
 
 class Process(WorkerProcess):
     """A worker with its executions: all of them, and those that compute; behind its wall.
 
+    `is_isolated`: it takes one execution at a time, that is suspected.
+
     Raises:
         OSError: the system starts no more processes.
     """
 
-    def __init__(self, enclosure: Enclosure, rooms: dict[Kind, Room]) -> None:
+    def __init__(self, enclosure: Enclosure, rooms: dict[Kind, Room], *, is_isolated: bool = False) -> None:
+        self.is_isolated = is_isolated
+        self.idle_since = time.monotonic()
         self.entries: dict[int, Entry] = {}
         self.egress = Egress(self._granted) if enclosure.has_broker else None
         try:
@@ -92,6 +105,9 @@ class Listener(Protocol):
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         """It has ended."""
+
+    def died(self, entries: Sequence[Entry], overdue: Entry | None) -> None:
+        """A worker is gone, perhaps ended because of one that was overdue; `lost` follows for each of the entries."""
 
     def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
         """Its worker is gone, and whatever it had done."""
@@ -133,12 +149,12 @@ class Fleet:
     @property
     def slots(self) -> int:
         """How many executions compute at once, in all processes that are ready; as many more are room to spare."""
-        return self._slots * sum(process.is_ready and not process.is_retiring for process in self._processes)
+        return self._slots * sum(1 for _ in self._taking)
 
     @property
     def pids(self) -> list[int]:
         """The numbers of the processes that are ready."""
-        return [process.pid for process in self._processes if process.is_ready]
+        return [process.pid for process in self._processes if process.is_ready and not process.is_isolated]
 
     @property
     def executing(self) -> int:
@@ -152,16 +168,30 @@ class Fleet:
 
     def free(self) -> Process | None:
         """A process with room for one more execution, the one that has most of it."""
-        ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
-        process = min(ready, key=lambda item: len(item.awake), default=None)
+        process = min(self._taking, key=lambda item: len(item.awake), default=None)
         if process is None or len(process.awake) >= 2 * self._slots or len(process.entries) >= self._most:
             return None
         return process
 
     def any(self) -> Process | None:
         """The process that has least to do, whether it has a slot or not."""
-        ready = (process for process in self._processes if process.is_ready and not process.is_retiring)
-        return min(ready, key=lambda item: len(item.awake), default=None)
+        return min(self._taking, key=lambda item: len(item.awake), default=None)
+
+    def isolated(self) -> Process | None:
+        """The process in which one that is suspected runs alone, if it is free; it is started when it is asked for."""
+        process = next((item for item in self._processes if item.is_isolated and not item.is_retiring), None)
+        if process is None:
+            if not self._is_closing:
+                self._spawn(is_isolated=True)
+            return None
+        return process if process.is_ready and not process.entries else None
+
+    @property
+    def _taking(self) -> Iterator[Process]:
+        """Those that are ready for one more execution of whatever kind."""
+        for process in self._processes:
+            if process.is_ready and not process.is_retiring and not process.is_isolated:
+                yield process
 
     def hold(self, process: Process, number: int, wall_seconds: float, grants: Sequence[HttpGrant] = ()) -> Entry:
         """Take a slot for an execution that is handed over in a moment; `grants` are what it may reach."""
@@ -211,10 +241,9 @@ class Fleet:
                 assert not entry.is_waiting, f"execution {number} sleeps in a slot"
             assert process.under_way.keys() <= process.entries.keys(), "an execution that nobody waits for"
 
-    def _spawn(self) -> None:
-        self._pause = None
+    def _spawn(self, *, is_isolated: bool = False) -> None:
         try:
-            process = Process(self._enclosure, self._rooms)
+            process = Process(self._enclosure, self._rooms, is_isolated=is_isolated)
         except OSError as error:
             _log.error("no worker process can be started: %s", error)
             self._pause = self._loop.call_later(_PAUSE_SECONDS, self._fill)
@@ -225,7 +254,7 @@ class Fleet:
     def _fill(self) -> None:
         """Start what is missing; after too many deaths one at a time, with pauses."""
         self._pause = None
-        while not self._is_closing and sum(not process.is_retiring for process in self._processes) < self._wanted:
+        while not self._is_closing and self._count_staying() < self._wanted:
             now = time.monotonic()
             while self._deaths and now - self._deaths[0] > _DEATHS_SECONDS:
                 self._deaths.popleft()
@@ -240,6 +269,9 @@ class Fleet:
         if not process.is_flush_due:
             process.is_flush_due = True
             self._loop.call_soon(self._write, process)
+
+    def _count_staying(self) -> int:
+        return sum(not process.is_retiring and not process.is_isolated for process in self._processes)
 
     def _write(self, process: Process) -> None:
         """Write what the pipe takes, and the rest when it takes more."""
@@ -286,6 +318,7 @@ class Fleet:
             process.settle(frame.execution)
             entry = process.entries.pop(frame.execution)
             process.awake.pop(frame.execution, None)
+            process.idle_since = time.monotonic()
             self._listener.answered(entry, answer)
             self._retire(process)
             self._listener.has_room()
@@ -298,6 +331,7 @@ class Fleet:
         entry.cpu_seconds = max(entry.cpu_seconds, state.cpu_seconds)
         if entry.is_waiting is not state.is_waiting:
             entry.is_waiting = state.is_waiting
+            entry.waits_since = time.monotonic()
             if state.is_waiting:
                 process.awake.pop(state.execution, None)
             else:
@@ -325,6 +359,7 @@ class Fleet:
         if self._pause is None:
             self._fill()
         entries = list(process.entries.values())
+        self._listener.died(entries, overdue)
         process.entries.clear()
         process.awake.clear()
         for entry in entries:
@@ -343,9 +378,9 @@ class Fleet:
 
     def _relieve(self) -> None:
         """Retire a process whose replacement is ready."""
-        spare = sum(process.is_ready and not process.is_retiring for process in self._processes) - self._wanted
+        spare = sum(1 for _ in self._taking) - self._wanted
         for process in tuple(self._processes):
-            if spare > 0 and process.is_worn and not process.is_retiring:
+            if spare > 0 and process.is_worn and not process.is_retiring and not process.is_isolated:
                 process.is_retiring = True
                 spare -= 1
                 self._retire(process)
@@ -358,7 +393,12 @@ class Fleet:
             self._wear_out(process)
 
     def _wear_out(self, process: Process) -> None:
-        if not any(item.is_worn for item in self._processes):
+        if process.is_isolated:
+            # The next suspect has another one started.
+            process.is_retiring = True
+            if not process.entries:
+                process.end_of_input()
+        elif not any(item.is_worn for item in self._processes):
             process.is_worn = True
             self._spawn()
 
@@ -372,6 +412,9 @@ class Fleet:
                 self._lose(process, f"was ended: it was not ready after {_RULES.start_seconds:g} s")
             elif late is not None and late.due <= now:
                 self._lose(process, "was ended: it left an execution overdue", late)
+            elif process.is_isolated and not process.entries and now - process.idle_since > _IDLE_SECONDS:
+                process.is_retiring = True
+                process.end_of_input()
             elif (has := process.private_bytes()) > self._enclosure.memory_bytes:
                 self._lose(process, f"was ended: it had {has:,} bytes of memory")
             elif self._ticks % _MEMORY_TICKS == 0:

@@ -17,6 +17,7 @@ from ...result import Result
 from ...status import Status
 from ...workers.answers import Answer, answer_of
 from ..documents import PackedGrants
+from .quarantine import Culprit
 
 if TYPE_CHECKING:
     from ..quotas.refusals import Refusal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .fleet import Entry
 
 ATTEMPTS = 3
+MOST_SPARED = 10
 
 
 class _GrantingOrder(msgspec.Struct):
@@ -62,6 +64,8 @@ class Run:
     """The limits and the grants that are in force, as JSON for who asked for it."""
     max_wait_seconds: float | None = None
     attempts: int = 0
+    spared: int = 0
+    """Attempts that were lost because of another run."""
     phase: Phase = Phase.QUEUED
     number: int = 0
     """Of the present attempt, among all executions of this process."""
@@ -98,9 +102,23 @@ class Run:
         return self.entry is not None and self.entry.is_waiting
 
     @property
-    def may_be_repeated(self) -> bool:
-        """Whether nobody outside can have seen anything of it."""
-        return not self.has_requested
+    def culprit(self) -> Culprit:
+        """What is remembered of it when its worker dies."""
+        return Culprit(self.tenant.name, self.statement)
+
+    @property
+    def why_not_repeated(self) -> str | None:
+        """Why it is not begun anew, by its tenant's rule; None: it is."""
+        rule = self.tenant.document.repeat_lost
+        if rule == "never":
+            return "its tenant has no lost run repeated (repeat_lost)"
+        if rule == "safe" and self.has_requested:
+            return "it had sent HTTP requests, so it was not repeated"
+        return f"that was attempt {self.attempts}" if self.attempts - self.spared >= ATTEMPTS else None
+
+    def spare(self) -> None:
+        """Not to count an attempt that was lost because of another run; that it was is not believed without end."""
+        self.spared = min(self.spared + 1, MOST_SPARED)
 
 
 def cancelled_answer(why: str = "cancelled") -> Answer:
@@ -108,11 +126,9 @@ def cancelled_answer(why: str = "cancelled") -> Answer:
     return _failed(Status.CANCELLED, ExecutionCancelled(why))
 
 
-def lost_answer(why: str, *, has_requested: bool) -> Answer:
-    """The answer of a run whose worker died."""
-    after = "it had sent HTTP requests, so it was not repeated" if has_requested else f"that was attempt {ATTEMPTS}"
-    text = f"{why}; {after}"
-    return _failed(Status.RUNTIME_FAILED, GuestLostError(text, trap="worker"))
+def lost_answer(why: str, after: str) -> Answer:
+    """The answer of a run whose worker died, and that is not repeated because of what comes `after`."""
+    return _failed(Status.RUNTIME_FAILED, GuestLostError(f"{why}; {after}", trap="worker"))
 
 
 def overdue_answer(limit: float) -> Answer:

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 from ...errors import WasmexecError
 from ...workers.answers import Answer
 from ..problems import ProblemError
+from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import State, TenantRules, Waiting
 from ..scheduling.scheduler import Scheduler
 from ..storage.accounts import saved
 from .costs import charges_of, costs_of
+from .quarantine import REFUSED_SECONDS, Culprit, Quarantine
 from .records import EndedRun, StoredRun
-from .run import ATTEMPTS, Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
+from .run import Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..config import ServerConfig
     from ..storage.storage import Storage
@@ -61,6 +63,11 @@ class Runs:
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Run] = {}
         self._probes: set[int] = set()
+        self._quarantine = Quarantine()
+        self._suspects: dict[str, Run] = {}
+        """Those that wait for the process in which they run alone."""
+        self._bystanders: set[Culprit] = set()
+        """Of the death that is being told."""
         self._size = 0
         self._is_draining = False
         self.probed_at: float | None = None
@@ -79,6 +86,7 @@ class Runs:
             ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
         self.refuse_if_full(run.size)
+        self._refuse_condemned(run)
         self._admit(run)
         self._dispatch()
 
@@ -112,6 +120,7 @@ class Runs:
             StoreError: it is not stored; nothing runs.
         """
         self.refuse_if_full(run.size)
+        self._refuse_condemned(run)
         self._admit(run)
         run.stored = self.storage.runs.add(StoredRun(
             run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
@@ -142,6 +151,12 @@ class Runs:
 
     def why_waiting(self, run: Run, now: float) -> Waiting | None:
         """What holds a run back, on the clock of `time.monotonic`; None if it does not wait."""
+        if run.id in self._suspects:
+            place = 1 + list(self._suspects).index(run.id)
+            text = "its statement was there when worker processes died: it runs alone, after those before it"
+            return Waiting(
+                rule="quarantine", owner=Owner.SERVER, message=text, value=None, position=place, expected_start=None
+            )
         return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
 
     @property
@@ -167,8 +182,9 @@ class Runs:
                 attempts=item.attempts, has_requested=item.may_have_effects,
             )  # fmt: skip
             self._admit(run, is_admitted=True)
-            if run.has_requested:
-                self._end(run, lost_answer("the server was ended while it ran", has_requested=True))
+            had_started = run.has_requested or run.attempts > 0
+            if had_started and run.why_not_repeated is not None:
+                self._end(run, lost_answer("the server was ended while it ran", run.why_not_repeated))
         for tenant in tenants.values():
             self._scheduler.set_tenant(tenant.name, tenant.rules)
         self._dispatch()
@@ -233,10 +249,29 @@ class Runs:
             return
         run = self._by_number.pop(entry.number)
         run.entry = None
+        if entry.process.is_isolated:
+            self._quarantine.clear(run.culprit)
         self._end(run, answer)
 
+    def died(self, entries: Sequence[Entry], overdue: Entry | None) -> None:
+        """A worker process is gone with these; each of them is lost in a moment."""
+        now = time.monotonic()
+        there = {entry: run.culprit for entry in entries if (run := self._by_number.get(entry.number)) is not None}
+        self._bystanders = set()
+        if overdue is not None:
+            self._bystanders = {who for entry, who in there.items() if entry is not overdue}
+        elif any(entry.process.is_isolated for entry in there):
+            for who in there.values():
+                self._quarantine.condemn(who, now)
+        else:
+            asleep = {entry for entry in there if entry.is_long_asleep(now)}
+            awake = there.keys() - asleep
+            self._bystanders = self._quarantine.note_death(
+                (there[entry] for entry in awake), (there[entry] for entry in asleep), now
+            )
+
     def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
-        """The worker of an execution is gone: the run is repeated if nobody can have seen anything of it."""
+        """The worker of an execution is gone: the run is repeated if its tenant's rule allows that."""
         if entry.number in self._probes:
             self._probes.discard(entry.number)
             return
@@ -247,14 +282,10 @@ class Runs:
             self._end(run, cancelled_answer())
         elif is_overdue:
             self._end(run, overdue_answer(run.limits.wall_seconds))
-        elif run.may_be_repeated and run.attempts < ATTEMPTS:
-            _log.warning("%s is repeated: %s", run.id, why)
-            run.tenant.running.pop(run.id, None)
-            run.tenant.queued[run.id] = run
-            run.phase = Phase.QUEUED
-            self._scheduler.repeat(run.id, entry.cpu_seconds)
+        elif self._quarantine.refused_seconds(run.culprit, time.monotonic()):
+            self._end(run, lost_answer(why, "its statement was there at each of several such deaths, at last alone"))
         else:
-            self._end(run, lost_answer(why, has_requested=run.has_requested))
+            self._begin_anew(run, entry, why)
 
     def requested(self, number: int) -> None:
         """An execution is about to send its first HTTP request."""
@@ -285,6 +316,45 @@ class Runs:
 
     # From place to place.
 
+    def _begin_anew(self, run: Run, entry: Entry, why: str) -> None:
+        if run.culprit in self._bystanders:
+            run.spare()
+        if run.why_not_repeated is not None:
+            self._end(run, lost_answer(why, run.why_not_repeated))
+            return
+        _log.warning("%s is repeated: %s", run.id, why)
+        run.tenant.running.pop(run.id, None)
+        run.tenant.queued[run.id] = run
+        run.phase = Phase.QUEUED
+        self._scheduler.repeat(run.id, entry.cpu_seconds)
+
+    def _refuse_condemned(self, run: Run) -> None:
+        """Raises: ProblemError: 429: worker processes died of its statement."""
+        seconds = self._quarantine.refused_seconds(run.culprit, time.monotonic())
+        if seconds:
+            raise ProblemError(
+                429, "statement.quarantine", "worker processes died whenever this statement ran, at last with nothing "
+                "else in them", value=REFUSED_SECONDS, owner="server", changed_by="nobody",
+                retry_after_seconds=seconds, headers={"Retry-After": str(math.ceil(seconds))},
+            )  # fmt: skip
+
+    def _start_alone(self, run: Run) -> None:
+        """Start a suspect in the process for these, or have it wait without a slot until that is free."""
+        process = self.fleet.isolated()
+        if process is None:
+            self._suspects[run.id] = run
+            self._scheduler.sleep(run.id, 0.0)
+            return
+        self._suspects.pop(run.id, None)
+        self._start(run, process)
+
+    def _wake_suspect(self) -> None:
+        """Have the one that has waited longest ask for a slot, if its process is free."""
+        if self._suspects and self.fleet.isolated() is not None:
+            first = next(iter(self._suspects))
+            if self._scheduler.state(first) is State.ASLEEP:
+                self._scheduler.wake(first)
+
     def _admit(self, run: Run, *, is_admitted: bool = False) -> None:
         """Have a run wait, which may have been admitted by another process. Raises: ProblemError: 429, 503."""
         tenant, now = run.tenant, time.monotonic()
@@ -307,12 +377,16 @@ class Runs:
             return
         if self._scheduler.slots != self.fleet.slots:
             self._scheduler.resize(slots=self.fleet.slots, cores=os.cpu_count() or 1)
+        self._wake_suspect()
         while (start := self._scheduler.start_next()) is not None:
             run = self._live[start.run]
             if run.phase is Phase.RUNNING:
                 # It has woken, and has its slot now; unless it sleeps again.
                 if run.entry is not None and run.entry.is_waiting:
                     self._scheduler.sleep(run.id, run.entry.cpu_seconds)
+                continue
+            if self._quarantine.is_suspect(run.culprit, time.monotonic()):
+                self._start_alone(run)
                 continue
             process = self.fleet.free()
             if process is None:
@@ -330,9 +404,9 @@ class Runs:
         run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds, run.http_grants)
         self._by_number[run.number] = run
         noted = run.stored
-        if run.is_durable and run.has_grants:
+        if run.is_durable and (run.has_grants or run.tenant.document.repeat_lost == "never"):
             # Before it can send anything: after a crash nobody would know whether it had.
-            noted = self.storage.runs.note_start(run.id, run.attempts, may_have_effects=True)
+            noted = self.storage.runs.note_start(run.id, run.attempts, may_have_effects=run.has_grants)
         if noted is None or (noted.done() and noted.exception() is None):
             self.fleet.give(run.entry, run.order, run.data)
         else:
@@ -362,6 +436,7 @@ class Runs:
             self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
         self._size -= run.size
         tenant = run.tenant
+        self._suspects.pop(run.id, None)
         tenant.queued.pop(run.id, None)
         tenant.running.pop(run.id, None)
         # SECURITY: charged and recorded in one step of the loop: what is on record is what budgets have counted.
@@ -400,6 +475,7 @@ class Runs:
         run.phase = Phase.ENDED
         run.answer = answer
         self._size -= run.size
+        self._suspects.pop(run.id, None)
         self._scheduler.end(run.id)
         run.tenant.queued.pop(run.id, None)
         run.tenant.settle(run, {}, time.time())
