@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from wasmexec.cli import main
-from wasmexec.server.runs import fleet
+from wasmexec.server.runs import enclosure
 
 _WORKER = [sys.executable, str(Path(__file__).with_name("noop_worker.py"))]
 
 if __name__ == "__main__":
-    vars(fleet)["child_command"] = lambda *_: _WORKER
+    vars(enclosure)["child_command"] = lambda *_: _WORKER
     sys.argv[1:1] = ["serve"]
     main()
