@@ -99,6 +99,7 @@ class RunsApi:
             return Answered(200, recorded_document(record))
         self._runs.cancel(run)
         await asyncio.shield(run.ended)
+        await self._runs.settle(run)
         return Answered(200, self._live(run))
 
     async def _find(
@@ -113,6 +114,7 @@ class RunsApi:
         run_id = request.parts["id"]
         run = self._runs.find(run_id, tenant.name)
         if run is not None:
+            await self._runs.settle(run)
             return run, None
         record = await self._storage.runs.find(run_id, tenant.name)
         if record is None:

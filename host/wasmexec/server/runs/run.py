@@ -81,6 +81,8 @@ class Run:
     """Why it ended without having started, if that was no one's wish."""
     stored: asyncio.Future[None] | None = None
     """When it is on disk; None if it need not be before it starts."""
+    recorded: asyncio.Future[None] | None = None
+    """When its end is on disk; None as long as it has not ended."""
     ended: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property

@@ -42,6 +42,7 @@ _FIRST_PROBE_SECONDS = 0.05
 READY_SECONDS = 5.0
 _PROBE_WALL_SECONDS = 60.0
 _RECORD_AGAIN_SECONDS = 1.0
+_SETTLE_SECONDS = 2.0
 _NO_BOUND = 10**9
 _PROBE_ORDER = (
     b'{"image":"","statement":"return []","schema":null,"mode":"strict","extra_inputs":[],"checkpoint":null,'
@@ -143,6 +144,14 @@ class Runs:
             self._end(run, cancelled_answer())
         elif run.entry is not None:
             self.fleet.stop(run.entry)
+
+    async def settle(self, run: Run) -> None:
+        """Return once the end of a durable run is on disk: after a crash it would run again, whatever had been told.
+
+        A store that is away is not waited for.
+        """
+        if run.is_durable and run.recorded is not None and not run.recorded.done():
+            await asyncio.wait([run.recorded], timeout=_SETTLE_SECONDS)
 
     def find(self, run_id: str, tenant: str) -> Run | None:
         """A run of a tenant that has not ended, or whose end is not on disk yet."""
@@ -456,6 +465,7 @@ class Runs:
             is_new=not run.is_durable, keep_rows=run.is_durable, project=run.tenant.projects.get(run.key_id),
             accounts=tuple(saved(account, run.ended_at) for account in run.tenant.accounts(run.key_id)),
         ))  # fmt: skip
+        run.recorded = recorded
         # Until it is on disk it is found here.
         recorded.add_done_callback(partial(self._recorded, run))
 
