@@ -127,6 +127,30 @@ def test_a_rate_of_requests_is_kept_and_told(server: LiveServer, owner: str) -> 
     assert server.ask("POST", f"/v1/runs/run_{'x' * 24}:cancel", tenant.key).status_code == 404
 
 
+def test_at_the_time_to_try_again_a_request_is_taken_and_never_before(server: LiveServer) -> None:
+    tenant, refused_early = server.tenant("true", requests_per_second=10, requests_burst=1), 0
+
+    def ask() -> tuple[float, float, httpx.Response]:
+        asked_at = time.perf_counter()
+        answer = tenant.get("/v1/quotas")
+        return asked_at, time.perf_counter(), answer
+
+    for early in (0.05, 0.02, 0.01, 0.005, 0.002, 0.0) * 2:
+        while (found := ask())[2].status_code == 200:
+            pass
+        asked_at, answered_at, wait = found[0], found[1], found[2].json()["retry_after_seconds"]
+        time.sleep(max(0.0, asked_at + wait - early - time.perf_counter()))
+        _, later, answer = ask()
+        if answer.status_code == 200:
+            # The machine was busy meanwhile: it came late, but not too early.
+            assert later >= asked_at + wait
+            continue
+        refused_early += 1
+        time.sleep(max(0.0, answered_at + wait - time.perf_counter()))
+        assert ask()[2].status_code == 200
+    assert refused_early > 0
+
+
 @pytest.mark.parametrize("owner", OWNERS)
 def test_a_rate_of_bytes_is_kept_whether_they_are_announced_or_not(server: LiveServer, owner: str) -> None:
     tenant = held_to(server, owner, f"bytes-{owner}", bytes_per_second=1000, bytes_burst=5000)

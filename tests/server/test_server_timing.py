@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.bench.server.rates import flood
 from tests.server.live_server import LiveServer, Tenant, wait_until
 from tests.servers import WebServer
 
@@ -132,3 +133,10 @@ def test_a_light_tenant_does_not_wait_for_one_that_computes_everywhere(server: L
     for run_id in runs:
         heavy.cancel(run_id)
     assert times[10] < 0.2
+
+
+def test_a_flood_gets_its_rate_and_every_time_to_try_again_is_true(server: LiveServer) -> None:
+    found = flood(server, 3.0)
+    assert len(found.accepted) == pytest.approx(found.expected, rel=0.01, abs=2)
+    assert len(found.refused) > 1000
+    assert found.lies == []
