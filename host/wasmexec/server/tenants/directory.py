@@ -90,9 +90,10 @@ class Tenant:
     def change(self, document: TenantRequest, server_limits: Limits, max_queued: int) -> list[Budget]:
         """Other rules from now on, for what is admitted from now on; the budgets among them that are new.
 
+        Where the server allows less than it did, so does the tenant.
+
         Raises:
             ConfigError: a rule makes no sense.
-            ProblemError: a limit is more than the server's.
         """
         self.ceiling = ceiling_of(document, server_limits)
         self.usual_limits = limits_within([self.ceiling], {})
@@ -282,6 +283,7 @@ class Directory:
         if document.name == OPERATOR:
             raise ProblemError(409, "tenant.name", f"the name {OPERATOR!r} is taken; choose another")
         # Refused before anything is stored.
+        limits_within([Ceiling(owner=Owner.SERVER, limits=self._server_limits)], document.limits)
         made = Tenant(document, self._server_limits, self._max_queued)
         await self._storage.tenants.put(document)
         known = self.tenants.setdefault(document.name, made)
@@ -370,13 +372,13 @@ class Directory:
 
 
 def ceiling_of(document: TenantRequest, server_limits: Limits) -> Ceiling:
-    """The ceiling of a tenant's runs, within the server's.
+    """The ceiling of a tenant's runs, never above the server's.
 
-    Raises: ConfigError, ProblemError: as `Tenant.change`.
+    Raises: ConfigError: as `Tenant.change`.
     """
-    asked = {**{name: getattr(server_limits, name) for name in Limits.__slots__}, **document.limits}
-    server = Ceiling(owner=Owner.SERVER, limits=server_limits)
-    return Ceiling(limits=limits_within([server], asked), grants=grants_of(document.grants))
+    own = {name: min(value, getattr(server_limits, name, value)) for name, value in document.limits.items()}
+    limits = {name: getattr(server_limits, name) for name in Limits.__slots__} | own
+    return Ceiling(limits=Limits(**limits), grants=grants_of(document.grants))
 
 
 def _dimensions(accounts: Iterable[Account]) -> frozenset[Dimension]:
