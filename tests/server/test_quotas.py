@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -264,15 +266,33 @@ EXCEEDED: dict[str, Callable[..., None]] = {
 """Which test exceeds which rule of a tenant."""
 
 
+BESIDE_THEIR_RESOURCES = {
+    "max_stored_runs": "test_stored_runs.test_stored_runs_have_a_number_that_deleting_makes_room_in",
+    "max_streams": "test_server_streams.test_open_streams_are_counted_while_they_are_open",
+    "max_steps": "test_steps.test_what_a_step_asks_for_is_held_against_its_tenant_when_it_is_made_and_when_it_runs",
+    "max_keys": "test_server_keys.test_a_tenant_has_no_more_keys_than_it_may",
+    "max_secrets": "test_server_secrets.test_a_tenant_stores_no_more_secrets_than_it_may",
+}
+"""Which test of another file exceeds which rule of a tenant."""
+
+
 def is_rule(name: str) -> bool:
     """Whether a member of a tenant's document bounds something."""
     return name.startswith("max_") or name.endswith("_burst") or "_per_" in name
 
 
 def test_every_rule_has_a_test_that_exceeds_it() -> None:
-    assert set(filter(is_rule, TenantRequest.__struct_fields__)) == set(EXCEEDED)
+    assert set(filter(is_rule, TenantRequest.__struct_fields__)) == {*EXCEEDED, *BESIDE_THEIR_RESOURCES}
     assert set(QuotaRules.__struct_fields__) <= set(EXCEEDED)
     assert set(PartRules.__struct_fields__) == {*QuotaRules.__struct_fields__, "limits", "grants"}
+
+
+@pytest.mark.parametrize("rule", BESIDE_THEIR_RESOURCES)
+def test_a_rule_that_is_exceeded_beside_its_resource_is(rule: str) -> None:
+    module, name = BESIDE_THEIR_RESOURCES[rule].split(".")
+    text = (Path(__file__).parent / f"{module}.py").read_text("utf-8")
+    [test] = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == name]
+    assert f"{rule}=" in ast.unparse(test)
 
 
 # Zero is zero.
@@ -352,6 +372,24 @@ def test_inputs_over_the_limit_are_refused_before_they_wait(server: LiveServer) 
     assert tenant.run("return []", **at_most).json()["status"] == 201
     over = tenant.run("return []", **{**at_most, "input_data": "x" * 49})
     assert is_told(over, status=400, rule="limit.input_bytes", value=100)["asked"] == 101
+
+
+# All of them.
+
+
+def test_every_rule_is_shown_with_whose_it_is_and_who_may_change_it(server: LiveServer) -> None:
+    rules = {name: 1000 for name in TenantRequest.__struct_fields__ if is_rule(name)}
+    tenant = server.tenant("shown", **rules)
+    shown = {item["rule"]: item for item in tenant.get("/v1/quotas").json()["rules"]}
+    expected = {f"count.{name.removeprefix('max_')}" for name in rules if name.startswith("max_")}
+    expected = expected - {"count.wait_seconds"} | {"schedule.start_by", "rate.requests", "rate.bytes"}
+    expected |= {f"budget.{dimension}.{window}" for dimension in TAKES for window in WINDOW_SECONDS}
+    expected |= {f"limit.{name}" for name in Limits.__slots__}
+    assert set(shown) == expected
+    for name, item in shown.items():
+        assert (item["owner"], item["owner_id"], item["changed_by"]) == ("tenant", "shown", "operator")
+        assert name.startswith("limit.") or item["value"] == 1000
+        assert ("resets_at" in item and item["resets_at"] is not None) is name.startswith("budget.")
 
 
 # Projects and keys.

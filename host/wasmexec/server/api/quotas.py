@@ -170,6 +170,9 @@ class QuotasApi:
             "asleep": (document.max_asleep, len(tenant.running) - executing),
             "queued": (tenant.max_queued, len(tenant.queued)),
             "streams": (document.max_streams, len(tenant.streams)),
+            "stored_runs": (document.max_stored_runs, None),
+            "steps": (document.max_steps, None),
+            "secrets": (document.max_secrets, None),
             "keys": (document.max_keys, self._directory.count_keys(tenant)),
         }
         for name, (value, used) in counts.items():
