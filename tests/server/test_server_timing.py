@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,32 @@ def test_a_flood_gets_its_rate_and_every_time_to_try_again_is_true(server: LiveS
     assert len(found.accepted) == pytest.approx(found.expected, rel=0.01, abs=2)
     assert len(found.refused) > 1000
     assert found.lies == []
+
+
+def test_health_cancel_and_admin_wait_for_no_run(server: LiveServer) -> None:
+    tenants = [server.tenant(f"loads-{number}", max_queued=20) for number in range(3)]
+    accepted = []
+    for tenant in tenants:
+        body = {"statement": COMPUTES}
+        while (answer := server.ask("POST", "/v1/runs", tenant.key, body, prefer="respond-async")).status_code == 202:
+            accepted.append((tenant, answer.json()["id"]))
+        assert (answer.status_code, answer.json()["rule"]) == (429, "count.queued")
+
+    def seconds(ask: Callable[[], int], status: int) -> float:
+        began = time.monotonic()
+        assert ask() == status
+        return time.monotonic() - began
+
+    def cancel() -> int:
+        tenant, run_id = accepted.pop()
+        return 200 if tenant.cancel(run_id)["status"] == 303 else 0
+
+    asked: dict[Callable[[], int], int] = {
+        lambda: server.client.get("/livez").status_code: 200,
+        lambda: server.ask("POST", "/v1/admin/tenants", server.admin, {"name": "loads-0"}).status_code: 200,
+        cancel: 200,
+    }
+    for ask, status in asked.items():
+        assert best(8, partial(seconds, ask, status)) < 0.05
+    for tenant, run_id in reversed(accepted):
+        tenant.cancel(run_id)
