@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -457,3 +458,13 @@ def test_a_run_reserves_what_others_of_its_statement_have_taken(server: LiveServ
     tenant.cancel(live)
     wait_until(lambda: tenant.is_idle)
     assert tenant.run(statement, input_data=0).json()["row_count"] == 40
+
+
+def test_a_burst_of_runs_does_not_overshoot_a_budget(server: LiveServer) -> None:
+    tenant = server.tenant("burst", rows_per_day=100)
+    statement = "return [{'a': 1}] * 30"
+    assert tenant.run(statement).json()["row_count"] == 30
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: tenant.run(statement), range(30)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 2 + [429] * 28
+    assert {answer.json()["rule"] for answer in answers if answer.status_code == 429} == {"budget.rows.day"}
