@@ -113,18 +113,22 @@ class Prepared:
     def start(
         self, on_done: OnDone, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
         checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None,
-        on_first_request: Callable[[], object] | None = None,
+        on_first_request: Callable[[], object] | None = None, on_wake: Callable[[], object] | None = None,
+        free_awake: int = 0,
     ) -> Running | None:  # fmt: skip
         """Like `submit`, but what is returned also tells how far it is; None if nothing could start.
 
         `on_first_request` is called once before anything of the first HTTP request leaves: until then the execution
         has done nothing that anybody could see. Keep it short, for it holds up the calls of other executions.
+        `on_wake` is called each time that it has something to do again while `free_awake` others are awake: it waits
+        then until `Running.go_on` is called.
         """
         order = self._order(input_data, extra_inputs, checkpoint, on_log, None, None, None)
         if isinstance(order, Result):
             call_last(on_done, order)
             return None
-        return Running(self._launcher.submit(order._replace(on_first_request=on_first_request), on_done))
+        order = order._replace(on_first_request=on_first_request, on_wake=on_wake, free_awake=free_awake)
+        return Running(self._launcher.submit(order, on_done))
 
     def compile(self) -> None:
         """Compile the statement now, in an instance of its own, so that no run has to; `Executor.prepare` does it.
@@ -239,6 +243,10 @@ class Running:
     def cpu_seconds(self) -> float:
         """The processor time that it has used, as of a few milliseconds ago."""
         return self._execution.noted_cpu_seconds
+
+    def go_on(self) -> None:
+        """Let it compute again, if it has asked for that."""
+        self._execution.go_on()
 
     def cancel(self) -> None:
         """End it with status 303 wherever it is, within a few milliseconds."""

@@ -32,6 +32,7 @@ class Heard:
         self.lost_ones: list[tuple[int, str, bool]] = []
         self.requests: list[int] = []
         self.deaths: list[list[int]] = []
+        self.woken_ones: list[int] = []
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         self.answers.append((entry.number, answer))
@@ -47,6 +48,9 @@ class Heard:
 
     def moved(self, entry: Entry) -> None:
         """Seen in the entry."""
+
+    def woken(self, entry: Entry) -> None:
+        self.woken_ones.append(entry.number)
 
     def has_room(self) -> None:
         """Nobody waits here."""

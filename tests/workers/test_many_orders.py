@@ -37,8 +37,13 @@ class Worker:
     """A worker process, its frames in the order they came."""
 
     def __init__(self, image: Path) -> None:
-        rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(Limits())}
-        command = child_command("workers.orders_child", str(os.getpid()), str(image), "2", WALL.pack())
+        rooms = {
+            Kind.HTTP: Room(0, 0),
+            Kind.WAKE: Room(0, 0),
+            Kind.STATE: STATE_ROOM,
+            Kind.ANSWER: answer_room(Limits()),
+        }
+        command = child_command("workers.orders_child", str(os.getpid()), str(image), "5", WALL.pack())
         self.process = WorkerProcess(command, rooms, [])
         self.image = image
         self.frames: list[Frame] = []
@@ -108,6 +113,31 @@ def test_one_execution_is_stopped_and_the_others_go_on(worker: Worker) -> None:
     worker.stop(11)
     worker.stop(4711)
     assert [worker.answer(number).status for number in (10, 11, 12)] == [303, 303, 200]
+
+
+def test_one_that_wakes_asks_and_waits_until_it_is_let(worker: Worker) -> None:
+    for number, text in ((13, "await sleep(0.1)"), (14, "import time\ntime.sleep(0.1)")):
+        worker.start(number, f"{text}\nreturn [{{'a': 1}}]", wakes_freely=False)
+        worker.until(Kind.WAKE, number)
+        time.sleep(0.2)
+        worker.start(100 + number, "await sleep(0.1)\nreturn [{'a': 1}]")
+        # The others go on without asking, for there is room.
+        assert worker.answer(100 + number).status == 200
+        assert not any((frame.kind, frame.execution) == (Kind.ANSWER, number) for frame in worker.frames)
+        worker.process.send(pack(Kind.GO_ON, number))
+        assert worker.answer(number).status == 200
+    # What nobody has asked for, or is not there, is nothing.
+    worker.process.send(pack(Kind.GO_ON, 4711))
+
+
+def test_one_that_waits_to_be_let_is_stopped_and_is_out_of_time_in_time(worker: Worker) -> None:
+    for number, text in ((15, "await sleep(0.1)"), (16, "import time\ntime.sleep(0.1)")):
+        worker.start(number, f"{text}\nreturn []", wakes_freely=False)
+        worker.start(100 + number, f"{text}\nreturn []", wakes_freely=False, limits={"wall_seconds": 0.6})
+        worker.until(Kind.WAKE, number)
+        worker.stop(number)
+        assert worker.answer(number).status == 303
+        assert worker.answer(100 + number).status == 302
 
 
 def test_an_order_that_is_refused_takes_no_other_with_it(worker: Worker) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..result import Problem, Result
 from .callbacks import LogDelivery, call_last
+from .gate import Gate
 from .guest_run import GuestRun, Waiting
 from .unclaimed import claim, unclaimed_since
 
@@ -68,7 +69,8 @@ class Execution:
         self._is_run = order.request.kind == "run"
         self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.couriers)
         deliver = None if self._logs is None else self._logs.post
-        self._guest = GuestRun(services, order, self._look, deliver, self._has_company)
+        self._gate = Gate(order.on_wake, order.free_awake)
+        self._guest = GuestRun(services, order, self._look, deliver, self._has_company, self._pass_gate)
         if self._logs is not None:
             self._logs.charge = self._guest.charge
         self._lock = threading.Lock()
@@ -84,7 +86,7 @@ class Execution:
     @property
     def is_waiting(self) -> bool:
         """Whether it has no place among the workers: it is asleep, or waits for an answer."""
-        return self._phase is Phase.WAITING or self._guest.is_elsewhere
+        return self._phase is Phase.WAITING or self._guest.is_elsewhere or self._gate.is_shut
 
     @property
     def noted_cpu_seconds(self) -> float:
@@ -114,12 +116,20 @@ class Execution:
         if phase is Phase.QUEUED:
             self._hurry()
 
+    def go_on(self) -> None:
+        """Let it compute again, if it has asked for that; on any thread."""
+        with self._lock:
+            is_held = self._gate.open() and self._phase is Phase.QUEUED
+        if is_held:
+            self._resume()
+
     def advance(self) -> None:
         """Go on until the guest waits or ends; called by a worker."""
         with self._lock:
             if self._phase is not Phase.QUEUED:
                 return
             self._phase = Phase.RUNNING
+            self._gate.open()
         self._guest.enter()
         try:
             outcome = self._guest.go_on()
@@ -149,9 +159,14 @@ class Execution:
         """There is a reason to go on: an answer, its time, its end; on any thread."""
         with self._lock:
             phase = self._phase
+            is_held = phase is Phase.WAITING and not self._is_cancelled and self._gate.shuts(len(_awake))
             if phase is Phase.WAITING:
                 self._phase = Phase.QUEUED
-        if phase is Phase.FINISHED:
+            if is_held:
+                self._replace_timer(self._guest.wall, self._hurry)
+        if is_held:
+            self._gate.ask()
+        elif phase is Phase.FINISHED:
             # The callback uses more than the execution may.
             self._stop_delivery(LAST_RECORDS_SECONDS, at_once=True)
         elif phase is Phase.WAITING:
@@ -173,6 +188,11 @@ class Execution:
     def _submit(self) -> bool:
         _awake.add(self)
         return self._services.workers.submit(self.advance)
+
+    def _pass_gate(self, check: Callable[[], None]) -> None:
+        """Return once a guest that blocked may compute again; what `check` raises is raised."""
+        if self._gate.shuts(len(_awake)):
+            self._gate.wait(check)
 
     def _has_company(self) -> bool:
         return len(_awake) > (self in _awake)

@@ -71,12 +71,13 @@ class GuestRun:
     """Steps the guest of one order; but for `interrupt`, used by one thread at a time, between `enter` and `leave`.
 
     `wake` is called on some thread when an answer has come; `has_company` tells whether other executions are awake.
+    `pass_gate` returns once a guest that blocked may compute again, and calls what it is given meanwhile.
     `code` is the statement's code, if there is any.
     """
 
     def __init__(
         self, services: Services, order: Order, wake: Callable[[], None], deliver: Callable[[LogRecord], None] | None,
-        has_company: Callable[[], bool],
+        has_company: Callable[[], bool], pass_gate: Callable[[Callable[[], None]], None],
     ) -> None:  # fmt: skip
         self.code: bytes | None = None
         self._guest = services.guest
@@ -87,6 +88,7 @@ class GuestRun:
         self._world = order.world
         self._wake = wake
         self._has_company = has_company
+        self._pass_gate = pass_gate
         self._deadlines = Deadlines(order.limits, self._look, services.cleanup.add)
         self._log = LogCapability(order.limits, order.masker, deliver, order.world.seconds)
         self._instance: Instance | None = None
@@ -368,6 +370,7 @@ class GuestRun:
                 pass
             self._deadlines.check()
             check = self._deadlines.check
+            self._pass_gate(check)
         finally:
             self._workers.take_back(check)
             self.is_elsewhere = False

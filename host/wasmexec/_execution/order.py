@@ -55,3 +55,7 @@ class Order(NamedTuple):
     """Answers in place of the network; None: the network."""
     on_first_request: Callable[[], object] | None = None
     """Called once, on the loop, before the first HTTP request leaves."""
+    on_wake: Callable[[], object] | None = None
+    """Called when it has something to do again, and then waits until it is told to go on; None: it goes on at once."""
+    free_awake: int = 0
+    """It goes on at once, too, as long as fewer executions are awake."""

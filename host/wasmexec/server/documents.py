@@ -151,3 +151,4 @@ class PackedOrder(Struct):
     limits: dict[str, object]
     grants: PackedGrants
     secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]
+    wakes_freely: bool

@@ -13,7 +13,9 @@ lengths of the parts (4 each).
 
     to one of many      EXECUTE run an order of its own on an input          the packed order    the input's JSON text
                         STOP    end one execution with status 303
+                        GO_ON   let one compute again that has asked for that
     from one of many    READY   once: the image is loaded
+                        WAKE    one has something to do again, and waits for GO_ON
                         HTTP    it is about to send its first HTTP request
                         STATE   how far some executions are (number 0)       JSON, see `answers`
                         ANSWER  how an execution ended                       JSON, see `answers` JSON texts, likewise
@@ -51,6 +53,8 @@ class Kind(enum.IntEnum):
     HTTP = 8
     STATE = 9
     ANSWER = 10
+    WAKE = 20
+    GO_ON = 21
 
 
 class Frame(NamedTuple):
@@ -78,7 +82,7 @@ TO_WORKER = {
     Kind.RUN: Room(len(NO_INPUT), MAX_PART_BYTES),
     Kind.CANCEL: Room(0, 0),
 }
-TO_WORKER_OF_MANY = {Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0)}
+TO_WORKER_OF_MANY = {Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0), Kind.GO_ON: Room(0, 0)}
 
 
 def pack(kind: Kind, execution: int = 0, fields: bytes = b"", body: bytes = b"") -> list[bytes]:

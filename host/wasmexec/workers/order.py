@@ -30,6 +30,8 @@ class Order:
     limits: Limits
     grants: Grants
     secrets: Mapping[str, str | Secret]
+    wakes_freely: bool = True
+    """Whether it computes again without asking, as long as there is room for it."""
     canned_http: CannedHttp | None = None
     """Answers in place of the network; not for another process."""
 
@@ -59,6 +61,7 @@ class Order:
             "checkpoint": self.checkpoint,
             "local_variables": dict(self.local_variables),
             "limits": asdict(self.limits),
+            "wakes_freely": self.wakes_freely,
             "grants": {
                 "http": [asdict(grant) for grant in self.grants.http_grants],
                 "ca_file": self.grants.ca_file,
@@ -86,6 +89,7 @@ class Order:
             local_variables=content["local_variables"],
             limits=Limits(**content["limits"]),
             grants=_grants(**content["grants"]),
+            wakes_freely=bool(content.get("wakes_freely", True)),
             secrets={
                 name: value if hosts is None else Secret(value, hosts=hosts, also_in=also_in)
                 for name, (value, hosts, also_in) in content["secrets"].items()

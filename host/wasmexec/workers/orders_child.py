@@ -30,6 +30,8 @@ STATE_SECONDS = 0.05
 _AT_ONCE_BYTES = 64 * 1024
 """What is longer is read and checked beside the thread that takes orders."""
 _STARTERS = 4
+FOR_PROBES = 1
+"""So many more may compute than ever get slots, and as many to spare: a probe gets through whatever computes."""
 
 
 def main(parent: str, image: str, workers: str, wall: str, channel: str = "") -> NoReturn:
@@ -52,7 +54,7 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> N
     inbox = Inbox(TO_WORKER_OF_MANY)
     # It is closed when nobody refers to it any more.
     executor = Executor(image, workers=workers)
-    executions = _Executions(executor, outbox)
+    executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2)
     if channel:
         use_connector(Broker(socket.socket(fileno=int(channel))))
     wall.close()
@@ -61,6 +63,8 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> N
         frame = inbox.next()
         if frame.kind is Kind.STOP:
             executions.stop(frame.execution)
+        elif frame.kind is Kind.GO_ON:
+            executions.go_on(frame.execution)
         else:
             executions.take(frame)
 
@@ -68,12 +72,14 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> N
 class _Executions:
     """Those that have been taken and have not ended, by number; None as long as one is only being prepared."""
 
-    def __init__(self, executor: Executor, outbox: Outbox) -> None:
+    def __init__(self, executor: Executor, outbox: Outbox, slots: int) -> None:
+        self._slots = slots
         self._executor = executor
         self._outbox = outbox
         self._lock = threading.Lock()
         self._live: dict[int, Running | None] = {}
         self._stopped: set[int] = set()
+        self._going_on: set[int] = set()
         self._some = threading.Event()
         self._starters = ThreadPoolExecutor(_STARTERS, "wasmexec-starter")
         threading.Thread(target=self._tell_states, name="wasmexec-states", daemon=True).start()
@@ -97,6 +103,17 @@ class _Executions:
         if running is not None:
             running.cancel()
 
+    def go_on(self, number: int) -> None:
+        """Let one compute again; that may be said before it is known here that it has started."""
+        with self._lock:
+            if number not in self._live:
+                return
+            running = self._live[number]
+            if running is None:
+                self._going_on.add(number)
+        if running is not None:
+            running.go_on()
+
     def _start(self, frame: Frame) -> None:
         number = frame.execution
         done = partial(self._done, number)
@@ -109,6 +126,8 @@ class _Executions:
             running = prepared.start(
                 done, input_data=frame.body, **order.inputs(),
                 on_first_request=lambda: self._outbox.write(pack(Kind.HTTP, number)),
+                on_wake=lambda: self._outbox.write(pack(Kind.WAKE, number)),
+                free_awake=self._slots if order.wakes_freely else 0,
             )  # fmt: skip
         except Exception as error:  # a tenant's order must not take the executions of others with it
             refusal = error if isinstance(error, ConfigError) else ConfigError(f"the order cannot be read: {error}")
@@ -118,8 +137,12 @@ class _Executions:
             if running is not None and number in self._live:
                 self._live[number] = running
             is_late = number in self._stopped
+            may_go_on = number in self._going_on
+            self._going_on.discard(number)
         if running is not None and is_late:
             running.cancel()
+        if running is not None and may_go_on:
+            running.go_on()
         self._some.set()
 
     def _done(self, number: int, outcome: Result | BaseException) -> None:
@@ -127,6 +150,7 @@ class _Executions:
         with self._lock:
             self._live.pop(number, None)
             self._stopped.discard(number)
+            self._going_on.discard(number)
         self._outbox.write(pack(Kind.ANSWER, number, head, body))
 
     def _tell_states(self) -> NoReturn:

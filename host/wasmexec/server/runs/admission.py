@@ -54,6 +54,8 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
         limits={name: getattr(limits, name) for name in limits.__slots__},
         grants=PackedGrants([dataclasses.asdict(grant) for grant in grants.http_grants], None, None),
         secrets={name: _packed(secret) for name, secret in request.secrets.items()},
+        # Those that are counted wait for a slot each time.
+        wakes_freely=tenant.document.max_executing is None,
     )  # fmt: skip
     return Run(
         id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order),

@@ -16,8 +16,6 @@ from ...limits import GIB, MIB
 if TYPE_CHECKING:
     from .egress import Egress
 
-FOR_PROBES: Final = 1
-"""So many more may compute in a worker than ever get slots: a probe gets through whatever computes."""
 _KEPT: Final = ("LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "MALLOC_ARENA_MAX")
 """What of the environment Python and TLS need; of an empty one nothing can be read."""
 _FILES, _FILES_EACH = 512, 20

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 class Entry:
     """One execution in a worker: since when, until when at the latest, and whether it computes."""
 
-    __slots__ = ("cpu_seconds", "due", "grants", "is_waiting", "number", "process", "waits_since")
+    __slots__ = ("cpu_seconds", "due", "grants", "has_asked", "is_waiting", "number", "process", "waits_since")
 
     def __init__(self, number: int, process: Process, due: float, grants: Sequence[HttpGrant] = ()) -> None:
         self.number = number
@@ -52,6 +52,8 @@ class Entry:
         self.grants = grants
         self.cpu_seconds = 0.0
         self.is_waiting = False
+        self.has_asked = False
+        """Whether it has something to do again, and waits to be let."""
         self.waits_since = math.inf
 
     def is_long_asleep(self, now: float) -> bool:
@@ -118,6 +120,9 @@ class Listener(Protocol):
     def moved(self, entry: Entry) -> None:
         """It has used some processor time, has gone to sleep, or has woken."""
 
+    def woken(self, entry: Entry) -> None:
+        """It has something to do again, and waits to be let."""
+
     def has_room(self) -> None:
         """There may be a free slot."""
 
@@ -129,7 +134,10 @@ class Fleet:
         self, enclosure: Enclosure, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
     ) -> None:  # fmt: skip
         self._enclosure = enclosure
-        self._rooms = {Kind.HTTP: Room(0, 0), Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)}
+        nothing = Room(0, 0)
+        self._rooms = {
+            Kind.HTTP: nothing, Kind.WAKE: nothing, Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)
+        }  # fmt: skip
         self._wanted = workers
         self._slots = slots
         self._most = slots + most_asleep
@@ -208,6 +216,13 @@ class Fleet:
         """End an execution with 303; its process, too, if that does not within two seconds."""
         entry.due = min(entry.due, time.monotonic() + _RULES.cancel_seconds)
         entry.process.send(pack(Kind.STOP, entry.number))
+        self._write_soon(entry.process)
+
+    def go_on(self, entry: Entry) -> None:
+        """Let one compute again that has asked for it."""
+        entry.has_asked = entry.is_waiting = False
+        entry.process.awake[entry.number] = entry
+        entry.process.send(pack(Kind.GO_ON, entry.number))
         self._write_soon(entry.process)
 
     def release(self, entry: Entry) -> None:
@@ -313,6 +328,12 @@ class Fleet:
             process.check(frame.execution)
             if frame.kind is Kind.HTTP:
                 self._listener.requested(frame.execution)
+                return
+            if frame.kind is Kind.WAKE:
+                entry = process.entries[frame.execution]
+                entry.has_asked = True
+                self._listener.woken(entry)
+                self._listener.has_room()
                 return
             answer = unpack_answer(frame.fields, frame.body)
             process.settle(frame.execution)

@@ -223,6 +223,10 @@ class Runs:
     async def drain(self, seconds: float) -> None:
         """Admit nothing more and let what runs end; what has not by then is cancelled, or left for the next start."""
         self._is_draining = True
+        # Nobody else starts any more.
+        for run in self._by_number.values():
+            if run.entry is not None and run.entry.has_asked:
+                self.fleet.go_on(run.entry)
         until = time.monotonic() + seconds
         while self._by_number and time.monotonic() < until:
             await asyncio.sleep(0.02)
@@ -305,8 +309,8 @@ class Runs:
     def moved(self, entry: Entry) -> None:
         """An execution has used some processor time, has gone to sleep, or has woken.
 
-        One that wakes goes on at once, and is queued for the slot that it takes: as long as it has none, nobody else of
-        its tenant starts.
+        One that wakes while there is room in its worker goes on at once, and is queued for the slot that it takes: as
+        long as it has none, nobody else of its tenant starts.
         """
         run = self._by_number.get(entry.number)
         if run is None:
@@ -318,6 +322,15 @@ class Runs:
             self._scheduler.sleep(run.id, entry.cpu_seconds)
         elif state is State.EXECUTING:
             self._scheduler.report(run.id, entry.cpu_seconds)
+
+    def woken(self, entry: Entry) -> None:
+        """An execution has something to do again: it is queued for its slot, in front of the others of its tenant."""
+        run = self._by_number.get(entry.number)
+        state = None if run is None else self._scheduler.state(run.id)
+        if run is not None and state is State.ASLEEP and not self._is_draining:
+            self._scheduler.wake(run.id)
+        elif state is not State.QUEUED or self._is_draining:
+            self.fleet.go_on(entry)
 
     def has_room(self) -> None:
         """There may be a free slot."""
@@ -391,7 +404,9 @@ class Runs:
             run = self._live[start.run]
             if run.phase is Phase.RUNNING:
                 # It has woken, and has its slot now; unless it sleeps again.
-                if run.entry is not None and run.entry.is_waiting:
+                if run.entry is not None and run.entry.has_asked:
+                    self.fleet.go_on(run.entry)
+                elif run.entry is not None and run.entry.is_waiting:
                     self._scheduler.sleep(run.id, run.entry.cpu_seconds)
                 continue
             if self._quarantine.is_suspect(run.culprit, time.monotonic()):
