@@ -227,6 +227,15 @@ def test_every_worker_of_a_server_is_behind_its_wall(server: LiveServer) -> None
     assert status_of(psutil.Process(server.process.pid))["Seccomp"] == "0"
 
 
+def test_memories_are_used_again_behind_the_wall(server: LiveServer) -> None:
+    """It needs calls that little else does, and without them every run is slower, and nothing else tells."""
+    tenant = server.tenant("again")
+    for _ in range(6):
+        assert tenant.run("return []").json()["status"] == 201
+    maps = [Path(f"/proc/{process.pid}/maps").read_text() for process in server.workers]
+    assert any("memfd:wasmexec-image" in text for text in maps)
+
+
 def test_a_statement_behind_the_wall_reaches_what_it_was_granted(server: LiveServer) -> None:
     with WebServer() as web:
         grants = {"http_private": [f"127.0.0.1:{web.port}", "localhost:1"]}

@@ -49,7 +49,7 @@ ALLOWED: Final = _names("""
     futex read write process_vm_readv epoll_wait epoll_pwait epoll_pwait2 clock_gettime mmap munmap madvise mprotect
     recvfrom recvmsg poll ppoll select pselect6 pread64 pwrite64 readv writev preadv pwritev preadv2 pwritev2 close
     fstat stat lstat newfstatat statx lseek brk mremap msync mincore access faccessat faccessat2 readlink readlinkat
-    getdents64 getcwd fcntl flock ftruncate fallocate fsync dup dup2 dup3 pipe pipe2 close_range memfd_create
+    getdents64 getcwd fcntl flock ftruncate fallocate fsync dup dup2 dup3 pipe pipe2 close_range memfd_create sendfile
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack
     nanosleep clock_nanosleep clock_getres gettimeofday time times sched_yield sched_getaffinity sched_getparam
     sched_getscheduler getcpu getpid getppid gettid getpgrp getpgid getsid getuid geteuid getgid getegid getresuid

@@ -48,7 +48,8 @@ _TABLE = """
     rseq 334 293                rt_sigaction 13 134         rt_sigpending 127 136       rt_sigprocmask 14 135
     rt_sigreturn 15 139         rt_sigsuspend 130 133       rt_sigtimedwait 128 137     sched_getaffinity 204 123
     sched_getparam 143 121      sched_getscheduler 145 120  sched_yield 24 124          seccomp 317 277
-    select 23 -                 sendmmsg 307 269            sendmsg 46 211              sendto 44 206
+    select 23 -                 sendfile 40 71              sendmmsg 307 269            sendmsg 46 211
+    sendto 44 206
     set_robust_list 273 99      set_tid_address 218 96      setgid 106 144              setns 308 268
     setpgid 109 154             setresgid 119 149           setresuid 117 147           setrlimit 160 164
     setsid 112 157              setsockopt 54 208           setuid 105 146              shutdown 48 210

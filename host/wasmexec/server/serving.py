@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .._wall import privileges
 from .._wall.wall import Mode, check_mode
 from ..image import find_image
-from ..workers.orders_child import FOR_PROBES
+from ..workers.figures import FOR_PROBES
 from .config import ServerConfig
 from .runs.enclosure import Enclosure
 from .runs.fleet import Fleet

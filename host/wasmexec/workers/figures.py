@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FOR_PROBES = 1
+"""So many more may compute in a worker of many orders than ever get slots: a probe gets through whatever computes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessLimits:

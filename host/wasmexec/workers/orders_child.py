@@ -20,6 +20,7 @@ from ..status import Status
 from .answers import State, answer_of, pack_answer, pack_states
 from .broker import Broker
 from .child import result_of
+from .figures import FOR_PROBES
 from .local import cancelled
 from .messages import TO_WORKER_OF_MANY, Frame, Kind, pack
 from .order import Order
@@ -30,8 +31,6 @@ STATE_SECONDS = 0.05
 _AT_ONCE_BYTES = 64 * 1024
 """What is longer is read and checked beside the thread that takes orders."""
 _STARTERS = 4
-FOR_PROBES = 1
-"""So many more may compute than ever get slots, and as many to spare: a probe gets through whatever computes."""
 
 
 def main(parent: str, image: str, workers: str, wall: str, channel: str = "") -> NoReturn:
