@@ -129,6 +129,40 @@ def test_the_filter_names_each_system_call_once_and_knows_both_machines() -> Non
         assert len(program(machine)) // 8 < 4096
 
 
+ALONE = """
+import errno, os, socket, subprocess, sys
+from wasmexec._wall import privileges, seccomp
+def outcome(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "done"
+def child():
+    made = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    os.kill(made.pid, 9)
+    assert made.wait() == -9
+if sys.argv[1] == "walled":
+    privileges.give_up_privileges()
+    seccomp.install()
+parent = os.getppid()
+print(outcome(open, sys.argv[2]), outcome(open, sys.argv[2], "a"), outcome(socket.socket), outcome(os.kill, parent, 0),
+      outcome(os.kill, -os.getpgid(parent), 0), outcome(os.kill, 1, 0), outcome(child))
+"""
+
+
+def test_without_landlock_nothing_is_written_and_the_parent_is_safe(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+
+    def found(mode: str) -> list[str]:
+        command = [sys.executable, "-c", ALONE, mode, str(tmp_path / "file")]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+    assert found("open") == ["done"] * 7
+    # To read it is what Landlock would refuse.
+    assert found("walled") == ["done", *["EPERM"] * 5, "done"]
+
+
 def test_a_wall_that_cannot_be_is_an_error_if_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     from wasmexec import ConfigError
     from wasmexec._wall import landlock, wall

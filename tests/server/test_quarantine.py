@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_a_lost_run_is_repeated_as_its_tenant_says(
         if rule == "never":
             assert "its tenant has no lost run repeated (repeat_lost)" in ended["error"]["message"]
     wait_until(lambda: tenant.is_idle)
+
+
+def test_a_worker_that_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, settings='worker_memory_bytes = "300 MiB"', workers=1) as server:
+        tenant = server.until_ready().tenant("heavy")
+        text = "x = b'x' * {}_000_000\nawait sleep(1.5)\nreturn [{{'a': len(x)}}]"
+        assert tenant.run(text.format(100)).json()["status"] == 200
+        lost = tenant.run(text.format(400)).json()
+        assert (lost["status"], lost["attempts"]) == (304, 3)
+        assert re.match(r"its worker process was ended: it had [\d,]+ bytes of memory; ", lost["error"]["message"])
+        assert tenant.run(text.format(100)).json()["status"] == 200
 
 
 @pytest.mark.parametrize(("rule", "statuses"), [("always", (200, 200)), ("never", (304, 304)), ("safe", (304, 200))])

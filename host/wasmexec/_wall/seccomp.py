@@ -34,6 +34,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | (os.
 _STREAM, _TYPE_MASK = 1, 0xF
 _FAST_OPEN = 0x20000000
 _UNIX = 1
+_INTEGER = 0xFFFFFFFF
 # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, PAGEMAP_SCAN.
 _CONTROLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0xC0606610)
 # PDEATHSIG, DUMPABLE (both), NAME (both), NO_NEW_PRIVS (both), the name of a mapping.
@@ -70,34 +71,36 @@ REFUSED: Final = _names("""
 
 
 class _Condition(NamedTuple):
-    """What must hold of an argument: masked, it is one of these values."""
+    """What must hold of an argument: masked, it is one of these values, or with `is_forbidden` none of them."""
 
     argument: int
     mask: int
     values: Sequence[int]
     is_wide: bool = False
     """Whether its upper half has to be zero, too."""
+    is_forbidden: bool = False
 
 
 def _conditions() -> dict[str, Sequence[_Condition]]:
     """System calls that are allowed under conditions, for this process and its children."""
-    pid = os.getpid()
+    pid, parent = os.getpid(), os.getppid()
+    others = [number & _INTEGER for number in (-1, parent, -os.getpgid(parent), 1)]
     return {
         # Nothing is written that was not open: a second lock, for systems without the first.
         "openat": [_Condition(2, _WRITES, (0,))],
         "clone": [_Condition(0, _NAMESPACES, (0,))],
         # For a pair nobody else can connect to; datagrams could be sent to any socket's name.
-        "socketpair": [_Condition(0, 0xFFFFFFFF, (_UNIX,)), _Condition(1, _TYPE_MASK, (_STREAM,))],
+        "socketpair": [_Condition(0, _INTEGER, (_UNIX,)), _Condition(1, _TYPE_MASK, (_STREAM,))],
         # A connection that was handed over stays the one it is: Fast Open would connect another time.
-        "sendto": [_Condition(3, _FAST_OPEN, (0,)), _Condition(4, 0xFFFFFFFF, (0,), is_wide=True)],
+        "sendto": [_Condition(3, _FAST_OPEN, (0,)), _Condition(4, _INTEGER, (0,), is_wide=True)],
         "sendmsg": [_Condition(2, _FAST_OPEN, (0,))],
-        "ioctl": [_Condition(1, 0xFFFFFFFF, _CONTROLS)],
-        "prctl": [_Condition(0, 0xFFFFFFFF, _PROCESS_CONTROLS)],
-        "prlimit64": [_Condition(0, 0xFFFFFFFF, (0,))],
-        "process_vm_readv": [_Condition(0, 0xFFFFFFFF, (pid,))],
-        "tgkill": [_Condition(0, 0xFFFFFFFF, (pid,))],
-        # Its children; never a group that it is not told of, or everyone. Landlock keeps others from it.
-        "kill": [],
+        "ioctl": [_Condition(1, _INTEGER, _CONTROLS)],
+        "prctl": [_Condition(0, _INTEGER, _PROCESS_CONTROLS)],
+        "prlimit64": [_Condition(0, _INTEGER, (0,))],
+        "process_vm_readv": [_Condition(0, _INTEGER, (pid,))],
+        "tgkill": [_Condition(0, _INTEGER, (pid,))],
+        # Its children are not known here. Everyone, its parent and those with it are; Landlock knows all others.
+        "kill": [_Condition(0, _INTEGER, others, is_forbidden=True)],
     }  # fmt: skip
 
 
@@ -180,6 +183,11 @@ def _block(conditions: Sequence[_Condition]) -> Iterator[bytes]:
             yield _instruction(_RETURN, _REFUSE | errno.EPERM)
         yield _instruction(_LOAD, at)
         yield _instruction(_AND, condition.mask)
+        if condition.is_forbidden:
+            for value in condition.values:
+                yield _instruction(_JUMP_EQUAL, value, 0, 1)
+                yield _instruction(_RETURN, _REFUSE | errno.EPERM)
+            continue
         for left in range(len(condition.values), 0, -1):
             yield _instruction(_JUMP_EQUAL, condition.values[-left], left, 0)
         yield _instruction(_RETURN, _REFUSE | errno.EPERM)
