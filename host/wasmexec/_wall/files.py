@@ -24,21 +24,23 @@ _PROCESSORS = "/sys/devices/system/cpu"
 
 def files_needed(image: Path) -> list[tuple[str, int]]:
     """Paths, and what may be done below each; `image` is the folder of the image."""
-    files = [(path, READ | RUN) for path in _programs()]
+    mapped = _mapped()
+    files = [(path, READ) for path in _modules(mapped)]
+    # A program is run by the loader, which is one, too.
+    loaders = {name for name in mapped if Path(name).name.startswith(("ld-", "ld.", "ld64"))}
+    files += [(path, RUN | READ) for path in sorted({os.path.realpath(sys.executable), *loaders})]
     files += [(path, READ) for path in (*_LIBRARIES, *_AUTHORITIES, *_own_authorities(), _PROCESSORS)]
     files += [(path, USE_DEVICE) for path in _DEVICES]
     # Beside the image it is noted that its files were read; the filter of system calls ends that.
     return [*files, (_PROCESSES, READ_ONE), (str(image), REPLACE_FILES)]
 
 
-def _programs() -> Iterator[str]:
-    """Python, what it imports, and whatever it has mapped by now."""
-    package = Path(__file__).resolve().parents[1]
-    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(package), os.path.realpath(sys.executable), "/lib64"}
-    here = os.path.realpath(os.getcwd())
+def _modules(mapped: set[str]) -> list[str]:
+    """Where Python, what it imports and whatever it has mapped by now lie."""
+    package, here = Path(__file__).resolve().parents[1], os.path.realpath(os.getcwd())
+    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(package)}
     found |= {entry for entry in sys.path if os.path.isabs(entry) and os.path.realpath(entry) != here}
-    found |= {str(Path(name).parent) for name in _mapped()}
-    yield from sorted(found)
+    return sorted(found | {str(Path(name).parent) for name in mapped})
 
 
 def _mapped() -> set[str]:

@@ -8,14 +8,12 @@ import ctypes
 import os
 import resource
 import signal
-import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
 
 _SET_DEATH_SIGNAL, _SET_DUMPABLE, _DROP_BOUND, _SET_NO_NEW_PRIVILEGES = 1, 4, 24, 38
-_CAPSET = {"x86_64": 126, "aarch64": 91}
-_CAPABILITIES = struct.pack("=Ii", 0x20080522, 0)
+# Source: capset(2), _LINUX_CAPABILITY_VERSION_3 for this process; permitted, effective and inheritable ones: none.
+_OF_THIS_PROCESS, _NO_CAPABILITIES = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
 _LAST_CAPABILITY = 63
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,9 +37,7 @@ def give_up_privileges() -> None:
         for number in range(_LAST_CAPABILITY + 1):
             with suppress(OSError):
                 _prctl(_DROP_BOUND, number)
-    # Permitted, effective and inheritable ones: none.
-    number = _CAPSET[os.uname().machine]
-    if _libc.syscall(ctypes.c_long(number), _CAPABILITIES, struct.pack("=6I", *6 * [0])) < 0:
+    if _libc.capset(_OF_THIS_PROCESS, _NO_CAPABILITIES) < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
@@ -51,11 +47,8 @@ def hide_memory() -> None:
     _prctl(_SET_DUMPABLE, 0)
 
 
-LIMITS: Final = ("AS", "CORE", "DATA", "FSIZE", "MEMLOCK", "NOFILE", "NPROC")
-
-
 def limit(bounds: Mapping[str, int]) -> None:
-    """Bound resources by the names in `LIMITS`, for good; a bound that is tighter already stays.
+    """Bound resources by their names without RLIMIT_, for good; a bound that is tighter already stays.
 
     Raises:
         OSError, ValueError: the system refuses.

@@ -96,8 +96,9 @@ class Wall(NamedTuple):
         """
         if self.mode is Mode.OFF:
             return
-        self._do("end with its parent", lambda: privileges.end_with_parent(parent))
-        self._do("give up privileges", privileges.give_up_privileges)
+        if sys.platform == "linux":
+            self._do("end with its parent", lambda: privileges.end_with_parent(parent))
+            self._do("give up privileges", privileges.give_up_privileges)
         self._do("bound resources", lambda: privileges.limit(self.bounds))
         if landlock.version() or self.mode is Mode.REQUIRED:
             self._do("bound files", lambda: landlock.enclose(self.files))
