@@ -20,6 +20,8 @@ def test_options_take_precedence_over_the_file_and_sizes_have_units(tmp_path: Pa
     assert (config.workers, config.address, config.max_body_bytes) == (5, ("::1", 1), 2 * 1024**2)
     assert (config.limits.wall_seconds, config.limits.memory_bytes) == (7, 512 * 1024**2)
     assert config.store == ServerConfig().store
+    assert config.key_file == Path("wasmexec-server.sqlite3.key").absolute()
+    assert load_config(str(file), {"secrets_key_file": "other.key"}).key_file == Path("other.key")
 
 
 @pytest.mark.parametrize(

@@ -24,5 +24,6 @@ class LazyGroup(click.Group):
         """One of them; None if there is no such command."""
         if cmd_name not in self._names:
             return None
-        module = importlib.import_module(f"{__package__}.{self._module.format(cmd_name)}")
+        module_name = self._module.format(cmd_name.replace("-", "_"))
+        module = importlib.import_module(f"{__package__}.{module_name}")
         return cast("click.Command", module.command)

@@ -6,12 +6,18 @@ import logging
 
 import click
 
-from ..errors import ConfigError
+from .lazy_group import LazyGroup
+from .serve_options import server_extra
 from .terminal import note, say
 
 
-@click.command(
+@click.group(
     "serve",
+    cls=LazyGroup,
+    names=("audit", "rotate-secrets-key"),
+    module="serve_{}",
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]...",
     short_help="Run the statements of many tenants over HTTP.",
     epilog="""\
 A first session, in another terminal; ADMIN is the key that the server has printed:
@@ -27,6 +33,7 @@ The same settings may stand in a TOML file for --config, and more of them:
   listen = "127.0.0.1:8700"
   store = "server.sqlite3"
   workers = 4               # processes that run statements
+  secrets_key_file = "/etc/wasmexec/secrets.key"
   slots = 2                 # statements that compute at once in each
   max_body_bytes = "16 MiB"
   wall = "auto"             # around workers: required (else nothing starts), off
@@ -41,13 +48,17 @@ SIGTERM and Ctrl-C end it: it takes no new runs, running ones may end, accepted 
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is a free one.  [127.0.0.1:8700]")
 @click.option("--store", metavar="FILE", help="The SQLite file, made if need be.  [wasmexec-server.sqlite3]")
 @click.option("--workers", type=int, help="Processes that run statements.  [one per processor]")
+@click.option("--secrets-key", metavar="FILE", help="Keys that seal what is secret in the store.  [STORE.key]")
 @click.option("--image", metavar="NAME", help="core, full or a manifest file.  [the best that is built]")
 @click.option("--wall", metavar="MODE", help="Around each worker: auto, required or off.  [auto: what the system has]")
 @click.option("--config", "config_file", metavar="FILE", help="A TOML file of settings; options take precedence.")
+@click.pass_context
 def command(
+    context: click.Context,
     listen: str | None,
     store: str | None,
     workers: int | None,
+    secrets_key: str | None,
     image: str | None,
     wall: str | None,
     config_file: str | None,
@@ -57,15 +68,18 @@ def command(
     Prints its address and, the first time, a key for the operator, which makes tenants and their keys. docs/serving.md
     has the API by example.
     """
-    try:
+    options = {
+        "listen": listen, "store": store, "workers": workers, "secrets_key_file": secrets_key, "image": image,
+        "wall": wall,
+    }  # fmt: skip
+    if context.invoked_subcommand is not None:
+        if config_file is not None or any(value is not None for value in options.values()):
+            raise click.UsageError(f"give options to the command: serve {context.invoked_subcommand} ... --option")
+        return 0
+    with server_extra():
         from ..server.config import load_config
         from ..server.serving import Started, run_server
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"serving needs {error.name}, which is not installed: pip install 'wasmexec[server]'"
-        ) from None
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    options = {"listen": listen, "store": store, "workers": workers, "image": image, "wall": wall}
 
     def started(server: Started) -> None:
         say(f"listening at {server.url}")

@@ -13,6 +13,7 @@ from typing import Any, Final
 from .._wall.wall import Mode
 from ..errors import ConfigError
 from ..limits import GIB, MIB, Limits, parse_size
+from ..store.database import resolve_url
 
 DEFAULT_PORT = 8700
 _MOST_WORKERS = 256
@@ -51,6 +52,8 @@ class ServerConfig:
     """HOST:PORT; port 0 is a free one. TLS is up to a proxy in front."""
     store: str = "wasmexec-server.sqlite3"
     """The SQLite file of tenants, keys, runs and usage; made if it is not there."""
+    secrets_key_file: str | None = None
+    """The file of the keys that seal secrets, orders and inputs in the store; None: beside it, STORE.key."""
     image: str | None = None
     """core, full or a manifest file; None: the best that is built."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, _MOST_WORKERS))
@@ -85,9 +88,9 @@ class ServerConfig:
             if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
                 kind = "a whole number" if is_whole else "a number"
                 raise ConfigError(f"server: {name} must be {kind} from {lowest:,} to {highest:,}, not {value!r}")
-        for name in ("listen", "store", "image"):
+        for name in ("listen", "store", "image", "secrets_key_file"):
             value = getattr(self, name)
-            if not isinstance(value, str) and not (value is None and name == "image"):
+            if not isinstance(value, str) and not (value is None and name in ("image", "secrets_key_file")):
                 raise ConfigError(f"server: {name} must be a text, not {value!r}")
         if self.wall not in tuple(Mode):
             raise ConfigError(f"server: wall must be one of {', '.join(Mode)}, not {self.wall!r}")
@@ -96,6 +99,13 @@ class ServerConfig:
         if "://" in self.store and not self.store.startswith("sqlite:"):
             raise ConfigError("server: store must be an SQLite file; other databases are not there yet")
         _ = self.address
+
+    @property
+    def key_file(self) -> Path:
+        """The file of sealing keys."""
+        if self.secrets_key_file is not None:
+            return Path(self.secrets_key_file)
+        return Path(f"{resolve_url(self.store).database}.key")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -5,7 +5,8 @@ SECURITY: the front never parses inputs, schemas or rows: `msgspec.Raw` is looke
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, overload
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -16,6 +17,8 @@ NULL = Raw(b"null")
 MAX_STATEMENT = 1024 * 1024
 MAX_SCHEMA_BYTES = 128 * 1024
 """A schema is compiled with the interpreter's lock of a worker held: some 15 ms for this."""
+MOST_SECRETS = 256
+"""As many as the library takes for a run."""
 Name = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
 """Of a tenant, a project or a key."""
 _Count = Annotated[int, Meta(ge=0, le=10**12)] | None
@@ -50,6 +53,8 @@ class RunRequest(Struct, forbid_unknown_fields=True):
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
     secrets: dict[str, str | SecretDocument] = {}
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] | None = None
+    stored_secrets: Annotated[dict[str, Annotated[str, Meta(max_length=64)]], Meta(max_length=MOST_SECRETS)] = {}
+    """More secrets: the names of stored ones by the names that the statement has for them."""
 
 
 class WaitingDocument(Struct):
@@ -120,9 +125,9 @@ class PartRules(QuotaRules, forbid_unknown_fields=True, kw_only=True):
 
 
 class KeyRequest(Struct, forbid_unknown_fields=True):
-    """The body of POST /v1/admin/tenants/{name}/keys."""
+    """The body of POST /v1/keys and of POST /v1/admin/tenants/{name}/keys; without a name the key has one of its id."""
 
-    name: Name = "default"
+    name: Name | None = None
     scopes: Annotated[list[str], Meta(min_length=1, max_length=20)] = msgspec.field(
         default_factory=lambda: ["run", "read"]
     )
@@ -152,3 +157,12 @@ class PackedOrder(Struct):
     grants: PackedGrants
     secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]
     wakes_freely: bool
+
+
+@overload
+def time_text(seconds: float) -> str: ...
+@overload
+def time_text(seconds: float | None) -> str | None: ...
+def time_text(seconds: float | None) -> str | None:
+    """A time in seconds of the epoch as answers have it: ISO 8601 in UTC; None stays None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

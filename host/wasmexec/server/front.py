@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 
 from ..errors import ConfigError
 from .api.routes import all_routes
@@ -13,8 +12,8 @@ from .http.app import App
 from .http.listener import Listener, listening_socket, make_listener
 from .runs.runs import Runs
 from .storage.storage import Storage
-from .tenants.directory import OPERATOR, Directory
-from .tenants.keys import Scope, issue
+from .tenants.directory import Directory
+from .tenants.keys import OPERATOR, Scope
 
 
 class Front:
@@ -42,7 +41,7 @@ class Front:
         except OSError as error:
             raise ConfigError(f"server: nothing can listen at {config.listen}: {error.strerror}") from None
         try:
-            storage = runs.storage = Storage(config.store, asyncio.get_running_loop())
+            storage = runs.storage = Storage(config.store, config.key_file, asyncio.get_running_loop())
         except BaseException:
             listens.close()
             raise
@@ -74,6 +73,7 @@ class Front:
 async def _first_key(directory: Directory) -> str | None:
     if directory.has_admin_key:
         return None
-    key, record = issue(tenant=OPERATOR, name="first", scopes=[Scope.ADMIN], now=time.time())
-    await directory.put_key(record)
+    key, _ = await directory.keys.issue(
+        None, tenant=OPERATOR, name=None, scopes=[Scope.ADMIN], lifetime_seconds=None
+    )  # fmt: skip
     return key.reveal()

@@ -1,17 +1,15 @@
-"""The operator's part over HTTP: tenants and their keys."""
+"""The operator's part over HTTP: tenants."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..documents import KeyRequest, TenantRequest
+from ..documents import TenantRequest
 from ..http.operations import Answered, Operation, Route, json_answer, route
 from ..http.request import decode_body
-from ..problems import ProblemError
-from ..tenants.keys import Scope, issue
+from ..tenants.keys import Scope
 
 if TYPE_CHECKING:
     from ..http.request import Request
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from .access import Access
 
 _tenant_decoder = msgspec.json.Decoder(TenantRequest)
-_key_decoder = msgspec.json.Decoder(KeyRequest)
 
 
 class AdminApi:
@@ -38,36 +35,13 @@ class AdminApi:
                 handler=self.post_tenant, scope=Scope.ADMIN, body=TenantRequest,
                 answers={200: TenantRequest, 201: TenantRequest}, problems=(408, 409, 413, 415),
             )),
-            route("/v1/admin/tenants/{name}/keys", POST=Operation(
-                handler=self.post_key, scope=Scope.ADMIN, body=KeyRequest, answers={201: dict[str, Any]},
-                problems=(408, 413, 415),
-            )),
         )  # fmt: skip
 
     async def post_tenant(self, request: Request) -> Answered:
         """Make a tenant, or give one other rules."""
-        self._access.operator(request)
+        key = self._access.operator(request)
         document = decode_body(await self._access.small_body(request), _tenant_decoder)
         is_new = document.name not in self._directory.tenants
-        tenant = await self._directory.put_tenant(document)
+        tenant = await self._directory.put_tenant(document, key.actor)
         self._runs.know(tenant)
         return json_answer(201 if is_new else 200, tenant.document)
-
-    async def post_key(self, request: Request) -> Answered:
-        """Issue a key for a tenant; this answer is the only one that has it."""
-        self._access.operator(request)
-        asked = decode_body(await self._access.small_body(request) or b"{}", _key_decoder)
-        tenant = self._directory.tenants.get(request.parts["name"])
-        if tenant is None:
-            raise ProblemError(404, "tenant", f"there is no tenant {request.parts['name']}")
-        if Scope.ADMIN in asked.scopes:
-            raise ProblemError(400, "key.scope", "a tenant's key cannot have the scope admin, which is the operator's")
-        key, record = issue(
-            tenant=tenant.name, name=asked.name, scopes=asked.scopes, now=time.time(),
-            lifetime_seconds=asked.lifetime_seconds, project=asked.project,
-        )  # fmt: skip
-        await self._directory.put_key(record)
-        return json_answer(201, {
-            "id": record.id, "key": key.reveal(), "tenant": tenant.name, "name": record.name,
-            "scopes": sorted(record.scopes), "expires_at": record.expires_at, "project": record.project,
-        })  # fmt: skip

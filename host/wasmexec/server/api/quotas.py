@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..http.request import Request
     from ..quotas.refusals import Number
     from ..tenants.directory import Directory, Tenant
-    from ..tenants.keys import KeyRecord
+    from ..tenants.keys import Actor, KeyRecord
     from ..tenants.rule_sets import RuleSet
     from .access import Access
 
@@ -119,23 +119,23 @@ class QuotasApi:
 
     async def get_part(self, request: Request) -> Answered:
         """The rules of a project or a key of the tenant, and what of them is used."""
-        tenant, owner, name = self._part(request)
+        tenant, owner, name, _ = self._part(request)
         return self._told(owner, name, tenant.parts.get((owner, name)))
 
     async def put_part(self, request: Request) -> Answered:
         """Give a project or a key of the tenant rules below the tenant's; the strictest of all decides."""
-        tenant, owner, name = self._part(request, is_change=True)
+        tenant, owner, name, actor = self._part(request, is_change=True)
         rules = decode_body(await self._access.small_body(request), _decoder)
-        return self._told(owner, name, await self._directory.put_part(tenant, owner, name, rules))
+        return self._told(owner, name, await self._directory.put_part(tenant, owner, name, rules, actor))
 
     async def delete_part(self, request: Request) -> Answered:
         """Have a project or a key of the tenant without rules of its own."""
-        tenant, owner, name = self._part(request, is_change=True)
-        await self._directory.delete_part(tenant, owner, name)
+        tenant, owner, name, actor = self._part(request, is_change=True)
+        await self._directory.delete_part(tenant, owner, name, actor)
         return Answered(204, b"")
 
-    def _part(self, request: Request, *, is_change: bool = False) -> tuple[Tenant, Owner, str]:
-        """Whose rules are meant, and that the key may see and change them.
+    def _part(self, request: Request, *, is_change: bool = False) -> tuple[Tenant, Owner, str, Actor]:
+        """Whose rules are meant, and who asks; the key may see and change them.
 
         SECURITY: a key of a project sets no rules: it could loosen those that it is held to.
 
@@ -144,14 +144,14 @@ class QuotasApi:
         """
         tenant, key = self._access.tenant(request, Scope.KEYS)
         owner, name = _OWNERS[request.scope["path"].split("/")[3]], request.parts["name"]
-        if owner is Owner.KEY and self._directory.key_of(tenant, name) is None:
+        if owner is Owner.KEY and self._directory.keys.find(tenant.name, name) is None:
             raise not_found()
         if owner is Owner.PROJECT and not _is_name(name):
             raise not_found()
         if key.project is not None and (is_change or not self._is_own(key, owner, name)):
             text = f"this key is of the project {key.project}; rules are set, and others' seen, by keys of no project"
             raise ProblemError(403, "key.project", text, changed_by="tenant")
-        return tenant, owner, name
+        return tenant, owner, name, key.actor
 
     @staticmethod
     def _is_own(key: KeyRecord, owner: Owner, name: str) -> bool:
@@ -172,8 +172,8 @@ class QuotasApi:
             "streams": (document.max_streams, len(tenant.streams)),
             "stored_runs": (document.max_stored_runs, None),
             "steps": (document.max_steps, None),
-            "secrets": (document.max_secrets, None),
-            "keys": (document.max_keys, self._directory.count_keys(tenant)),
+            "secrets": (document.max_secrets, len(tenant.secrets)),
+            "keys": (document.max_keys, self._directory.keys.count(tenant.name)),
         }
         for name, (value, used) in counts.items():
             yield _rule(f"count.{name}", Owner.TENANT, tenant.name, value, used)

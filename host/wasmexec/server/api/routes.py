@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from .access import Access
 from .admin import AdminApi
+from .audit import AuditApi
 from .health import HealthApi
+from .keys import KeysApi
 from .quotas import QuotasApi
 from .runs import RunsApi
+from .secrets import SecretsApi
 from .usage import UsageApi
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ def all_routes(
         *RunsApi(access, storage, directory, runs, image).routes(),
         *UsageApi(access, storage).routes(),
         *QuotasApi(access, directory).routes(),
+        *SecretsApi(access, directory).routes(),
+        *KeysApi(access, directory).routes(),
+        *AuditApi(access, storage).routes(),
         *AdminApi(access, directory, runs).routes(),
         *HealthApi(runs).routes(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -13,16 +14,19 @@ import msgspec
 from ...errors import ConfigError
 from ...grants import Grants
 from ...limits import Limits
+from ...secret import Secret
 from ..documents import MAX_SCHEMA_BYTES, GrantsDocument, PackedGrants, PackedOrder, RunRequest, SecretDocument
 from ..http.request import decode_body
 from ..problems import ProblemError
 from ..quotas.refusals import Owner
 from ..tenants.rule_sets import grants_of
+from ..vault.vault import SealError
 from .run import Run
 
 if TYPE_CHECKING:
     from ..tenants.directory import Tenant
 
+_log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(RunRequest)
 _encoder = msgspec.json.Encoder()
 
@@ -47,13 +51,14 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
     data = bytes(request.input_data)
     extra_inputs = [None if bytes(item) == b"null" else bytes(item) for item in request.extra_inputs]
     _check_size(limits, len(data) + sum(len(item) for item in extra_inputs if item is not None))
+    held = {**request.secrets, **_stored(tenant, request)}
     order = PackedOrder(
         image=image, statement=request.statement, schema=request.output_schema, mode="strict",
         extra_inputs=extra_inputs,
         checkpoint=request.checkpoint, local_variables=request.local_variables,
         limits={name: getattr(limits, name) for name in limits.__slots__},
         grants=PackedGrants([dataclasses.asdict(grant) for grant in grants.http_grants], None, None),
-        secrets={name: _packed(secret) for name, secret in request.secrets.items()},
+        secrets={name: _packed(secret) for name, secret in held.items()},
         # Those that are counted wait for a slot each time.
         wakes_freely=tenant.document.max_executing is None,
     )  # fmt: skip
@@ -89,7 +94,31 @@ def kind_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def _packed(secret: str | SecretDocument) -> tuple[str, list[str] | None, list[str] | None]:
+def _stored(tenant: Tenant, request: RunRequest) -> dict[str, Secret]:
+    """The stored secrets that a request names, with the values that they have now.
+
+    Raises:
+        ProblemError: 400: one is not there or cannot be opened, or another secret has its name.
+    """
+    found = {}
+    for name, stored_name in request.stored_secrets.items():
+        if name in request.secrets:
+            text = f"the secret {name!r:.80} is in secrets and in stored_secrets"
+            raise ProblemError(400, "secret.name", text, changed_by="tenant")
+        stored = tenant.secrets.get(stored_name)
+        if stored is None:
+            text = f"there is no stored secret {stored_name!r:.80}"
+            raise ProblemError(400, "secret.stored", text, asked=stored_name, changed_by="tenant")
+        try:
+            found[name] = stored.open()
+        except SealError as error:
+            _log.error("a stored secret of %s: %s", tenant.name, error)
+            text = f"the stored secret {stored_name} cannot be opened; store it again"
+            raise ProblemError(400, "secret.sealed", text, asked=stored_name, changed_by="tenant") from None
+    return found
+
+
+def _packed(secret: str | SecretDocument | Secret) -> tuple[str, list[str] | None, list[str] | None]:
     if isinstance(secret, str):
         return secret, None, None
     return secret.value, list(secret.hosts), list(secret.also_in)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ...result import Usage
 from ...workers.answers import Answer
+from ..documents import time_text
 from ..scheduling.fair_queue import Waiting
 from .costs import MICROSECONDS, costs_of
 from .run import Phase, Run
@@ -19,13 +19,13 @@ from .run import Phase, Run
 def live_document(run: Run, waiting: Waiting | None = None, started_in: float | None = None) -> bytes:
     """A run that has not ended, or whose end is not on disk yet; `started_in`: seconds until it starts, if known."""
     head: dict[str, Any] = {
-        "id": run.id, "state": run.phase.value, "attempts": run.attempts, "created_at": _time(run.created_at),
-        "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
+        "id": run.id, "state": run.phase.value, "attempts": run.attempts, "created_at": time_text(run.created_at),
+        "started_at": time_text(run.started_at), "ended_at": time_text(run.ended_at),
     }  # fmt: skip
     if run.phase is Phase.RUNNING and run.entry is not None:
         head |= {"is_asleep": run.is_asleep, "cpu_seconds": run.entry.cpu_seconds}
     if waiting is not None:
-        expected = None if started_in is None else _time(time.time() + started_in)
+        expected = None if started_in is None else time_text(time.time() + started_in)
         head["waiting"] = {
             "rule": waiting.rule, "value": waiting.value, "detail": waiting.message, "changed_by": waiting.changed_by,
             "position": waiting.position, "expected_start": expected,
@@ -43,8 +43,8 @@ def ended_document(run: Run) -> bytes:
     answer = run.answer
     assert answer is not None
     head = {
-        "id": run.id, "state": "ended", "attempts": run.attempts, "created_at": _time(run.created_at),
-        "started_at": _time(run.started_at), "ended_at": _time(run.ended_at),
+        "id": run.id, "state": "ended", "attempts": run.attempts, "created_at": time_text(run.created_at),
+        "started_at": time_text(run.started_at), "ended_at": time_text(run.ended_at),
         **_figures(answer),
     }  # fmt: skip
     return _with(
@@ -57,8 +57,8 @@ def recorded_document(record: Mapping[str, Any]) -> bytes:
     """A run as it is on record."""
     head = {
         "id": record["id"], "state": record["state"], "attempts": record["attempts"],
-        "created_at": _time(record["created_at"]), "started_at": _time(record["started_at"]),
-        "ended_at": _time(record["ended_at"]), "status": record["status"], "row_count": record["row_count"],
+        "created_at": time_text(record["created_at"]), "started_at": time_text(record["started_at"]),
+        "ended_at": time_text(record["ended_at"]), "status": record["status"], "row_count": record["row_count"],
         "log_count": record["log_count"], "log_dropped": record["log_dropped"], "has_rows": bool(record["has_rows"]),
         "usage": {
             "wall_seconds": record["wall_us"] / MICROSECONDS, "cpu_seconds": record["cpu_us"] / MICROSECONDS,
@@ -91,7 +91,3 @@ def _with(head: dict[str, Any], **texts: bytes) -> bytes:
         pieces += [b',"', name.encode(), b'":', text]
     pieces.append(b"}")
     return b"".join(pieces)
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

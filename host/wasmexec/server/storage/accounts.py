@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -14,6 +14,8 @@ from ..documents import PartRules
 from ..quotas.budgets import Account, Dimension, Window
 from ..quotas.refusals import Number, Owner
 from ..runs.records import SavedAccount
+from ..tenants.keys import Actor
+from .audit import audit, changes
 from .tables import accounts, part_rules
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def _save_statement() -> Insert:
     return new.on_conflict_do_update(index_elements=["owner", "owner_id"], set_={"spent": new.excluded.spent})
 
 
+_NO_RULES = msgspec.json.encode(PartRules())
 # Made once: making one takes longer than executing it.
 _SAVE = _save_statement()
 
@@ -59,25 +62,28 @@ class AccountStorage:
             for row in connection.execute(select(part_rules)).all():
                 yield row.tenant, Owner(row.owner), row.name, msgspec.json.decode(row.document, type=PartRules)
 
-    def put_rules(self, tenant: str, owner: Owner, name: str, rules: PartRules) -> asyncio.Future[None]:
+    def put_rules(self, tenant: str, owner: Owner, name: str, rules: PartRules, actor: Actor) -> asyncio.Future[None]:
         """Store the rules of a project or a key, or others for one."""
         document = msgspec.json.encode(rules).decode()
         row = {"tenant": tenant, "owner": owner.value, "name": name, "document": document}
 
         def work(connection: Connection) -> None:
+            old = connection.execute(select(part_rules.c.document).where(_is(tenant, owner, name))).scalar()
             new = upsert(part_rules).values(row)
             changed = {"document": document}
             connection.execute(new.on_conflict_do_update(index_elements=["tenant", "owner", "name"], set_=changed))
+            detail = changes(msgspec.json.decode(old or _NO_RULES), msgspec.json.decode(document))
+            if detail["after"]:
+                audit(connection, actor, tenant, "rules.put", f"{owner}/{name}", detail)
 
         return self._storage.write(work)
 
-    def delete_rules(self, tenant: str, owner: Owner, name: str) -> asyncio.Future[None]:
+    def delete_rules(self, tenant: str, owner: Owner, name: str, actor: Actor) -> asyncio.Future[None]:
         """Forget the rules of a project or a key, if it has some."""
-        table = part_rules.c
-        gone = delete(part_rules).where(table.tenant == tenant, table.owner == owner.value, table.name == name)
 
         def work(connection: Connection) -> None:
-            connection.execute(gone)
+            if connection.execute(delete(part_rules).where(_is(tenant, owner, name))).rowcount:
+                audit(connection, actor, tenant, "rules.delete", f"{owner}/{name}", {})
 
         return self._storage.write(work)
 
@@ -91,3 +97,8 @@ class AccountStorage:
                 }
                 for row in connection.execute(select(accounts))
             }
+
+
+def _is(tenant: str, owner: Owner, name: str) -> ColumnElement[bool]:
+    table = part_rules.c
+    return (table.tenant == tenant) & (table.owner == owner.value) & (table.name == name)

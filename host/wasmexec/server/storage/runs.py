@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Update, bindparam, insert, select, updat
 
 from ..runs.costs import costs_of
 from ..runs.records import EndedRun, StoredRun
+from ..vault.places import input_place, order_place
 from .accounts import save_accounts
 from .tables import COSTS, runs
 from .usage import add_usage
@@ -45,14 +46,16 @@ class RunStorage:
 
     def add(self, run: StoredRun) -> asyncio.Future[None]:
         """Store a run that waits: when this is done it can be acknowledged."""
-
+        vault = self._storage.vault
         row = {
-            "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "created_at": run.created_at, "order": run.order,
-            "input": run.input, "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants),
+            "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "created_at": run.created_at,
+            "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants),
         }  # fmt: skip
 
         def work(connection: Connection) -> None:
-            connection.execute(_INSERT_WAITING, row)
+            order = vault.seal(run.order, order_place(run.tenant, run.id))
+            data = vault.seal(run.input, input_place(run.tenant, run.id))
+            connection.execute(_INSERT_WAITING, {**row, "order": order, "input": data})
 
         return self._storage.write(work)
 
@@ -88,7 +91,7 @@ class RunStorage:
         columns = [runs.c[name] for name in StoredRun._fields]
         with self._storage.database.read() as connection:
             found = connection.execute(select(*columns).where(runs.c.state != "ended").order_by(runs.c.created_at))
-            return [_stored(row) for row in found]
+            return [self._stored(row) for row in found]
 
     async def find(self, run_id: str, tenant: str) -> dict[str, Any] | None:
         """The record of a run of a tenant without its payloads; None if there is none."""
@@ -113,10 +116,14 @@ class RunStorage:
 
         return await self._storage.read(work)
 
-
-def _stored(row: Row[Any]) -> StoredRun:
-    flags = {"may_have_effects": bool(row.may_have_effects), "has_grants": bool(row.has_grants)}
-    return StoredRun(**{**row._mapping, **flags})
+    def _stored(self, row: Row[Any]) -> StoredRun:
+        """Raises: SealError: it was changed, or is another run's."""
+        vault = self._storage.vault
+        return StoredRun(**{
+            **row._mapping, "may_have_effects": bool(row.may_have_effects), "has_grants": bool(row.has_grants),
+            "order": vault.open(row.order, order_place(row.tenant, row.id)),
+            "input": vault.open(row.input, input_place(row.tenant, row.id)),
+        })  # fmt: skip
 
 
 def _ended_row(run: EndedRun) -> dict[str, Any]:

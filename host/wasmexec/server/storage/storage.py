@@ -7,6 +7,7 @@ import fcntl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import IO, TypeVar
 
 from sqlalchemy import Connection, select, text
@@ -15,7 +16,11 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from ...store.database import Database, resolve_url, use_write_ahead_log
 from ...store.errors import StoreOpenError
 from .accounts import AccountStorage
+from .audit import AuditStorage
+from .keys import KeyStorage
 from .runs import RunStorage
+from .sealing import open_vault
+from .secrets import SecretStorage
 from .tables import VERSION, metadata, properties
 from .tenants import TenantStorage
 from .usage import UsageStorage
@@ -26,13 +31,14 @@ _T = TypeVar("_T")
 
 
 class Storage:
-    """The database, its writer and its readers, and each kind of row by its name.
+    """The database, its writer and its readers, and each kind of row by its name; `key_file` opens what is sealed.
 
     Raises:
+        ConfigError: the key file cannot be used, or is not the store's.
         StoreError: the file cannot be opened, another server has it, or it is of another version.
     """
 
-    def __init__(self, file: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, file: str, key_file: Path, loop: asyncio.AbstractEventLoop) -> None:
         url = resolve_url(file)
         self._claim = _claim(str(url.database))
         self.database = Database(url, busy_timeout_seconds=_BUSY_SECONDS, create=True)
@@ -40,9 +46,13 @@ class Storage:
         with self.database.write() as connection:
             metadata.create_all(connection)
             _check_version(connection)
+        self.vault = open_vault(self.database, key_file)
         self._writer = Writer(self.database, loop)
         self.runs = RunStorage(self)
         self.tenants = TenantStorage(self)
+        self.keys = KeyStorage(self)
+        self.secrets = SecretStorage(self)
+        self.audit = AuditStorage(self)
         self.usage = UsageStorage(self)
         self.accounts = AccountStorage(self)
         self._readers = ThreadPoolExecutor(2, "wasmexec-reader")

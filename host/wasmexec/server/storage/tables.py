@@ -1,4 +1,4 @@
-"""The tables of the server: tenants, keys, runs and usage. Times are seconds of the epoch, costs whole microseconds."""
+"""The tables of the server. Times are seconds of the epoch, costs whole microseconds."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ runs = Table(
     Column("started_at", Double),
     Column("ended_at", Double),
     Column("attempts", Integer, nullable=False),
-    # Until it has ended; the order contains secrets.
+    # Until it has ended; both are sealed, for the order contains secrets, and the input may.
     Column("order", LargeBinary),
     Column("input", LargeBinary),
     Column("wall_seconds", Double, nullable=False),
@@ -103,4 +103,46 @@ usage = Table(
     Column("project", String(63), primary_key=True),
     Column("key_id", String(40), primary_key=True),
     *(Column(name, BigInteger, nullable=False) for name in COUNTS),
+)
+
+sealing_keys = Table(
+    "wx_server_sealing_keys",
+    metadata,
+    # In hexadecimal; the keys themselves are in a file.
+    Column("id", String(16), primary_key=True),
+    Column("first_used_at", Double, nullable=False),
+    # Since when nothing is sealed with it.
+    Column("retired_at", Double),
+)
+
+secrets = Table(
+    "wx_server_secrets",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    # JSON texts.
+    Column("hosts", Text, nullable=False),
+    Column("also_in", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+)
+
+audit = Table(
+    "wx_server_audit",
+    metadata,
+    # From 1, without a gap.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    # Microseconds of the epoch: whole, so that the hash is of the very same.
+    Column("at", BigInteger, nullable=False),
+    # Whose log has it, whose key it was, and the id of that.
+    Column("tenant", String(63), nullable=False),
+    Column("by", String(63), nullable=False),
+    Column("actor", String(40), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("target", String(100), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Index("ix_wx_server_audit_tenant", "tenant", "number"),
 )

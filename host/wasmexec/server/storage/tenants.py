@@ -1,17 +1,17 @@
-"""Tenants and keys in the database: read once, at the start; this process alone changes them."""
+"""Tenants in the database: read once, at the start; this process alone changes them."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, insert, select, update
 
 from ..documents import TenantRequest
-from ..tenants.keys import KeyRecord, parse_scopes
-from .tables import keys, tenants
+from ..tenants.keys import Actor
+from .audit import audit, changes
+from .tables import tenants
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TenantStorage:
-    """Rows of tenants and of their keys."""
+    """Rows of tenants."""
 
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
@@ -31,38 +31,21 @@ class TenantStorage:
             found = connection.execute(select(tenants.c.document)).scalars()
             return [msgspec.json.decode(document, type=TenantRequest) for document in found]
 
-    def key_records(self) -> list[KeyRecord]:
-        """The records of all keys."""
-        with self._storage.database.read() as connection:
-            return [_key_of(row) for row in connection.execute(select(keys))]
-
-    def put(self, tenant: TenantRequest) -> asyncio.Future[None]:
+    def put(self, tenant: TenantRequest, actor: Actor) -> asyncio.Future[None]:
         """Store a tenant, or another state of one."""
         document = msgspec.json.encode(tenant).decode()
+        is_it = tenants.c.name == tenant.name
 
         def work(connection: Connection) -> None:
-            row = {"name": tenant.name, "document": document, "created_at": time.time()}
-            connection.execute(
-                upsert(tenants).values(row).on_conflict_do_update(index_elements=["name"], set_={"document": document})
-            )
+            old = connection.execute(select(tenants.c.document).where(is_it)).scalar()
+            if old is None:
+                row = {"name": tenant.name, "document": document, "created_at": time.time()}
+                connection.execute(insert(tenants).values(row))
+            else:
+                connection.execute(update(tenants).where(is_it).values(document=document))
+            changed = changes({} if old is None else msgspec.json.decode(old), msgspec.json.decode(document))
+            if changed["after"]:
+                action = "tenant.create" if old is None else "tenant.change"
+                audit(connection, actor, tenant.name, action, tenant.name, changed)
 
         return self._storage.write(work)
-
-    def add_key(self, record: KeyRecord) -> asyncio.Future[None]:
-        """Store a key."""
-
-        def work(connection: Connection) -> None:
-            connection.execute(insert(keys).values(
-                id=record.id, tenant=record.tenant, name=record.name, digest=record.digest,
-                scopes=" ".join(sorted(record.scopes)), created_at=record.created_at, expires_at=record.expires_at,
-                revoked_at=record.revoked_at, project=record.project,
-            ))  # fmt: skip
-
-        return self._storage.write(work)
-
-
-def _key_of(row: Row[Any]) -> KeyRecord:
-    return KeyRecord(
-        id=row.id, tenant=row.tenant, name=row.name, digest=row.digest, scopes=parse_scopes(row.scopes.split()),
-        created_at=row.created_at, expires_at=row.expires_at, revoked_at=row.revoked_at, project=row.project,
-    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from ...store.database import Database
+from ..vault.vault import Vault
 
 _T = TypeVar("_T")
 
@@ -19,6 +20,11 @@ class Transactions(Protocol):
     @property
     def database(self) -> Database:
         """For what is read before the loop turns."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """Seals what is secret."""
         ...
 
     def write(self, work: Callable[[Connection], _T]) -> asyncio.Future[_T]:

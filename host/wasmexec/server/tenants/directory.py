@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ...grants import Grants
 from ...limits import Limits
-from ..documents import PartRules, TenantRequest
+from ...secret import Secret
+from ..documents import PartRules, SecretDocument, TenantRequest
 from ..problems import ProblemError
 from ..quotas.budgets import Account, Budget, Dimension, Spent, reserve_all
 from ..quotas.ceilings import Ceiling
@@ -18,16 +19,16 @@ from ..quotas.refusals import Number, Owner, check_count
 from ..quotas.rules import budgets_of, rates_of
 from ..scheduling.fair_queue import TenantRules
 from .estimates import CostEstimates
-from .keys import Key, KeyRecord, KeyRefused, Scope, find
+from .key_ring import KeyRing
+from .keys import OPERATOR, Actor, Key, KeyRecord, KeyRefused, Scope, find
 from .rule_sets import RuleSet, ceiling_of_part, grants_of, grants_within, limits_within
+from .secrets import StoredSecret, seal_secret
 
 if TYPE_CHECKING:
     from ..storage.storage import Storage
 
 MOST_PARTS: Final = 1000
 """Projects and keys of one tenant that have rules of their own."""
-OPERATOR = "operator"
-"""The name in place of a tenant's that the operator's own keys have."""
 _BEARER = "bearer "
 _MOST_ACCEPTED = 100_000
 
@@ -78,6 +79,7 @@ class Tenant:
         self.running: dict[str, LiveRun] = {}
         self.streams: set[object] = set()
         """Open streams of events and lines, which are counted here and nowhere else."""
+        self.secrets: dict[str, StoredSecret] = {}
         self.name = document.name
         self.own = RuleSet(Owner.TENANT, document.name)
         self.parts: dict[tuple[Owner, str], RuleSet] = {}
@@ -196,14 +198,17 @@ class Directory:
         self._server_limits = server_limits
         self._max_queued = max_queued
         self._rates = Rates()
-        self._keys = {record.id: record for record in storage.tenants.key_records()}
+        self.keys = KeyRing(storage, self._keys_changed)
         self._accepted: dict[bytes, str] = {}
         """Which key a header had, by its digest: reading and checking it takes as long as all else of a request."""
         self.tenants = {
             document.name: Tenant(document, server_limits, max_queued) for document in storage.tenants.documents()
         }
-        for record in self._keys.values():
+        for record in self.keys.records.values():
             self._note_project(record)
+        for secret in storage.secrets.all():
+            if (known := self.tenants.get(secret.tenant)) is not None:
+                known.secrets[secret.name] = secret
         for tenant, owner, name, rules in storage.accounts.part_rules():
             part = self.tenants[tenant].parts[owner, name] = RuleSet(owner, _owner_id(tenant, owner, name))
             part.change(rules, ceiling_of_part(owner, rules))
@@ -212,8 +217,7 @@ class Directory:
     @property
     def has_admin_key(self) -> bool:
         """Whether a key for the operator has been issued that is valid."""
-        now = time.time()
-        return any(Scope.ADMIN in record.scopes and record.is_valid(now) for record in self._keys.values())
+        return bool(self.keys.valid(OPERATOR, time.time()))
 
     def authorize(self, authorization: str | None, scope: Scope) -> KeyRecord:
         """The key of a request, which must have a scope.
@@ -230,13 +234,13 @@ class Directory:
             )
         # SECURITY: what is looked up is a digest, so the time that takes tells nothing of any key.
         digest = hashlib.sha256(authorization.encode("utf-8", "replace")).digest()
-        known = self._accepted.get(digest)
+        accepted = self.keys.records.get(self._accepted.get(digest, ""))
         now = time.time()
-        if known is not None and self._keys[known].is_valid(now) and scope in self._keys[known].scopes:
-            return self._keys[known]
+        if accepted is not None and accepted.is_valid(now) and scope in accepted.scopes:
+            return accepted
         try:
             key = Key.parse(authorization[len(_BEARER) :].strip())
-            record = find(key, self._keys.get(key.id), now)
+            record = find(key, self.keys.records.get(key.id), now)
             if len(self._accepted) < _MOST_ACCEPTED:
                 self._accepted[digest] = record.id
             record.require(scope)
@@ -274,7 +278,7 @@ class Directory:
         """What of the burst of a rate is taken now."""
         return self._rates.used(charge, time.monotonic())
 
-    async def put_tenant(self, document: TenantRequest) -> Tenant:
+    async def put_tenant(self, document: TenantRequest, actor: Actor) -> Tenant:
         """Make a tenant, or change one.
 
         Raises:
@@ -285,13 +289,13 @@ class Directory:
         # Refused before anything is stored.
         limits_within([Ceiling(owner=Owner.SERVER, limits=self._server_limits)], document.limits)
         made = Tenant(document, self._server_limits, self._max_queued)
-        await self._storage.tenants.put(document)
+        await self._storage.tenants.put(document, actor)
         known = self.tenants.setdefault(document.name, made)
         new = known.change(document, self._server_limits, self._max_queued)
         await self._count_earlier(known.name, Owner.TENANT, known.name, known.own, new)
         return known
 
-    async def put_part(self, tenant: Tenant, owner: Owner, name: str, rules: PartRules) -> RuleSet:
+    async def put_part(self, tenant: Tenant, owner: Owner, name: str, rules: PartRules, actor: Actor) -> RuleSet:
         """Give a project or a key other rules; those that say nothing are none.
 
         Raises:
@@ -309,37 +313,56 @@ class Directory:
         )
         if refusal is not None:
             raise ProblemError.of(refusal)
-        await self._storage.accounts.put_rules(tenant.name, owner, name, rules)
+        await self._storage.accounts.put_rules(tenant.name, owner, name, rules, actor)
         part = tenant.parts.setdefault((owner, name), RuleSet(owner, _owner_id(tenant.name, owner, name)))
         new = part.change(rules, ceiling)
         await self._count_earlier(tenant.name, owner, name, part, new)
         return part
 
-    async def delete_part(self, tenant: Tenant, owner: Owner, name: str) -> None:
+    async def delete_part(self, tenant: Tenant, owner: Owner, name: str, actor: Actor) -> None:
         """Have a project or a key without rules of its own."""
-        await self._storage.accounts.delete_rules(tenant.name, owner, name)
+        await self._storage.accounts.delete_rules(tenant.name, owner, name, actor)
+        self._forget_part(tenant, owner, name)
+
+    async def put_secret(self, tenant: Tenant, name: str, document: SecretDocument, actor: Actor) -> StoredSecret:
+        """Store a secret of a tenant, or another value in its place.
+
+        Raises:
+            ConfigError: the value cannot be bound to hosts, or one is not a host.
+            ProblemError: 409: the tenant has as many as it may.
+        """
+        secret = Secret(document.value, hosts=document.hosts, also_in=document.also_in)
+        sealed = seal_secret(self._storage.vault, tenant.name, name, secret, time.time())
+        stored = await self._storage.secrets.put(sealed, tenant.document.max_secrets, actor)
+        tenant.secrets[name] = stored
+        return stored
+
+    async def delete_secret(self, tenant: Tenant, name: str, actor: Actor) -> None:
+        """Forget a secret of a tenant.
+
+        Raises:
+            ProblemError: 404.
+        """
+        await self._storage.secrets.delete(tenant.name, name, actor)
+        tenant.secrets.pop(name, None)
+
+    def _keys_changed(self, record: KeyRecord, forgotten: Collection[str]) -> None:
+        """A key is there, or is in another state; what was kept of others of its tenant is gone."""
+        self._note_project(record)
+        tenant = self.tenants.get(record.tenant)
+        if tenant is not None:
+            for key_id in forgotten:
+                tenant.projects.pop(key_id, None)
+                self._forget_part(tenant, Owner.KEY, key_id)
+
+    @staticmethod
+    def _forget_part(tenant: Tenant, owner: Owner, name: str) -> None:
         part = tenant.parts.get((owner, name))
         if part is None:
             return
         part.change(PartRules(), None)
         if not len(part.account):
             del tenant.parts[owner, name]
-
-    def key_of(self, tenant: Tenant, key_id: str) -> KeyRecord | None:
-        """The record of a key of a tenant."""
-        record = self._keys.get(key_id)
-        return record if record is not None and record.tenant == tenant.name else None
-
-    def count_keys(self, tenant: Tenant) -> int:
-        """How many valid keys a tenant has."""
-        now = time.time()
-        return sum(record.tenant == tenant.name and record.is_valid(now) for record in self._keys.values())
-
-    async def put_key(self, record: KeyRecord) -> None:
-        """Have a key accepted from now on."""
-        await self._storage.tenants.add_key(record)
-        self._keys[record.id] = record
-        self._note_project(record)
 
     def _note_project(self, record: KeyRecord) -> None:
         tenant = self.tenants.get(record.tenant)

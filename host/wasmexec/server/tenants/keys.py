@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...errors import ConfigError, WasmexecError
 
@@ -30,6 +30,21 @@ _PARTS = re.compile(
 KEY_LENGTH: Final = len("wx_") + _ID_LENGTH + len("_") + _SECRET_LENGTH + _CHECKSUM_LENGTH
 # Compared with where there is no record, so that an unknown id takes as long as a wrong secret.
 _NO_DIGEST = bytes(32)
+
+
+OPERATOR = "operator"
+"""The name in place of a tenant's that the operator's own keys have."""
+
+
+class Actor(NamedTuple):
+    """Who makes a change: the tenant whose key it was (or the operator), and the id of the key."""
+
+    by: str
+    key_id: str
+
+
+SERVER: Final = Actor("server", "")
+"""What the server does of itself."""
 
 
 class Scope(StrEnum):
@@ -133,6 +148,11 @@ class KeyRecord:
         for at in (self.created_at, self.expires_at, self.revoked_at):
             if at is not None and not math.isfinite(at):
                 raise ConfigError("keys: times must be finite")
+
+    @property
+    def actor(self) -> Actor:
+        """Who makes what is asked for with it."""
+        return Actor(self.tenant, self.id)
 
     def is_valid(self, now: float) -> bool:
         """Whether it is neither revoked nor expired."""

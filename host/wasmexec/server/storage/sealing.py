@@ -1,0 +1,89 @@
+"""`open_vault`: the keys that the store is sealed with, checked at the start, and rotation carried out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Row, and_, insert, select, update
+
+from ...errors import ConfigError
+from ...store.database import Database
+from ..vault.key_file import SealingKey, make_key_file, read_key_file
+from ..vault.places import input_place, order_place, secret_place
+from ..vault.vault import Place, SealError, Vault
+from .tables import runs, sealing_keys, secrets
+
+_log = logging.getLogger(__name__)
+
+
+_SEALED: Final[tuple[tuple[Column[bytes], Callable[[Row[Any]], Place]], ...]] = (
+    (runs.c.order, lambda row: order_place(row.tenant, row.id)),
+    (runs.c.input, lambda row: input_place(row.tenant, row.id)),
+    (secrets.c.sealed, lambda row: secret_place(row.tenant, row.name, row.hosts, row.also_in)),
+)
+"""Every column that is sealed, and the place of a value of it."""
+
+
+def open_vault(database: Database, file: Path) -> Vault:
+    """The vault of a store; the key file is made if neither it nor anything sealed is there.
+
+    What other keys than the file's first have sealed is sealed with that one, so that they are needed no more.
+
+    Raises:
+        ConfigError: the file cannot be read, is not safe from others, or lacks a key that the store needs.
+        StoreError: the store cannot be read or written.
+    """
+    with database.write() as connection:
+        needed = set(connection.execute(select(sealing_keys.c.id).where(sealing_keys.c.retired_at.is_(None))).scalars())
+        keys = _keys(file, needed)
+        vault = Vault(keys)
+        ids = {key.id.hex() for key in keys}
+        if lacking := sorted(needed - ids):
+            raise ConfigError(
+                f"the store is sealed with the key {', '.join(lacking)}, which {file} does not have; give the file "
+                "that has it: --secrets-key FILE"
+            )
+        if not needed:
+            # A store from before there were keys: what waits in it is as it came.
+            _replace_all(connection, vault.seal)
+        elif old := needed - {vault.key_id.hex()}:
+            _replace_all(connection, lambda data, place: vault.seal(vault.open(data, place), place))
+            connection.execute(update(sealing_keys).where(sealing_keys.c.id.in_(old)).values(retired_at=time.time()))
+        _note_use(connection, vault.key_id.hex())
+    for key_id in sorted(ids - {vault.key_id.hex()}):
+        _log.warning("the key %s seals nothing any more: its line can be taken out of %s", key_id, file)
+    return vault
+
+
+def _note_use(connection: Connection, key_id: str) -> None:
+    """The store needs a key from now on."""
+    used = update(sealing_keys).where(sealing_keys.c.id == key_id).values(retired_at=None)
+    if connection.execute(used).rowcount == 0:
+        connection.execute(insert(sealing_keys).values(id=key_id, first_used_at=time.time()))
+
+
+def _replace_all(connection: Connection, change: Callable[[bytes, Place], bytes]) -> None:
+    """Change everything that is sealed, row by row: together it can be as long as all that waits."""
+    for column, place in _SEALED:
+        table = column.table
+        keys = list(table.primary_key)
+        for found in connection.execute(select(*keys).where(column.is_not(None))).all():
+            is_row = and_(*(key == value for key, value in zip(keys, found, strict=True)))
+            row = connection.execute(select(table).where(is_row)).one()
+            try:
+                sealed = change(row._mapping[column], place(row))
+            except SealError as error:
+                # It opens for nobody, and is no reason to serve nobody.
+                _log.error("%s", error)
+                continue
+            connection.execute(update(table).where(is_row).values({column: sealed}))
+
+
+def _keys(file: Path, needed: Collection[str]) -> tuple[SealingKey, ...]:
+    if not needed and not file.exists():
+        make_key_file(file)
+    return read_key_file(file)
