@@ -157,6 +157,30 @@ def test_a_tenant_has_no_more_keys_than_it_may(server: LiveServer) -> None:
     assert issue(server, manager, name="three", scopes=["read"]).status_code == 201
 
 
+def test_a_key_of_a_project_issues_none_and_rules_of_a_key_outlive_its_rotation(server: LiveServer) -> None:
+    manager = manager_of(server, "projects", "read")
+    bound = issue(server, manager, name="bound", scopes=["keys", "read"], project="p1").json()
+    beside = issue(server, manager, name="beside", scopes=["read"]).json()
+    assert (bound["project"], beside["project"]) == ("p1", None)
+    for method, at in (("POST", ""), ("POST", f"/{bound['id']}:rotate"), ("DELETE", f"/{beside['id']}")):
+        refused = server.ask(method, f"/v1/keys{at}", bound["key"], {"scopes": ["read"]} if not at else {})
+        assert (refused.status_code, refused.json()["rule"]) == (403, "key.project")
+    seen = server.ask("GET", "/v1/keys", bound["key"]).json()["keys"]
+    assert [item["name"] for item in seen] == ["bound"]
+    rules = server.ask("PUT", f"/v1/quotas/keys/{beside['id']}", manager, {"limits": {"wall_seconds": 3}})
+    assert rules.status_code == 200, rules.text
+    turned = server.ask("POST", f"/v1/keys/{beside['id']}:rotate", manager, {}).json()
+    assert server.ask("GET", "/v1/quotas", turned["key"]).json()["limits"]["wall_seconds"] == 3
+    again = server.ask("POST", f"/v1/keys/{bound['id']}:rotate", manager, {}).json()
+    assert again["project"] == "p1"
+    assert server.ask("DELETE", f"/v1/quotas/keys/{beside['id']}", manager).status_code == 204
+    assert actions(server, manager)[-5:] == [
+        ("projects", "rules.put", f"key/{beside['id']}"), ("projects", "key.rotate", turned["id"]),
+        ("projects", "rules.put", f"key/{turned['id']}"), ("projects", "key.rotate", again["id"]),
+        ("projects", "rules.delete", f"key/{beside['id']}"),
+    ]  # fmt: skip
+
+
 def test_a_key_of_another_tenant_looks_as_if_it_did_not_exist(server: LiveServer) -> None:
     manager, other = manager_of(server, "owner", "read"), manager_of(server, "stranger", "read")
     theirs = manager.split("_")[1]

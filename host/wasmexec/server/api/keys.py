@@ -208,7 +208,7 @@ class KeysApi:
 
     async def _rotate(self, request: Request, issuer: KeyRecord, tenant: str) -> Answered:
         asked = decode_body(await self._access.small_body(request) or b"{}", _rotation_decoder)
-        turn = await self._directory.keys.rotate(
+        turn = await self._directory.rotate_key(
             issuer, tenant, request.parts["id"], asked.overlap_seconds, asked.lifetime_seconds
         )
         issued = _issued(turn.key, turn.record)

@@ -20,7 +20,7 @@ from ..quotas.rules import budgets_of, rates_of
 from ..scheduling.fair_queue import TenantRules
 from .estimates import CostEstimates
 from .key_ring import KeyRing
-from .keys import OPERATOR, Actor, Key, KeyRecord, KeyRefused, Scope, find
+from .keys import OPERATOR, Actor, Key, KeyRecord, KeyRefused, Rotation, Scope, find
 from .rule_sets import RuleSet, ceiling_of_part, grants_of, grants_within, limits_within
 from .secrets import StoredSecret, seal_secret
 
@@ -345,6 +345,22 @@ class Directory:
         """
         await self._storage.secrets.delete(tenant.name, name, actor)
         tenant.secrets.pop(name, None)
+
+    async def rotate_key(
+        self, issuer: KeyRecord, tenant: str, key_id: str, overlap_seconds: float, lifetime_seconds: float | None
+    ) -> Rotation:
+        """A key in place of the newest of a name, as `KeyRing.rotate`, with the rules that the old one has.
+
+        Raises:
+            ProblemError: 403, 404, 409.
+        """
+        turn = await self.keys.rotate(issuer, tenant, key_id, overlap_seconds, lifetime_seconds)
+        known, replaced = self.tenants.get(tenant), turn.changed[0].id
+        part = None if known is None else known.parts.get((Owner.KEY, replaced))
+        if known is not None and part is not None and isinstance(part.rules, PartRules):
+            # Nobody has seen the new key yet.
+            await self.put_part(known, Owner.KEY, turn.record.id, part.rules, issuer.actor)
+        return turn
 
     def _keys_changed(self, record: KeyRecord, forgotten: Collection[str]) -> None:
         """A key is there, or is in another state; what was kept of others of its tenant is gone."""
