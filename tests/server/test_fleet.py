@@ -17,11 +17,12 @@ from wasmexec import Limits
 from wasmexec._wall.wall import Mode
 from wasmexec.server.runs import enclosure as enclosure_module
 from wasmexec.server.runs.enclosure import Enclosure
-from wasmexec.server.runs.fleet import Entry, Fleet
+from wasmexec.server.runs.fleet import Entry, Fleet, Recycling
 from wasmexec.workers.answers import Answer
 
 LIAR = [sys.executable, str(Path(__file__).with_name("lying_orders_worker.py"))]
 PATIENCE_SECONDS = 20.0
+NEVER = Recycling(10**9, 10.0**9, 10**12)
 
 
 class Heard:
@@ -62,7 +63,7 @@ async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> Asyn
     monkeypatch.setattr(enclosure_module, "child_command", lambda *_: LIAR)
     heard = Heard()
     enclosure = Enclosure(image="none", image_bytes=0, computing=5, most_asleep=10, memory_bytes=2**40, mode=Mode.AUTO)
-    fleet = Fleet(enclosure, Limits(), workers=workers, slots=2, most_asleep=10, listener=heard)
+    fleet = Fleet(enclosure, Limits(), workers=workers, slots=2, most_asleep=10, listener=heard, recycling=NEVER)
     try:
         await until(lambda: len(fleet.pids) == workers)
         yield fleet, heard

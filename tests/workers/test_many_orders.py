@@ -14,8 +14,10 @@ from tests.servers import WebServer
 
 from wasmexec import Executor, Limits, Result, Status
 from wasmexec._wall.wall import Mode, Wall
+from wasmexec.http_calls import HttpCall
 from wasmexec.isolation import child_command
 from wasmexec.workers.answers import (
+    MAX_CALLS,
     STATE_ROOM,
     Answer,
     State,
@@ -31,6 +33,7 @@ from wasmexec.workers.process import WorkerProcess
 
 PATIENCE_SECONDS = 60.0
 WALL = Wall(Mode.OFF, [], {})
+CALL = HttpCall("GET", "api.example.com", 443, 200, None, 1764374400.5, 0.25)
 
 
 class Worker:
@@ -189,8 +192,44 @@ def test_it_is_told_before_the_first_request_leaves_and_not_without_one(worker: 
 def test_answers_and_states_come_back_as_they_were_packed() -> None:
     answer = answer_of(Result(status=Status.FINISHED, rows=[{"a": 2**70}], warnings=["w"]))
     assert unpack_answer(*pack_answer(answer)) == answer
+    called = answer._replace(calls=(CALL, CALL._replace(status=None, error="connect_timeout")))
+    assert unpack_answer(*pack_answer(called)) == called
     states = [State(1, 0.5, True), State(2**60, 0.0, False)]
     assert unpack_states(pack_states(states)) == states
+
+
+def test_an_answer_tells_of_so_many_requests_and_has_room_for_them() -> None:
+    longest = HttpCall("M" * 32, "h" * 255, 65_535, 599, "e" * 32, 1764374400.123456789, 86_400.123456789)
+    answer = answer_of(Result(status=Status.FINISHED))._replace(calls=(longest,) * (MAX_CALLS + 1))
+    head, body = pack_answer(answer)
+    assert len(head) <= answer_room(Limits()).fields
+    assert unpack_answer(head, body).calls == (longest,) * MAX_CALLS
+
+
+def wrong(**fields: Any) -> list[Any]:
+    """A call with other fields."""
+    return list({**CALL._asdict(), **fields}.values())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        [], "GET", [*CALL, 1], CALL[:-1],
+        *(wrong(method=method) for method in ("", "get", "GET\n", "G" * 33, 1, None)),
+        *(wrong(host=host) for host in ("", "a b", "a\nb", "é", "h" * 256, None)),
+        *(wrong(port=port) for port in (0, 65_536, 1.5, True, None)),
+        *(wrong(status=status) for status in (99, 1000, "200", True)),
+        *(wrong(error=error) for error in ("", "Connect", "x" * 33, 1)),
+        *(wrong(began_at=at) for at in (-1, 1e12, "1", None)),
+        *(wrong(seconds=seconds) for seconds in (-0.1, 1e9, None)),
+    ],
+)  # fmt: skip
+def test_a_request_that_a_worker_cannot_have_seen_is_refused(call: Any) -> None:
+    fields = json.loads(GOOD_HEAD)
+    with pytest.raises(BadMessage):
+        unpack_answer(json.dumps([*fields[:-1], [call]]).encode(), GOOD_BODY)
+    # The control.
+    assert unpack_answer(json.dumps([*fields[:-1], [CALL]]).encode(), GOOD_BODY).calls == (CALL,)
 
 
 GOOD_HEAD, GOOD_BODY = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}])))

@@ -412,6 +412,7 @@ class GuestRun:
         make_http = partial(
             HttpCapability, order.grants, order.limits, self._world.usage,
             placeholders=order.placeholders, canned=order.canned_http, on_first_request=order.on_first_request,
+            on_request=order.on_request, traceparent=order.traceparent,
         )  # fmt: skip
         return Live(
             make_http, self._loop, order.masker, self._deadlines.charge,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .._masking.masker import Masker
     from ..canned import CannedHttp
     from ..grants import Grants
+    from ..http_calls import CallRecord
     from ..limits import Limits
     from ..result import LogRecord
     from ..schema import Schema
@@ -59,3 +60,7 @@ class Order(NamedTuple):
     """Called when it has something to do again, and then waits until it is told to go on; None: it goes on at once."""
     free_awake: int = 0
     """It goes on at once, too, as long as fewer executions are awake."""
+    on_request: Callable[[CallRecord], object] | None = None
+    """Called on the loop when an HTTP request begins."""
+    traceparent: str | None = None
+    """A header that every HTTP request carries."""

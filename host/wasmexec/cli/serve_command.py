@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
+from ..server.config import load_config
 from .lazy_group import LazyGroup
 from .serve_options import server_extra
+from .server_options import setting_options
 from .terminal import note, say
 
 
@@ -27,66 +30,49 @@ A first session, in another terminal; ADMIN is the key that the server has print
   curl -H "Authorization: Bearer $ADMIN" http://127.0.0.1:8700/v1/admin/tenants/acme/keys -d '{}'
   curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8700/v1/runs -d '{"statement": "return [{\\"a\\": 1}]"}'
 
-The same settings may stand in a TOML file for --config, and more of them:
+Every setting may stand in a TOML file for --config, too, its name with _ for -, and there alone the most that any
+run of any tenant may use:
 
 \b
-  listen = "127.0.0.1:8700"
-  store = "server.sqlite3"
-  workers = 4               # processes that run statements
-  secrets_key_file = "/etc/wasmexec/secrets.key"
-  slots = 2                 # statements that compute at once in each
   max_body_bytes = "16 MiB"
-  wall = "auto"             # around workers: required (else nothing starts), off
-  drain_seconds = 30        # how long running statements may go on after SIGTERM
-  [limits]                  # the most that any run of any tenant may use
+  [limits]
   wall_seconds = 60
   memory_bytes = "1 GiB"
 
 SIGTERM and Ctrl-C end it: it takes no new runs, running ones may end, accepted ones go on at the next start.
 """,
 )
-@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 is a free one.  [127.0.0.1:8700]")
-@click.option("--store", metavar="FILE", help="The SQLite file, made if need be.  [wasmexec-server.sqlite3]")
-@click.option("--workers", type=int, help="Processes that run statements.  [one per processor]")
-@click.option("--secrets-key", metavar="FILE", help="Keys that seal what is secret in the store.  [STORE.key]")
-@click.option("--image", metavar="NAME", help="core, full or a manifest file.  [the best that is built]")
-@click.option("--wall", metavar="MODE", help="Around each worker: auto, required or off.  [auto: what the system has]")
 @click.option("--config", "config_file", metavar="FILE", help="A TOML file of settings; options take precedence.")
+@click.option("--check-config", is_flag=True, help="Say whether the settings are right, and nothing else.")
+@setting_options
 @click.pass_context
-def command(
-    context: click.Context,
-    listen: str | None,
-    store: str | None,
-    workers: int | None,
-    secrets_key: str | None,
-    image: str | None,
-    wall: str | None,
-    config_file: str | None,
-) -> int:
+def command(context: click.Context, /, config_file: str | None, check_config: bool, **options: Any) -> int:
     """Run the statements of many tenants over HTTP: on one machine, with one SQLite file.
 
     Prints its address and, the first time, a key for the operator, which makes tenants and their keys. docs/serving.md
     has the API by example.
     """
-    options = {
-        "listen": listen, "store": store, "workers": workers, "secrets_key_file": secrets_key, "image": image,
-        "wall": wall,
-    }  # fmt: skip
     if context.invoked_subcommand is not None:
-        if config_file is not None or any(value is not None for value in options.values()):
+        if config_file is not None or check_config or any(value is not None for value in options.values()):
             raise click.UsageError(f"give options to the command: serve {context.invoked_subcommand} ... --option")
         return 0
     with server_extra():
-        from ..server.config import load_config
-        from ..server.serving import Started, run_server
+        from ..server.serving import Started, check_server, run_server
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    config = load_config(config_file, options)
+    if check_config:
+        check_server(config)
+        say("the settings are right")
+        return 0
 
     def started(server: Started) -> None:
         say(f"listening at {server.url}")
+        if server.metrics_url is not None:
+            say(f"metrics at {server.metrics_url}/metrics")
         if server.restored:
             note(f"{server.restored:,} accepted runs go on")
         if server.admin_key is not None:
             say(f"admin key, shown this once: {server.admin_key}")
 
-    run_server(load_config(config_file, options), started)
+    run_server(config, started)
     return 0

@@ -16,19 +16,30 @@ from ..limits import GIB, MIB, Limits, parse_size
 from ..store.database import resolve_url
 
 DEFAULT_PORT = 8700
+DEFAULT_METRICS_PORT = 9700
 _MOST_WORKERS = 256
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "workers": (1, _MOST_WORKERS),
     "slots": (1, 64),
     "most_asleep": (1, 10_000),
     "worker_memory_bytes": (256 * MIB, 1024 * GIB),
+    "recycle_executions": (1, 1_000_000_000),
+    "recycle_seconds": (1, 10**9),
+    "recycle_memory_bytes": (128 * MIB, 1024 * GIB),
     "max_body_bytes": (1024, GIB),
     "body_seconds": (0.1, 3600),
     "head_seconds": (0.1, 3600),
     "max_queued_bytes": (MIB, 64 * GIB),
     "max_queued": (0, 1_000_000),
     "drain_seconds": (0, 3600),
+    "max_connections": (1, 1_000_000),
+    "max_connections_per_address": (1, 1_000_000),
+    "metrics_tenants": (0, 10_000),
+    "traces_sampled": (0, 1),
 }
+_FRACTIONS: Final = frozenset(("traces_sampled",))
+_TEXTS: Final = ("listen", "store", "image", "secrets_key_file", "metrics", "access_log", "traces")
+_OPTIONAL: Final = frozenset(("image", "secrets_key_file", "metrics", "access_log", "traces"))
 
 
 def _most_memory() -> int:
@@ -66,6 +77,12 @@ class ServerConfig:
     """Memory of its own that a worker is ended with at once."""
     wall: str = Mode.AUTO
     """Around each worker: auto (what the system has of it), required (else nothing starts), off."""
+    recycle_executions: int = 50_000
+    """A worker is replaced after so many statements; its replacement has answered a probe before."""
+    recycle_seconds: float = 3600.0
+    """It is replaced after so long, too, a tenth more or less."""
+    recycle_memory_bytes: int = 1536 * MIB
+    """And with more private memory than this for five seconds."""
     max_body_bytes: int = 16 * MIB
     """The longest body of a request."""
     body_seconds: float = 30.0
@@ -78,19 +95,33 @@ class ServerConfig:
     """How many runs of a tenant may wait, unless the tenant has another number."""
     drain_seconds: float = 30.0
     """How long running statements may go on after SIGTERM."""
+    max_connections: int = 10_000
+    """Open connections; one more is answered with 503 and closed."""
+    max_connections_per_address: int = 5_000
+    """Of one address, or one network of 64 bits; all clients of a proxy come from its address."""
+    metrics: str | None = None
+    """HOST:PORT at which Prometheus finds the metrics, without a key; None: nowhere."""
+    metrics_tenants: int = 50
+    """How many tenants, the busiest, metrics name; all others are one together."""
+    access_log: str | None = None
+    """A file that gets a line of JSON for each request, or "-" for standard error; None: no log."""
+    traces: str | None = None
+    """URL of a receiver of OpenTelemetry traces over OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces."""
+    traces_sampled: float = 1.0
+    """The part of the requests that are traced."""
     limits: Limits = field(default_factory=Limits)
     """The most that any tenant's runs may use."""
 
     def __post_init__(self) -> None:
         for name, (lowest, highest) in _RANGES.items():
-            value, is_whole = getattr(self, name), not name.endswith("_seconds")
+            value, is_whole = getattr(self, name), not name.endswith("_seconds") and name not in _FRACTIONS
             kinds = (int,) if is_whole else (int, float)
             if isinstance(value, bool) or not isinstance(value, kinds) or not lowest <= value <= highest:
                 kind = "a whole number" if is_whole else "a number"
                 raise ConfigError(f"server: {name} must be {kind} from {lowest:,} to {highest:,}, not {value!r}")
-        for name in ("listen", "store", "image", "secrets_key_file"):
+        for name in _TEXTS:
             value = getattr(self, name)
-            if not isinstance(value, str) and not (value is None and name in ("image", "secrets_key_file")):
+            if not isinstance(value, str) and not (value is None and name in _OPTIONAL):
                 raise ConfigError(f"server: {name} must be a text, not {value!r}")
         if self.wall not in tuple(Mode):
             raise ConfigError(f"server: wall must be one of {', '.join(Mode)}, not {self.wall!r}")
@@ -98,7 +129,9 @@ class ServerConfig:
             raise ConfigError("server: limits must be a table of limits: [limits] wall_seconds = 60")
         if "://" in self.store and not self.store.startswith("sqlite:"):
             raise ConfigError("server: store must be an SQLite file; other databases are not there yet")
-        _ = self.address
+        if self.traces is not None and not self.traces.startswith(("http://", "https://")):
+            raise ConfigError(f"server: traces must be a URL of http or https, not {self.traces!r}")
+        _ = self.address, self.metrics_address
 
     @property
     def key_file(self) -> Path:
@@ -110,12 +143,19 @@ class ServerConfig:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of `listen`."""
-        host, colon, port = self.listen.rpartition(":")
-        if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-            raise ConfigError(
-                f"server: listen must be HOST:PORT, such as 127.0.0.1:{DEFAULT_PORT}, not {self.listen!r}"
-            )
-        return host.removeprefix("[").removesuffix("]"), int(port)
+        return _address("listen", self.listen, DEFAULT_PORT)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of `metrics`."""
+        return None if self.metrics is None else _address("metrics", self.metrics, DEFAULT_METRICS_PORT)
+
+
+def _address(name: str, text: str, example: int) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError(f"server: {name} must be HOST:PORT, such as 127.0.0.1:{example}, not {text!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def load_config(file: str | None, options: Mapping[str, Any]) -> ServerConfig:

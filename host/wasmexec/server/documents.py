@@ -99,7 +99,7 @@ class RunDocument(Struct, omit_defaults=True):
 
 
 class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
-    """The body of POST /v1/admin/tenants, and what is kept of a tenant; 0 is none, null is no rule."""
+    """What the operator says of a tenant, and what is kept of it; 0 is none, null is no rule."""
 
     name: Name
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
@@ -115,6 +115,10 @@ class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     max_keys: _Count = None
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
     repeat_lost: Literal["safe", "always", "never"] = "safe"
+    trace_requests: bool = False
+    """Whether HTTP requests of its runs carry `traceparent`: those who are asked could tell whose trace it is."""
+    paused: bool | None = None
+    """Whether none of its runs start; null leaves it as it is."""
 
 
 class PartRules(QuotaRules, forbid_unknown_fields=True, kw_only=True):
@@ -157,6 +161,7 @@ class PackedOrder(Struct):
     grants: PackedGrants
     secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]
     wakes_freely: bool
+    traceparent: str | None = None
 
 
 @overload

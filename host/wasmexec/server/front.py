@@ -4,50 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Sequence
 
 from ..errors import ConfigError
+from ..image import Image
 from .api.routes import all_routes
 from .config import ServerConfig
 from .http.app import App
+from .http.connections import Connections, descriptors_for
 from .http.listener import Listener, listening_socket, make_listener
 from .runs.runs import Runs
 from .storage.storage import Storage
 from .tenants.directory import Directory
 from .tenants.keys import OPERATOR, Scope
 
+_MOST_SCRAPERS = 32
+
 
 class Front:
     """A front that takes requests from `open` to `close`; `admin_key` is that of the operator if there was none."""
 
-    def __init__(self, config: ServerConfig, storage: Storage, listener: Listener, listens: socket.socket) -> None:
+    def __init__(self, storage: Storage) -> None:
         self.admin_key: str | None = None
         self.restored = 0
-        host, port = config.address[0], listens.getsockname()[1]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = ""
+        self.metrics_url: str | None = None
         self._storage = storage
-        self._listener = listener
-        self._serving = asyncio.create_task(listener.serve(sockets=[listens]))
+        self._listeners: list[Listener] = []
+        self._serving: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, config: ServerConfig, runs: Runs, image: str) -> Front:
-        """One that has taken up what the last one left.
+    async def open(cls, config: ServerConfig, runs: Runs, image: Image, stop: Callable[[], None]) -> Front:
+        """One that has taken up what the last one left; `stop` has the server drain and end.
 
         Raises:
-            ConfigError: the address cannot be listened at.
+            ConfigError: an address cannot be listened at.
             StoreError: the store cannot be opened.
         """
+        addresses = [config.address] if config.metrics_address is None else [config.address, config.metrics_address]
+        sockets = _listening(addresses)
+        watch = runs.watch
         try:
-            listens = listening_socket(config.address)
-        except OSError as error:
-            raise ConfigError(f"server: nothing can listen at {config.listen}: {error.strerror}") from None
-        try:
-            storage = runs.storage = Storage(config.store, config.key_file, asyncio.get_running_loop())
+            storage = runs.storage = Storage(config.store, config.key_file, asyncio.get_running_loop(), watch.committed)
         except BaseException:
-            listens.close()
+            for listens in sockets:
+                listens.close()
             raise
+        front = cls(storage)
         directory = Directory(storage, config.limits, config.max_queued)
-        app = App(all_routes(config, storage, directory, runs, image))
-        front = cls(config, storage, make_listener(app, config), listens)
+        descriptors_for(config.max_connections)
+        connections = Connections(config.max_connections, config.max_connections_per_address, watch)
+        app = App(all_routes(config, storage, directory, runs, str(image.manifest), stop), watch)
+        front.url = front._serve(make_listener(app, config.head_seconds, connections), sockets[0])
+        if watch.metrics is not None:
+            from .watching.exporter import metrics_app
+
+            few = Connections(_MOST_SCRAPERS, _MOST_SCRAPERS, watch)
+            metrics = metrics_app(watch, runs, directory, storage, connections, f"{image.name} {image.stamp[:16]}")
+            front.metrics_url = front._serve(make_listener(metrics, config.head_seconds, few), sockets[1])
         unfinished = storage.runs.unfinished()
         runs.restore(unfinished, directory.tenants)
         front.restored = len(unfinished)
@@ -57,17 +71,41 @@ class Front:
     async def serve_until(self, stopped: asyncio.Event) -> None:
         """Return once it is asked to stop."""
         waiting = asyncio.create_task(stopped.wait())
-        await asyncio.wait([self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
     async def stop_listening(self) -> None:
         """Take no more requests, and let those that are there have their answers."""
-        self._listener.should_exit = True
-        await self._serving
+        for listener in self._listeners:
+            listener.should_exit = True
+        await asyncio.gather(*self._serving)
 
     def close(self) -> None:
         """Have everything on disk."""
         self._storage.close()
+
+    def _serve(self, listener: Listener, listens: socket.socket) -> str:
+        """Take requests; the address."""
+        host, port = listens.getsockname()[:2]
+        self._listeners.append(listener)
+        self._serving.append(asyncio.create_task(listener.serve(sockets=[listens])))
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listening(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """A socket that listens at each address.
+
+    Raises: ConfigError: one cannot be listened at.
+    """
+    found: list[socket.socket] = []
+    for host, port in addresses:
+        try:
+            found.append(listening_socket((host, port)))
+        except OSError as error:
+            for listens in found:
+                listens.close()
+            raise ConfigError(f"server: nothing can listen at {host}:{port}: {error.strerror}") from None
+    return found
 
 
 async def _first_key(directory: Directory) -> str | None:

@@ -34,10 +34,15 @@ class ProblemError(Exception):
         members = {name: value for name, value in refusal.problem().items() if name not in ("rule", "status", "detail")}
         return cls(refusal.status, refusal.rule, refusal.message, headers=refusal.headers(), **members)
 
+    @property
+    def title(self) -> str:
+        """What the status is called."""
+        return HTTPStatus(self.status).phrase
+
     def document(self) -> bytes:
         """The body of the answer."""
-        title = HTTPStatus(self.status).phrase
-        content = {"type": f"urn:wasmexec:problem:{self.rule}", "title": title, "status": self.status, **self.members}
+        kind = f"urn:wasmexec:problem:{self.rule}"
+        content = {"type": kind, "title": self.title, "status": self.status, **self.members}
         return msgspec.json.encode(content)
 
 

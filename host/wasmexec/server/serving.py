@@ -16,8 +16,9 @@ from ..image import find_image
 from ..workers.figures import FOR_PROBES
 from .config import ServerConfig
 from .runs.enclosure import Enclosure
-from .runs.fleet import Fleet
+from .runs.fleet import Fleet, Recycling
 from .runs.runs import Runs
+from .watching.watch import Watch, check_watch, check_writable
 
 SWITCH_SECONDS = 0.0005
 """How long the thread that writes the store keeps the interpreter's lock from the loop."""
@@ -31,6 +32,7 @@ class Started(NamedTuple):
     url: str
     admin_key: str | None
     restored: int
+    metrics_url: str | None
 
 
 def run_server(config: ServerConfig, on_start: Callable[[Started], None]) -> None:
@@ -51,33 +53,49 @@ def run_server(config: ServerConfig, on_start: Callable[[Started], None]) -> Non
         runner.run(_serve(config, on_start))
 
 
+def check_server(config: ServerConfig) -> None:
+    """Return if a server with these settings could start here; nothing is listened at, opened or changed.
+
+    Raises:
+        ConfigError: something that is asked for is not installed, or a file could not be written.
+        ImageError: there is no image.
+    """
+    find_image(config.image)
+    check_watch(config)
+    if "://" not in config.store:
+        check_writable("store", config.store)
+
+
 async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> None:
     mode = Mode(config.wall)
     _tell_wall(mode)
-    found = find_image(config.image)
-    image = str(found.manifest)
+    image = find_image(config.image)
+    watch = Watch.of(config)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    runs = Runs(config)
+    runs = Runs(config, watch)
     enclosure = Enclosure(
-        image=image, image_bytes=found.memory.size, computing=2 * config.slots + FOR_PROBES,
+        image=str(image.manifest), image_bytes=image.memory.size, computing=2 * config.slots + FOR_PROBES,
         most_asleep=config.most_asleep, memory_bytes=config.worker_memory_bytes, mode=mode,
+        reports_calls=watch.tracing is not None,
     )  # fmt: skip
     runs.fleet = Fleet(
         enclosure, config.limits, workers=config.workers, slots=config.slots, most_asleep=config.most_asleep,
         listener=runs,
+        recycling=Recycling(config.recycle_executions, config.recycle_seconds, config.recycle_memory_bytes),
     )  # fmt: skip
     try:
         # Half a second's worth of modules, imported while the first worker loads the image.
         from .front import Front
 
-        front = await Front.open(config, runs, image)
+        front = await Front.open(config, runs, image, stopped.set)
         try:
             runs.start_probing()
             runs.start_charging()
+            watch.start()
             _check_often(runs)
-            on_start(Started(front.url, front.admin_key, front.restored))
+            on_start(Started(front.url, front.admin_key, front.restored, front.metrics_url))
             await front.serve_until(stopped)
             await runs.drain(config.drain_seconds)
             await front.stop_listening()
@@ -85,6 +103,7 @@ async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> N
             front.close()
     finally:
         await runs.fleet.close()
+        await watch.close()
 
 
 def _tell_wall(mode: Mode) -> None:

@@ -1,6 +1,6 @@
 """Answers of a worker of many orders: what its parent has to know of a result, checked, and finished JSON texts.
 
-    ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text]]
+    ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text], HTTP requests]
             body    the texts, one behind the other: rows, log, error (null if there is none), warnings
     STATE   head    [[number, processor seconds so far, whether it waits], ...]
 
@@ -10,11 +10,13 @@ bytes: a worker that a guest broke out of can put anything into them, and nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from .._finishing.acceptance import FILLED_BYTES
 from ..errors import WasmexecError
+from ..http_calls import HttpCall
 from ..limits import RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
 from ..result import Result, Usage
 from ..rows.json_text import decode, encode
@@ -34,7 +36,9 @@ from .results import (
     read_usage,
 )
 
-HEAD_ROOM = 2048
+MAX_CALLS = 64
+"""HTTP requests that an answer tells of; of those after them nothing is told but their number."""
+HEAD_ROOM = 2048 + 512 * MAX_CALLS
 STATE_ROOM: Final = Room(256 * 1024, 0)
 MAX_STATES = 4096
 _TEXTS = 4
@@ -44,6 +48,10 @@ _ESCAPED = 6
 _RECORD_BYTES = 128
 """What a log record has beside its message, the note that it was cut included."""
 _LEAST_ROW_BYTES = 2
+_METHOD: Final = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
+_CODE: Final = re.compile(r"[a-z_]{1,32}")
+_LAST_TIME: Final = 10.0**11
 
 
 class Answer(NamedTuple):
@@ -58,6 +66,8 @@ class Answer(NamedTuple):
     logs: bytes = b"[]"
     error: bytes = b"null"
     warnings: bytes = b"[]"
+    calls: tuple[HttpCall, ...] = ()
+    """The first HTTP requests of the statement, if somebody wants to know."""
 
 
 class State(NamedTuple):
@@ -105,7 +115,8 @@ def pack_answer(answer: Answer) -> tuple[bytes, bytes]:
     texts = (answer.rows, answer.logs, answer.error, answer.warnings)
     usage = [getattr(answer.usage, name) for name in _USAGE]
     head = encode((
-        int(answer.status), usage, answer.row_count, answer.log_count, answer.log_dropped, [len(text) for text in texts]
+        int(answer.status), usage, answer.row_count, answer.log_count, answer.log_dropped,
+        [len(text) for text in texts], [list(call) for call in answer.calls[:MAX_CALLS]],
     ))  # fmt: skip
     return head, b"".join(texts)
 
@@ -116,7 +127,7 @@ def unpack_answer(head: bytes, body: bytes) -> Answer:
     Raises:
         BadMessage: it is not one that it can have packed.
     """
-    status, usage, rows, logs, dropped, lengths = _list_of(head, 6)
+    status, usage, rows, logs, dropped, lengths, calls = _list_of(head, 7)
     read = read_status(status)
     sizes = [read_integer(size, 0, len(body)) for size in read_list(lengths, _TEXTS)]
     if len(sizes) != _TEXTS or sum(sizes) != len(body) or 0 in sizes:
@@ -132,8 +143,25 @@ def unpack_answer(head: bytes, body: bytes) -> Answer:
         raise BadMessage(f"an answer of status {read} and its opposite")
     return Answer(
         read, read_usage(usage), count, read_integer(logs, 0, sizes[1] // _LEAST_ROW_BYTES),
-        read_integer(dropped, 0, MAX_DROPPED), *texts,
+        read_integer(dropped, 0, MAX_DROPPED), texts[0], texts[1], texts[2], texts[3],
+        tuple(_read_call(call) for call in read_list(calls, MAX_CALLS)),
     )  # fmt: skip
+
+
+def _read_call(value: object) -> HttpCall:
+    """Raises: BadMessage: it is none."""
+    method, host, port, status, error, began_at, seconds = read_exactly(value, 7)
+    return HttpCall(
+        _read_word(method, _METHOD), _read_word(host, _HOST), read_integer(port, 1, 65_535),
+        None if status is None else read_integer(status, 100, 999), None if error is None else _read_word(error, _CODE),
+        read_number(began_at, _LAST_TIME), read_number(seconds, MAX_SECONDS),
+    )  # fmt: skip
+
+
+def _read_word(value: object, pattern: re.Pattern[str]) -> str:
+    if type(value) is not str or pattern.fullmatch(value) is None:
+        raise BadMessage("an HTTP request that is none")
+    return value
 
 
 def pack_states(states: Iterable[State]) -> bytes:

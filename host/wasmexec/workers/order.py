@@ -34,6 +34,8 @@ class Order:
     """Whether it computes again without asking, as long as there is room for it."""
     canned_http: CannedHttp | None = None
     """Answers in place of the network; not for another process."""
+    traceparent: str | None = None
+    """A header that every HTTP request of it carries; only for a worker of many orders."""
 
     def conditions(self) -> dict[str, Any]:
         """The keyword arguments of `Executor.prepare`."""
@@ -90,6 +92,7 @@ class Order:
             limits=Limits(**content["limits"]),
             grants=_grants(**content["grants"]),
             wakes_freely=bool(content.get("wakes_freely", True)),
+            traceparent=content.get("traceparent"),
             secrets={
                 name: value if hosts is None else Secret(value, hosts=hosts, also_in=also_in)
                 for name, (value, hosts, also_in) in content["secrets"].items()

@@ -14,10 +14,11 @@ from .._hostcalls.http.connector import use_connector
 from .._wall.wall import Wall
 from ..errors import ConfigError
 from ..executor import Executor
+from ..http_calls import CallRecord
 from ..prepared import Running
 from ..result import Result
 from ..status import Status
-from .answers import State, answer_of, pack_answer, pack_states
+from .answers import MAX_CALLS, State, answer_of, pack_answer, pack_states
 from .broker import Broker
 from .child import result_of
 from .figures import FOR_PROBES
@@ -33,27 +34,28 @@ _AT_ONCE_BYTES = 64 * 1024
 _STARTERS = 4
 
 
-def main(parent: str, image: str, workers: str, wall: str, channel: str = "") -> NoReturn:
+def main(parent: str, image: str, workers: str, wall: str, channel: str = "", calls: str = "") -> NoReturn:
     """Serve until standard input ends or the parent is gone, behind a wall.
 
     `image` is a manifest, `workers` how many may compute, `wall` what `Wall.pack` packed, `channel` the number of the
-    descriptor through which connections are asked for; without it the process makes them itself.
+    descriptor through which connections are asked for; without it the process makes them itself. With `calls`
+    answers tell of HTTP requests.
     """
     try:
-        _serve(int(parent), image, int(workers), Wall.unpack(wall), channel)
+        _serve(int(parent), image, int(workers), Wall.unpack(wall), channel, bool(calls))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
 
 
-def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> NoReturn:
+def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, reports_calls: bool) -> NoReturn:
     # SECURITY: while there is one thread.
     wall.begin(parent)
     outbox = begin(parent)
     inbox = Inbox(TO_WORKER_OF_MANY)
     # It is closed when nobody refers to it any more.
     executor = Executor(image, workers=workers)
-    executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2)
+    executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2, reports_calls)
     if channel:
         use_connector(Broker(socket.socket(fileno=int(channel))))
     wall.close()
@@ -71,8 +73,9 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str) -> N
 class _Executions:
     """Those that have been taken and have not ended, by number; None as long as one is only being prepared."""
 
-    def __init__(self, executor: Executor, outbox: Outbox, slots: int) -> None:
+    def __init__(self, executor: Executor, outbox: Outbox, slots: int, reports_calls: bool) -> None:
         self._slots = slots
+        self._reports_calls = reports_calls
         self._executor = executor
         self._outbox = outbox
         self._lock = threading.Lock()
@@ -115,7 +118,13 @@ class _Executions:
 
     def _start(self, frame: Frame) -> None:
         number = frame.execution
-        done = partial(self._done, number)
+        calls: list[CallRecord] = []
+
+        def note(call: CallRecord) -> None:
+            if len(calls) < MAX_CALLS:
+                calls.append(call)
+
+        done = partial(self._done, number, calls)
         try:
             if number in self._stopped:
                 done(cancelled())
@@ -127,6 +136,7 @@ class _Executions:
                 on_first_request=lambda: self._outbox.write(pack(Kind.HTTP, number)),
                 on_wake=lambda: self._outbox.write(pack(Kind.WAKE, number)),
                 free_awake=self._slots if order.wakes_freely else 0,
+                on_request=note if self._reports_calls else None, traceparent=order.traceparent,
             )  # fmt: skip
         except Exception as error:  # a tenant's order must not take the executions of others with it
             refusal = error if isinstance(error, ConfigError) else ConfigError(f"the order cannot be read: {error}")
@@ -144,8 +154,8 @@ class _Executions:
             running.go_on()
         self._some.set()
 
-    def _done(self, number: int, outcome: Result | BaseException) -> None:
-        head, body = pack_answer(answer_of(result_of(outcome)))
+    def _done(self, number: int, calls: list[CallRecord], outcome: Result | BaseException) -> None:
+        head, body = pack_answer(answer_of(result_of(outcome))._replace(calls=tuple(call.told() for call in calls)))
         with self._lock:
             self._live.pop(number, None)
             self._stopped.discard(number)

@@ -40,6 +40,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...grants import Grants
+from ...http_calls import CallRecord
 from ...limits import Limits
 from ..error import HostCallError
 from ..share import in_thread
@@ -79,13 +80,15 @@ class HttpCapability:
     """The http operations of one execution. All methods run on one event loop; `aclose` ends everything.
 
     `placeholders` stand for the secrets that are bound to hosts. With `canned` nothing is connected. `on_first_request`
-    is called before anything of the first request leaves.
+    is called before anything of the first request leaves, `on_request` with the record of each. `traceparent` goes
+    out with every request, in place of what the statement has sent by that name.
     """
 
     def __init__(
         self, grants: Grants, limits: Limits, usage: UsageCounter, *, placeholders: Sequence[Placeholder] = (),
         canned: CannedHttp | None = None, resolver: Resolver | None = None,
-        on_first_request: Callable[[], object] | None = None,
+        on_first_request: Callable[[], object] | None = None, on_request: Callable[[CallRecord], object] | None = None,
+        traceparent: str | None = None,
     ) -> None:  # fmt: skip
         self._policy = EgressPolicy(grants.http_grants)
         self._canned = canned
@@ -96,6 +99,8 @@ class HttpCapability:
         self._usage = usage
         self._resolver = resolver
         self._on_first_request = on_first_request
+        self._on_request = on_request
+        self._traceparent = traceparent
         self._network: Network | CannedNetwork | None = None
         self._slots = asyncio.Semaphore(limits.http_concurrent)
         self._ended = 0
@@ -146,6 +151,8 @@ class HttpCapability:
         request = parse_request(args, blob, self._policy, self._limits)
         if self._secrets is not None:
             request = self._secrets.fill(request, self._limits.http_header_bytes)
+        if self._traceparent is not None:
+            request = request.with_header(b"traceparent", self._traceparent.encode())
         most = self._limits.http_requests
         if self._usage.http_requests >= most:
             raise HostCallError("limit", f"more than {most:,} HTTP requests (limit http_requests)")
@@ -180,7 +187,21 @@ class HttpCapability:
                 stream.task.cancel()
 
     async def _run(self, stream: HttpStream) -> None:
-        """The whole life of a request, in one task: its slot, its connection, the request, the response."""
+        """The whole life of a request, on record for whoever wants to know."""
+        if self._on_request is None:
+            await self._do(stream)
+            return
+        target = stream.request.target
+        record = CallRecord(stream.request.method, target.host, target.port)
+        self._on_request(record)
+        error: str | None = "closed"
+        try:
+            error = await self._do(stream)
+        finally:
+            record.end(stream.status, error)
+
+    async def _do(self, stream: HttpStream) -> str | None:
+        """In one task its slot, its connection, the request, the response; the code if it fails."""
         await _network_loaded()
         from .network import Network, host_call_error
 
@@ -203,11 +224,15 @@ class HttpCapability:
                 self._slots.release()
         except HostCallError as error:
             stream.fail(error)
+            return error.code
         except Exception as error:  # whatever it is, the guest must get an answer
             known = host_call_error(error)
             if known is None:
                 _log.exception("http request failed unexpectedly")
-            stream.fail(known or HostCallError("protocol", f"the request failed: {type(error).__name__}"))
+            known = known or HostCallError("protocol", f"the request failed: {type(error).__name__}")
+            stream.fail(known)
+            return known.code
+        return None
 
     async def _take_slot(self, seconds: float | None) -> None:
         """Wait for a slot among the requests in flight, as long as others end within `seconds` of each other.

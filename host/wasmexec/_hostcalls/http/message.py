@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..._net.addresses import normalise_host
@@ -48,6 +48,10 @@ class OutgoingRequest:
     headers: list[tuple[bytes, bytes]]
     timeouts: dict[str, float | None]
     body: bytes | None
+
+    def with_header(self, name: bytes, value: bytes) -> OutgoingRequest:
+        """The same with one header of the host's, in place of any of that name; `name` in small letters."""
+        return replace(self, headers=[*(pair for pair in self.headers if pair[0].lower() != name), (name, value)])
 
     def for_httpcore(self, streamed_body: AsyncIterable[bytes], timeouts: dict[str, float | None]) -> httpcore.Request:
         """The request as httpcore takes it; `timeouts` may still be changed while it is under way."""

@@ -49,6 +49,12 @@ class HttpStream:
         self._complete = False
         self._error: HostCallError | None = None
 
+    @property
+    def status(self) -> int | None:
+        """The status of the response; None as long as there is none."""
+        status = None if self._head is None else self._head["status"]
+        return status if isinstance(status, int) else None
+
     async def perform(self, pool: httpcore.AsyncConnectionPool | CannedNetwork) -> None:
         """Send the request and receive the response, no faster than the guest takes it."""
         # Waiting for the guest happens inside httpcore's own read: a cancellation then unwinds its generators in order,

@@ -31,10 +31,11 @@ class Access:
         Raises:
             ProblemError: 401, 403, 429.
         """
-        key = self._directory.authorize(request.header(b"authorization"), scope)
+        key = self._authorized(request, scope)
         tenant = self._directory.tenants.get(key.tenant)
         if tenant is None:
             raise ProblemError(403, "key.tenant", "this key is the operator's; runs need a key of a tenant")
+        request.tenant = tenant.name
         if not is_free and request.counted is None:
             request.counted = (tenant, key.id)
             request.answer_headers.update(self._directory.take_rate(tenant, key.id, request.announced_bytes or 0))
@@ -46,7 +47,12 @@ class Access:
         Raises:
             ProblemError: 401, 403.
         """
-        return self._directory.authorize(request.header(b"authorization"), Scope.ADMIN)
+        return self._authorized(request, Scope.ADMIN)
+
+    def _authorized(self, request: Request, scope: Scope) -> KeyRecord:
+        key = self._directory.authorize(request.header(b"authorization"), scope)
+        request.key_id = key.id
+        return key
 
     async def small_body(self, request: Request) -> bytes:
         """The body of a request that carries a document, not data.

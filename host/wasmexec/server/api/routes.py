@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .access import Access
@@ -13,6 +14,7 @@ from .quotas import QuotasApi
 from .runs import RunsApi
 from .secrets import SecretsApi
 from .usage import UsageApi
+from .workers import WorkersApi
 
 if TYPE_CHECKING:
     from ..config import ServerConfig
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def all_routes(
-    config: ServerConfig, storage: Storage, directory: Directory, runs: Runs, image: str
+    config: ServerConfig, storage: Storage, directory: Directory, runs: Runs, image: str, stop: Callable[[], None]
 ) -> tuple[Route, ...]:
-    """Every path there is; `image` is the manifest that statements run in."""
+    """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
     return (
         *RunsApi(access, storage, directory, runs, image).routes(),
@@ -34,6 +36,7 @@ def all_routes(
         *SecretsApi(access, directory).routes(),
         *KeysApi(access, directory).routes(),
         *AuditApi(access, storage).routes(),
-        *AdminApi(access, directory, runs).routes(),
+        *AdminApi(access, storage, directory, runs).routes(),
+        *WorkersApi(access, storage, runs, config.drain_seconds, stop).routes(),
         *HealthApi(runs).routes(),
     )

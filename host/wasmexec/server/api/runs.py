@@ -63,7 +63,9 @@ class RunsApi:
         is_durable = _prefers_async(request.header(b"prefer"))
         self._runs.refuse_if_full(0)
         body = await self._access.large_body(request)
-        run = new_run(tenant, key.id, body, self._image, is_durable=is_durable)
+        trace = self._runs.watch.run_asked(request)
+        run = new_run(tenant, key.id, body, self._image, is_durable=is_durable, trace=trace)
+        request.run_id = run.id
         del body
         if is_durable:
             await self._runs.accept(run)
@@ -111,7 +113,7 @@ class RunsApi:
             ProblemError: 404.
         """
         tenant, _ = self._access.tenant(request, scope, is_free=is_free)
-        run_id = request.parts["id"]
+        run_id = request.run_id = request.parts["id"]
         run = self._runs.find(run_id, tenant.name)
         if run is not None:
             await self._runs.settle(run)

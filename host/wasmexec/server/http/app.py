@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
 from ...store.errors import StoreError
@@ -17,81 +18,104 @@ from .bodies import Disconnected, Receive, Scope, Send
 from .operations import Answered, Handler, Route, Streamed
 from .request import Request
 
+if TYPE_CHECKING:
+    from ..watching.watch import Watch
+
+CLIENT_GONE = 499
+"""The status of a request in logs and metrics whose client has gone before the answer."""
 _log = logging.getLogger(__name__)
 
 
 class App:
     """The application; lifespan is up to who serves it."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], watch: Watch) -> None:
         self._routes = routes
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the server speaks HTTP, not {scope['type']}")
         request = Request(scope, receive)
+        status, size = CLIENT_GONE, 0
         try:
             answer = await self._answer(request)
+            if request.answer_headers:
+                answer = answer._replace(headers={**request.answer_headers, **answer.headers})
+            status = answer.status
+            if isinstance(answer, Streamed):
+                size = await _stream(request, send, answer)
+            else:
+                size = await _send(request, send, answer)
         except Disconnected:
-            return
-        if request.answer_headers:
-            answer = answer._replace(headers={**request.answer_headers, **answer.headers})
-        if isinstance(answer, Streamed):
-            await _stream(request, send, answer)
-        else:
-            await _send(send, answer, with_body=scope["method"] != "HEAD")
+            status = CLIENT_GONE
+        finally:
+            self._watch.request_ended(request, status, size)
 
     async def _answer(self, request: Request) -> Answered | Streamed:
         try:
-            handler, request.parts = self._find(request.scope)
+            handler = self._find(request)
+            self._watch.request_began(request)
             return await handler(request)
         except ProblemError as problem:
-            return _told(problem)
+            return self._told(request, problem)
         except ConfigError as error:
-            return _told(ProblemError(400, "request", error.message))
+            return self._told(request, ProblemError(400, "request", error.message))
         except StoreError as error:
             _log.error("the store: %s", error)
             text = "the store does not answer; nothing was accepted"
-            return _told(ProblemError(503, "store", text, headers={"Retry-After": "5"}, changed_by="operator"))
+            unstored = ProblemError(503, "store", text, headers={"Retry-After": "5"}, changed_by="operator")
+            return self._told(request, unstored)
         except Disconnected:
             raise
         except Exception:
             _log.exception("a request failed")
-            return _told(ProblemError(500, "internal", "the server is at fault", changed_by="operator"))
+            return self._told(request, ProblemError(500, "internal", "the server is at fault", changed_by="operator"))
 
-    def _find(self, scope: Scope) -> tuple[Handler, Mapping[str, str]]:
+    def _told(self, request: Request, problem: ProblemError) -> Answered:
+        request.rule = problem.rule
+        self._watch.refused(problem.rule)
+        return Answered(problem.status, problem.document(), problem.headers, MEDIA_TYPE)
+
+    def _find(self, request: Request) -> Handler:
         """Raises: ProblemError: 404, 405."""
-        path: str = scope["path"]
+        path: str = request.scope["path"]
         for found in self._routes:
             match = found.pattern.fullmatch(path)
             if match is None:
                 continue
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            request.route = found.path
+            method = "GET" if request.method == "HEAD" else request.method
             operation = found.operations.get(method)
             if operation is None:
                 allowed = ", ".join(sorted(found.operations))
                 raise ProblemError(405, "method", f"this resource knows {allowed}", headers={"Allow": allowed})
-            return operation.handler, match.groupdict()
+            request.parts = match.groupdict()
+            return operation.handler
         raise not_found()
 
 
-def _told(problem: ProblemError) -> Answered:
-    return Answered(problem.status, problem.document(), problem.headers, MEDIA_TYPE)
+async def _send(request: Request, send: Send, answer: Answered) -> int:
+    """Send an answer; how many bytes its body had."""
+    # Source: RFC 9110 8.6: none with 204.
+    length = [] if answer.status == 204 else [(b"content-length", str(len(answer.body)).encode())]
+    await _start(request, send, answer, *length)
+    body = b"" if request.method == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+    return len(body)
 
 
-async def _send(send: Send, answer: Answered, *, with_body: bool) -> None:
-    await _start(send, answer, (b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.body", "body": answer.body if with_body else b""})
-
-
-async def _stream(request: Request, send: Send, answer: Streamed) -> None:
-    """Send piece by piece for as long as there is somebody who reads."""
+async def _stream(request: Request, send: Send, answer: Streamed) -> int:
+    """Send piece by piece for as long as there is somebody who reads; how many bytes that were."""
+    size = 0
 
     async def pass_on() -> None:
-        await _start(send, answer)
-        if request.scope["method"] != "HEAD":
+        nonlocal size
+        await _start(request, send, answer)
+        if request.method != "HEAD":
             async for piece in answer.pieces:
+                size += len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -107,14 +131,16 @@ async def _stream(request: Request, send: Send, answer: Streamed) -> None:
         await asyncio.gather(sending, gone, return_exceptions=True)
         if isinstance(answer.pieces, AsyncGenerator):
             await answer.pieces.aclose()
+    return size
 
 
-async def _start(send: Send, answer: Answered | Streamed, *more: tuple[bytes, bytes]) -> None:
+async def _start(request: Request, send: Send, answer: Answered | Streamed, *more: tuple[bytes, bytes]) -> None:
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", answer.media_type),
         # What a statement of somebody returns is data, whatever a browser would like to see in it.
         (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"no-store"),
+        (b"x-request-id", request.id.encode()),
         *more,
     ]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]

@@ -13,8 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
-    from ..config import ServerConfig
     from .app import App
+    from .connections import Connections
 
 from .request import WHEN_GONE
 
@@ -31,14 +31,19 @@ class Listener(uvicorn.Server):
         yield
 
 
-def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
-    """A protocol that closes connections whose next head does not arrive, or is too long.
+def protocol_class(head_seconds: float, connections: Connections) -> type[asyncio.Protocol]:
+    """A protocol that closes connections whose next head does not arrive, or is too long, and those that are too many.
 
     SECURITY: uvicorn itself waits for a first head as long as the client likes, whatever it sends meanwhile.
     """
 
     class BoundedProtocol(HttpToolsProtocol):
         def connection_made(self, transport: Any) -> None:
+            self._refusal = connections.refuse(self, transport.get_extra_info("peername"))
+            if self._refusal is not None:
+                transport.write(self._refusal)
+                transport.close()
+                return
             super().connection_made(transport)
             self._watchers: dict[object, Callable[[], object]] = {}
             self._is_lost = False
@@ -47,6 +52,9 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            if self._refusal is not None:
+                return
+            connections.closed(self)
             self._stop_timer()
             super().connection_lost(exc)
             self._is_lost = True
@@ -69,6 +77,8 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
             self.scope["extensions"] = {WHEN_GONE: self.when_gone}  # type: ignore[dict-item]
 
         def data_received(self, data: bytes) -> None:
+            if self._refusal is not None:
+                return
             if self._head_timer is None and self._is_between():
                 self._await_head()
             super().data_received(data)
@@ -97,12 +107,12 @@ def protocol_class(head_seconds: float) -> type[asyncio.Protocol]:
     return BoundedProtocol
 
 
-def make_listener(app: App, config: ServerConfig) -> Listener:
+def make_listener(app: App, head_seconds: float, connections: Connections) -> Listener:
     """What accepts connections for the application."""
     return Listener(uvicorn.Config(
-        app, http=protocol_class(config.head_seconds), ws="none", lifespan="off", access_log=False, log_config=None,
-        server_header=False, date_header=True, timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=False,
-        timeout_graceful_shutdown=2,
+        app, http=protocol_class(head_seconds, connections), ws="none", lifespan="off", access_log=False,
+        log_config=None, server_header=False, date_header=True, timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        proxy_headers=False, timeout_graceful_shutdown=2,
     ))  # fmt: skip
 
 

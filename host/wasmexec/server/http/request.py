@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
@@ -13,19 +16,29 @@ from ..problems import ProblemError
 from .bodies import Receive, Scope, header, read_body
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from ..tenants.directory import Tenant
 
 _Query = TypeVar("_Query", bound=msgspec.Struct)
-_Document = TypeVar("_Document", bound=msgspec.Struct)
+_Document = TypeVar("_Document")
 _MOST_PARAMETERS = 50
 WHEN_GONE = "wasmexec.when_gone"
 """The extension of ASGI by which our connections tell that they have ended."""
+_ID_BYTES = 8
+# SECURITY: it goes into an answer's head and a line of a log as it is.
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Request:
-    """A request; `parts` are those of its path that the route names."""
+    """A request; `parts` are those of its path that the route names.
 
-    __slots__ = ("answer_headers", "counted", "parts", "receive", "scope")
+    `id` is the client's `X-Request-Id`, or a new one. What else it is about is noted as it becomes known, for whoever
+    watches: `route`, `tenant`, `key_id`, `run_id`, the `rule` that refused it, the bytes of its body, its `span`.
+    """
+
+    __slots__ = ("answer_headers", "began", "bytes_in", "counted", "id", "key_id", "parts", "receive", "route", "rule",
+                 "run_id", "scope", "span", "tenant")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -35,6 +48,27 @@ class Request:
         """Headers of the answer, whatever it is; those that it has itself come before them."""
         self.counted: tuple[Tenant, str] | None = None
         """The tenant and the key by whose rates it was counted."""
+        self.began = time.perf_counter()
+        self.id = _request_id(scope)
+        self.route: str | None = None
+        self.tenant: str | None = None
+        self.key_id: str | None = None
+        self.run_id: str | None = None
+        self.rule: str | None = None
+        self.bytes_in = 0
+        self.span: Span | None = None
+
+    @property
+    def method(self) -> str:
+        """In capitals."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def client(self) -> str:
+        """The address that it came from; empty over a unix socket."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
 
     @property
     def announced_bytes(self) -> int | None:
@@ -80,7 +114,9 @@ class Request:
             ProblemError: 408, 413, 415.
             Disconnected: the client has gone.
         """
-        return await read_body(self.scope, self.receive, most, seconds)
+        body = await read_body(self.scope, self.receive, most, seconds)
+        self.bytes_in = len(body)
+        return body
 
     def when_gone(self, watcher: Callable[[], object]) -> Callable[[], object]:
         """Call the watcher once the client has gone; for after the body. What it returns ends that.
@@ -98,6 +134,16 @@ class Request:
             await gone.wait()
         finally:
             forget()
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if _ID.fullmatch(text) is not None:
+                return text
+            break
+    return secrets.token_hex(_ID_BYTES)
 
 
 def decode_body(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:

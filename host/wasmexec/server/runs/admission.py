@@ -25,13 +25,16 @@ from .run import Run
 
 if TYPE_CHECKING:
     from ..tenants.directory import Tenant
+    from ..watching.run_trace import RunTrace
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(RunRequest)
 _encoder = msgspec.json.Encoder()
 
 
-def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable: bool) -> Run:
+def new_run(
+    tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable: bool, trace: RunTrace | None = None
+) -> Run:
     """The run that a body asks for.
 
     Raises:
@@ -61,6 +64,7 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
         secrets={name: _packed(secret) for name, secret in held.items()},
         # Those that are counted wait for a slot each time.
         wakes_freely=tenant.document.max_executing is None,
+        traceparent=trace.traceparent if trace is not None and tenant.document.trace_requests else None,
     )  # fmt: skip
     return Run(
         id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order),
@@ -70,6 +74,7 @@ def new_run(tenant: Tenant, key_id: str, body: bytes, image: str, *, is_durable:
         created_at=time.time(),
         effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
         max_wait_seconds=request.max_wait_seconds,
+        trace=trace,
     )  # fmt: skip
 
 

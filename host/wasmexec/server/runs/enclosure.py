@@ -38,6 +38,8 @@ class Enclosure:
     most_asleep: int
     memory_bytes: int
     mode: Mode
+    reports_calls: bool = False
+    """Whether answers tell of HTTP requests."""
 
     @property
     def has_broker(self) -> bool:
@@ -55,8 +57,9 @@ class Enclosure:
         """What starts a worker."""
         channel = "" if egress is None else str(egress.theirs.fileno())
         return child_command(
-            "workers.orders_child", str(os.getpid()), self.image, str(self.computing), self._wall().pack(), channel
-        )
+            "workers.orders_child", str(os.getpid()), self.image, str(self.computing), self._wall().pack(), channel,
+            "calls" if self.reports_calls else "",
+        )  # fmt: skip
 
     def _wall(self) -> Wall:
         if self.mode is Mode.OFF:

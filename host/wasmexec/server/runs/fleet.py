@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import random
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ...grants import HttpGrant
 from ...limits import Limits
@@ -37,7 +38,31 @@ _IDLE_SECONDS = 30.0
 _DEATHS_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 """Before the next start, once too many have died in a minute."""
+SILENT_SECONDS = 3.0
+"""A worker that has not answered a probe for so long gets no new runs as long as there is another."""
+_AGES = (0.9, 1.1)
+"""Workers that were started together do not grow old together."""
 _log = logging.getLogger(__name__)
+
+
+class Recycling(NamedTuple):
+    """When a worker process has grown old: after so many executions, so long, or with so much memory of its own."""
+
+    executions: int
+    seconds: float
+    memory_bytes: int
+
+
+class WorkerFigures(NamedTuple):
+    """One worker process as an operator sees it; `state` is starting, ready, silent or retiring."""
+
+    pid: int
+    state: str
+    age_seconds: float
+    private_bytes: int
+    executions: int
+    executing: int
+    asleep: int
 
 
 class Entry:
@@ -70,7 +95,9 @@ class Process(WorkerProcess):
         OSError: the system starts no more processes.
     """
 
-    def __init__(self, enclosure: Enclosure, rooms: dict[Kind, Room], *, is_isolated: bool = False) -> None:
+    def __init__(
+        self, enclosure: Enclosure, rooms: dict[Kind, Room], *, most_seconds: float, is_isolated: bool = False
+    ) -> None:
         self.is_isolated = is_isolated
         self.idle_since = time.monotonic()
         self.entries: dict[int, Entry] = {}
@@ -88,6 +115,11 @@ class Process(WorkerProcess):
         self.awake: dict[int, Entry] = {}
         self.is_writing = False
         self.is_flush_due = False
+        self.old_at = self.started + most_seconds * random.uniform(*_AGES)
+        self.is_outdated = False
+        self.is_proven = False
+        self.probed_at = 0.0
+        self.is_probed = False
 
     def send(self, pieces: list[bytes]) -> None:
         """Have a frame written with all others of this turn of the loop, see `Fleet`."""
@@ -100,6 +132,29 @@ class Process(WorkerProcess):
 
     def _granted(self) -> list[HttpGrant]:
         return [grant for entry in self.entries.values() for grant in entry.grants]
+
+    def begin_probe(self) -> None:
+        """It is asked whether a statement gets through."""
+        self.is_probed, self.probed_at = True, time.monotonic()
+
+    def end_probe(self, *, succeeded: bool) -> None:
+        """It has answered."""
+        self.is_probed = False
+        self.is_proven = self.is_proven or succeeded
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it owes an answer for longer than one that works well."""
+        return self.is_probed and now - self.probed_at > SILENT_SECONDS
+
+    @property
+    def figures(self) -> WorkerFigures:
+        """How it is."""
+        now = time.monotonic()
+        state = "retiring" if self.is_retiring else "ready" if self.is_ready else "starting"
+        return WorkerFigures(
+            self.pid, "silent" if self.is_silent(now) else state, now - self.started, self.private_bytes(), self.given,
+            len(self.awake), len(self.entries) - len(self.awake),
+        )  # fmt: skip
 
 
 class Listener(Protocol):
@@ -131,7 +186,8 @@ class Fleet:
     """So many processes, replaced when they die, and when they have grown old or large."""
 
     def __init__(
-        self, enclosure: Enclosure, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener
+        self, enclosure: Enclosure, limits: Limits, *, workers: int, slots: int, most_asleep: int, listener: Listener,
+        recycling: Recycling,
     ) -> None:  # fmt: skip
         self._enclosure = enclosure
         nothing = Room(0, 0)
@@ -149,7 +205,10 @@ class Fleet:
         self._pause: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._ticks = 0
+        self._recycling = recycling
+        self.starts = 0
         self.deaths = 0
+        self.recycled = 0
         # The others follow when it is ready: until then they would only take its time.
         self._spawn()
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
@@ -174,16 +233,39 @@ class Fleet:
         """Executions that wait."""
         return sum(len(process.entries) - len(process.awake) for process in self._processes)
 
+    @property
+    def is_restarting(self) -> bool:
+        """Whether there are processes that `restart` is to replace."""
+        return any(process.is_outdated for process in self._processes)
+
+    def figures(self) -> list[WorkerFigures]:
+        """Every process that has not ended."""
+        return [process.figures for process in self._processes]
+
+    def restart(self) -> None:
+        """Have every process replaced, one after the other; nothing is lost."""
+        for process in self._processes:
+            process.is_outdated = True
+
     def free(self) -> Process | None:
-        """A process with room for one more execution, the one that has most of it."""
-        process = min(self._taking, key=lambda item: len(item.awake), default=None)
+        """A process with room for one more execution, the one that has most of it; silent ones last."""
+        now = time.monotonic()
+        process = min(self._taking, key=lambda item: (item.is_silent(now), len(item.awake)), default=None)
         if process is None or len(process.awake) >= 2 * self._slots or len(process.entries) >= self._most:
             return None
         return process
 
-    def any(self) -> Process | None:
-        """The process that has least to do, whether it has a slot or not."""
-        return min(self._taking, key=lambda item: len(item.awake), default=None)
+    def unprobed(self, seconds: float) -> list[Process]:
+        """The processes that have not been asked for so long whether a statement gets through, or never."""
+        before = time.monotonic() - seconds
+        return [
+            process for process in self._taking if not process.is_probed and process.probed_at < before
+        ]  # fmt: skip
+
+    def prove(self, process: Process) -> None:
+        """A statement got through one of them: another that is to be replaced may go."""
+        process.end_probe(succeeded=True)
+        self._relieve()
 
     def isolated(self) -> Process | None:
         """The process in which one that is suspected runs alone, if it is free; it is started when it is asked for."""
@@ -258,11 +340,14 @@ class Fleet:
 
     def _spawn(self, *, is_isolated: bool = False) -> None:
         try:
-            process = Process(self._enclosure, self._rooms, is_isolated=is_isolated)
+            process = Process(
+                self._enclosure, self._rooms, is_isolated=is_isolated, most_seconds=self._recycling.seconds
+            )
         except OSError as error:
             _log.error("no worker process can be started: %s", error)
             self._pause = self._loop.call_later(_PAUSE_SECONDS, self._fill)
             return
+        self.starts += 1
         self._processes.append(process)
         self._loop.add_reader(process.output, self._receive, process)
 
@@ -286,7 +371,7 @@ class Fleet:
             self._loop.call_soon(self._write, process)
 
     def _count_staying(self) -> int:
-        return sum(not process.is_retiring and not process.is_isolated for process in self._processes)
+        return sum(not process.is_worn and not process.is_isolated for process in self._processes)
 
     def _write(self, process: Process) -> None:
         """Write what the pipe takes, and the rest when it takes more."""
@@ -316,7 +401,6 @@ class Fleet:
         """Raises: BadMessage: it is not what this process may say now."""
         if frame.kind is Kind.READY:
             process.note_ready(frame)
-            self._relieve()
             if self._pause is None:
                 self._fill()
             self._listener.has_room()
@@ -398,30 +482,36 @@ class Fleet:
         self._dying.append(process)
 
     def _relieve(self) -> None:
-        """Retire a process whose replacement is ready."""
-        spare = sum(1 for _ in self._taking) - self._wanted
+        """Retire a process whose replacement has shown that it works."""
+        spare = sum(process.is_proven for process in self._taking) - self._wanted
         for process in tuple(self._processes):
             if spare > 0 and process.is_worn and not process.is_retiring and not process.is_isolated:
                 process.is_retiring = True
+                self.recycled += 1
                 spare -= 1
                 self._retire(process)
 
     def _retire(self, process: Process) -> None:
-        """Have one end that is to, once nothing is left in it; one that has grown old gets a replacement."""
+        """Have one end that is to, once nothing is left in it."""
         if process.is_retiring and not process.entries and process in self._processes:
             process.end_of_input()
-        elif process.given >= _RULES.executions:
-            self._wear_out(process)
 
     def _wear_out(self, process: Process) -> None:
+        """Start a replacement of one that has grown old, which goes on meanwhile; one at a time.
+
+        Those that retire may take as long as their longest run, so there are at most as many of them as of others.
+        """
         if process.is_isolated:
             # The next suspect has another one started.
             process.is_retiring = True
             if not process.entries:
                 process.end_of_input()
-        elif not any(item.is_worn for item in self._processes):
+            return
+        is_busy = any(item.is_worn and not item.is_retiring for item in self._processes)
+        if not process.is_worn and not is_busy and len(self._processes) < 2 * self._wanted:
             process.is_worn = True
-            self._spawn()
+            if self._pause is None:
+                self._fill()
 
     def _tick(self) -> None:
         self._ticker = self._loop.call_later(TICK_SECONDS, self._tick)
@@ -438,10 +528,16 @@ class Fleet:
                 process.end_of_input()
             elif (has := process.private_bytes()) > self._enclosure.memory_bytes:
                 self._lose(process, f"was ended: it had {has:,} bytes of memory")
+            elif process.is_ready and self._is_old(process, now):
+                self._wear_out(process)
             elif self._ticks % _MEMORY_TICKS == 0:
-                if has <= _RULES.memory_bytes:
+                if has <= self._recycling.memory_bytes:
                     process.small_at = now
                 elif now - process.small_at > _RULES.memory_seconds:
                     self._wear_out(process)
+        self._relieve()
         with suppress(OSError):
             self._dying = [process for process in self._dying if process.reap() is None]
+
+    def _is_old(self, process: Process, now: float) -> bool:
+        return process.is_outdated or now > process.old_at or process.given >= self._recycling.executions

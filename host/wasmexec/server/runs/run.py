@@ -22,6 +22,7 @@ from .quarantine import Culprit
 if TYPE_CHECKING:
     from ..quotas.refusals import Refusal
     from ..tenants.directory import Tenant
+    from ..watching.run_trace import RunTrace
     from .fleet import Entry
 
 ATTEMPTS = 3
@@ -79,6 +80,8 @@ class Run:
     answer: Answer | None = None
     refusal: Refusal | None = None
     """Why it ended without having started, if that was no one's wish."""
+    trace: RunTrace | None = None
+    """Its spans, if its request is traced; those of a run from before a restart are not."""
     stored: asyncio.Future[None] | None = None
     """When it is on disk; None if it need not be before it starts."""
     recorded: asyncio.Future[None] | None = None

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..storage.storage import Storage
     from ..tenants.directory import Tenant
+    from ..watching.watch import Watch
     from .fleet import Entry, Fleet, Process
 
 GROW_SECONDS = 0.25
 """How often what runs have used so far is charged to their tenants."""
 PROBE_SECONDS = 2.0
-_FIRST_PROBE_SECONDS = 0.05
-"""How often it is looked whether the first worker is there."""
+_FIRST_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.25
+"""How often it is looked which workers are to be asked, new ones at once."""
 READY_SECONDS = 5.0
 _PROBE_WALL_SECONDS = 60.0
 _RECORD_AGAIN_SECONDS = 1.0
@@ -57,13 +59,14 @@ class Runs:
     fleet: Fleet
     storage: Storage
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, watch: Watch) -> None:
         self._config = config
+        self.watch = watch
         self._scheduler = Scheduler(slots=0, cores=os.cpu_count() or 1)
         self._live: dict[str, Run] = {}
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Run] = {}
-        self._probes: set[int] = set()
+        self._probes: dict[int, Process] = {}
         self._quarantine = Quarantine()
         self._suspects: dict[str, Run] = {}
         """Those that wait for the process in which they run alone."""
@@ -80,6 +83,14 @@ class Runs:
         self._scheduler.set_tenant(tenant.name, tenant.rules)
         self._dispatch()
 
+    def forget(self, tenant: Tenant) -> None:
+        """Schedule nothing of a tenant that has no runs, until it is known again."""
+        self._scheduler.remove_tenant(tenant.name)
+
+    def of_tenant(self, tenant: Tenant) -> list[Run]:
+        """The runs of a tenant that have not ended, or whose end is not on disk yet."""
+        return [run for run in self._live.values() if run.tenant is tenant]
+
     def submit(self, run: Run) -> None:
         """Have a run wait for its turn, which may be now.
 
@@ -88,6 +99,7 @@ class Runs:
         """
         self.refuse_if_full(run.size)
         self._refuse_condemned(run)
+        run.tenant.refuse_inactive(is_durable=False)
         self._admit(run)
         self._dispatch()
 
@@ -122,6 +134,7 @@ class Runs:
         """
         self.refuse_if_full(run.size)
         self._refuse_condemned(run)
+        run.tenant.refuse_inactive(is_durable=True)
         self._admit(run)
         run.stored = self.storage.runs.add(StoredRun(
             run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
@@ -169,6 +182,11 @@ class Runs:
         return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
 
     @property
+    def size(self) -> int:
+        """The bytes that are kept for runs that have not ended."""
+        return self._size
+
+    @property
     def is_ready(self) -> bool:
         """Whether a probe went through all of it a moment ago."""
         return (
@@ -199,15 +217,14 @@ class Runs:
         self._dispatch()
 
     def start_probing(self) -> None:
-        """See again and again whether a statement gets through."""
-        process = self.fleet.any()
-        soon = process is None and self.probed_at is None
-        asyncio.get_running_loop().call_later(_FIRST_PROBE_SECONDS if soon else PROBE_SECONDS, self.start_probing)
-        if process is None or self._probes:
-            return
-        number = next(self._numbers)
-        self._probes.add(number)
-        self.fleet.give(self.fleet.hold(process, number, _PROBE_WALL_SECONDS), _PROBE_ORDER, b"null")
+        """See again and again whether a statement gets through each of the workers."""
+        seconds = _FIRST_LOOK_SECONDS if self.probed_at is None else _LOOK_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self.start_probing)
+        for process in self.fleet.unprobed(PROBE_SECONDS):
+            number = next(self._numbers)
+            self._probes[number] = process
+            process.begin_probe()
+            self.fleet.give(self.fleet.hold(process, number, _PROBE_WALL_SECONDS), _PROBE_ORDER, b"null")
 
     def start_charging(self) -> None:
         """Again and again: charge what runs have used so far, and end those that have waited for too long."""
@@ -215,6 +232,9 @@ class Runs:
         for run_id, refusal in self._scheduler.overdue(time.monotonic()):
             run = self._live[run_id]
             run.refusal = refusal
+            if run.is_durable:
+                # Nobody is told over HTTP.
+                self.watch.refused(refusal.rule)
             self._end(run, cancelled_answer(refusal.message))
         for run in self._by_number.values():
             if run.entry is not None:
@@ -256,9 +276,12 @@ class Runs:
     def answered(self, entry: Entry, answer: Answer) -> None:
         """An execution has ended."""
         if entry.number in self._probes:
-            self._probes.discard(entry.number)
+            process = self._probes.pop(entry.number)
             if answer.status.succeeded:
                 self.probed_at = time.monotonic()
+                self.fleet.prove(process)
+            else:
+                process.end_probe(succeeded=False)
             return
         run = self._by_number.pop(entry.number)
         run.entry = None
@@ -285,12 +308,12 @@ class Runs:
 
     def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
         """The worker of an execution is gone: the run is repeated if its tenant's rule allows that."""
-        if entry.number in self._probes:
-            self._probes.discard(entry.number)
+        if self._probes.pop(entry.number, None) is not None:
             return
         run = self._by_number.pop(entry.number)
         run.entry = None
         run.lost_cpu_seconds += entry.cpu_seconds
+        self.watch.attempt_lost(run)
         if run.is_cancelled:
             self._end(run, cancelled_answer())
         elif is_overdue:
@@ -349,6 +372,7 @@ class Runs:
         run.tenant.queued[run.id] = run
         run.phase = Phase.QUEUED
         self._scheduler.repeat(run.id, entry.cpu_seconds)
+        self.watch.run_waits(run)
 
     def _refuse_condemned(self, run: Run) -> None:
         """Raises: ProblemError: 429: worker processes died of its statement."""
@@ -390,6 +414,7 @@ class Runs:
             tenant.settle(run, {}, time.time())
             raise ProblemError.of(refusal)
         self._live[run.id] = run
+        self.watch.run_waits(run)
         self._size += run.size
         tenant.queued[run.id] = run
 
@@ -425,6 +450,7 @@ class Runs:
         run.started_at = run.started_at or time.time()
         run.tenant.queued.pop(run.id, None)
         run.tenant.running[run.id] = run
+        self.watch.run_started(run)
         run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds, run.http_grants)
         self._by_number[run.number] = run
         noted = run.stored
@@ -466,6 +492,7 @@ class Runs:
         # SECURITY: charged and recorded in one step of the loop: what is on record is what budgets have counted.
         charges = charges_of(costs_of(answer, run.lost_cpu_seconds))
         tenant.settle(run, charges, run.ended_at)
+        self.watch.run_ended(run)
         self._record(run)
         if not run.ended.done():
             run.ended.set_result(answer)

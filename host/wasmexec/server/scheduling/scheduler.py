@@ -375,11 +375,13 @@ class Scheduler:
     def _own_obstacle(self, run: Run) -> tuple[str, int | None] | None:
         """Which rule of its tenant holds a run back, and what that allows."""
         tenant, rules = run.tenant, run.tenant.rules
-        if rules.is_paused:
+        is_new = run.id not in tenant.started
+        if rules.is_paused and is_new:
+            # What has started may end.
             return "tenant.paused", None
         if rules.max_executing is not None and len(tenant.executing) >= rules.max_executing:
             return "count.executing", rules.max_executing
-        if rules.max_asleep is not None and run.id not in tenant.started:
+        if rules.max_asleep is not None and is_new:
             executing = self.slots if rules.max_executing is None else min(rules.max_executing, self.slots)
             if len(tenant.started) >= executing + rules.max_asleep:
                 return "count.asleep", rules.max_asleep

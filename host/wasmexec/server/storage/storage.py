@@ -38,7 +38,10 @@ class Storage:
         StoreError: the file cannot be opened, another server has it, or it is of another version.
     """
 
-    def __init__(self, file: str, key_file: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, file: str, key_file: Path, loop: asyncio.AbstractEventLoop,
+        on_commit: Callable[[float, int], None] | None = None,
+    ) -> None:  # fmt: skip
         url = resolve_url(file)
         self._claim = _claim(str(url.database))
         self.database = Database(url, busy_timeout_seconds=_BUSY_SECONDS, create=True)
@@ -47,7 +50,7 @@ class Storage:
             metadata.create_all(connection)
             _check_version(connection)
         self.vault = open_vault(self.database, key_file)
-        self._writer = Writer(self.database, loop)
+        self._writer = Writer(self.database, loop, on_commit)
         self.runs = RunStorage(self)
         self.tenants = TenantStorage(self)
         self.keys = KeyStorage(self)
@@ -63,6 +66,11 @@ class Storage:
         self._readers.shutdown()
         self.database.close()
         self._claim.close()
+
+    @property
+    def waiting_writes(self) -> int:
+        """What waits for the thread that writes."""
+        return self._writer.waiting
 
     def write(self, work: Callable[[Connection], _T]) -> asyncio.Future[_T]:
         """Have something done by the thread that writes; the future is done once it is on disk."""

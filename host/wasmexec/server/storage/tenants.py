@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Delete, delete, insert, select, update
 
 from ..documents import TenantRequest
+from ..quotas.refusals import Owner
 from ..tenants.keys import Actor
 from .audit import audit, changes
-from .tables import tenants
+from .tables import accounts, keys, metadata, runs, tenants
 
 if TYPE_CHECKING:
     import asyncio
 
     from .transactions import Transactions
+
+
+_KEPT: Final = frozenset(("wx_server_audit",))
+"""What is said of a tenant stays when it is gone: the rows are chained by hash."""
+_MOST_TOGETHER = 500
 
 
 class TenantStorage:
@@ -49,3 +56,39 @@ class TenantStorage:
                 audit(connection, actor, tenant.name, action, tenant.name, changed)
 
         return self._storage.write(work)
+
+    async def remove(self, name: str, actor: Actor) -> None:
+        """Delete a tenant and every row that is its own, its keys first and itself last, so that it can be repeated.
+
+        Piece by piece: others have their writes in between.
+        """
+        of_keys = select(keys.c.id).where(keys.c.tenant == name)
+        owner, owner_id = accounts.c.owner, accounts.c.owner_id
+        mine = ((owner == Owner.TENANT.value) & (owner_id == name)) | (
+            (owner == Owner.PROJECT.value) & owner_id.startswith(f"{name}/", autoescape=True)
+        )
+        await self._storage.write(_deletion(delete(accounts).where(mine | owner_id.in_(of_keys))))
+        owned = [
+            table for table in metadata.sorted_tables
+            if "tenant" in table.c and table is not runs and table.name not in _KEPT
+        ]  # fmt: skip
+        for table in sorted(owned, key=lambda table: table is not keys):
+            await self._storage.write(_deletion(delete(table).where(table.c.tenant == name)))
+        some = select(runs.c.id).where(runs.c.tenant == name).limit(_MOST_TOGETHER)
+        while await self._storage.write(_deletion(delete(runs).where(runs.c.id.in_(some)))):
+            pass
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(tenants).where(tenants.c.name == name))
+            audit(connection, actor, name, "tenant.delete", name, {})
+
+        await self._storage.write(work)
+
+
+def _deletion(statement: Delete) -> Callable[[Connection], int]:
+    """How many rows it deletes."""
+
+    def work(connection: Connection) -> int:
+        return connection.execute(statement).rowcount
+
+    return work

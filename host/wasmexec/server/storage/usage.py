@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .transactions import Transactions
 
 _KEY = ("tenant", "hour", "project", "key_id")
+_MICROSECONDS = 1_000_000
 _PLACE = ("hour", "project", "key_id")
 
 
@@ -85,6 +86,15 @@ class UsageStorage:
 
         def work(connection: Connection) -> list[dict[str, Any]]:
             return [dict(row._mapping) for row in connection.execute(query)]
+
+        return await self._storage.read(work)
+
+    async def cpu_seconds_of_all(self, since: float) -> dict[str, float]:
+        """The processor seconds of every tenant that has used some since a full hour."""
+        query = select(usage.c.tenant, func.sum(usage.c.cpu_us)).where(usage.c.hour >= since).group_by(usage.c.tenant)
+
+        def work(connection: Connection) -> dict[str, float]:
+            return {name: int(used) / _MICROSECONDS for name, used in connection.execute(query)}
 
         return await self._storage.read(work)
 

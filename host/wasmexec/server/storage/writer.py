@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
@@ -23,9 +24,16 @@ class _Item(NamedTuple):
 
 
 class Writer:
-    """Does pieces of work in transactions; the future of one is done when it is on disk, or has failed."""
+    """Does pieces of work in transactions; the future of one is done when it is on disk, or has failed.
 
-    def __init__(self, database: Database, loop: asyncio.AbstractEventLoop) -> None:
+    `on_commit` is called by the thread with the seconds that a transaction took and how many pieces it had.
+    """
+
+    def __init__(
+        self, database: Database, loop: asyncio.AbstractEventLoop,
+        on_commit: Callable[[float, int], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._on_commit = on_commit
         self._database = database
         self._loop = loop
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
@@ -39,6 +47,11 @@ class Writer:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._items.put(_Item(work, future))
         return future
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that it has not looked at yet."""
+        return self._items.qsize()
 
     def close(self) -> None:
         """Do what is left, and end the thread."""
@@ -58,8 +71,11 @@ class Writer:
 
     def _store(self, items: Sequence[_Item]) -> None:
         try:
+            began = time.monotonic()
             with self._database.write() as connection:
                 outcomes = [item.work(connection) for item in items]
+            if self._on_commit is not None and items:
+                self._on_commit(time.monotonic() - began, len(items))
         except Exception as error:
             if len(items) > 1:
                 # One of them is at fault, and the others are not to suffer for it.

@@ -87,6 +87,7 @@ class Tenant:
         self.projects: dict[str, str] = {}
         """Of keys that belong to one."""
         self._estimates = CostEstimates()
+        self.is_deleted = False
         self.change(document, server_limits, max_queued)
 
     def change(self, document: TenantRequest, server_limits: Limits, max_queued: int) -> list[Budget]:
@@ -116,7 +117,22 @@ class Tenant:
         return TenantRules(
             weight=document.weight, max_executing=document.max_executing, max_asleep=document.max_asleep,
             max_queued=self.max_queued, max_wait_seconds=document.max_wait_seconds,
+            is_paused=bool(document.paused),
         )  # fmt: skip
+
+    def refuse_inactive(self, *, is_durable: bool) -> None:
+        """Return if it takes runs: while it is paused only those that may wait for as long as that takes.
+
+        Raises:
+            ProblemError: 503; 401: it is no more.
+        """
+        if self.is_deleted:
+            raise ProblemError(401, "key.unknown", "there is no such API key", changed_by="operator")
+        if self.document.paused and not is_durable:
+            raise ProblemError(
+                503, "tenant.paused", f"the operator has paused the tenant {self.name}; with Prefer: respond-async a "
+                "run waits until it goes on", changed_by="operator",
+            )  # fmt: skip
 
     def rule_sets(self, key_id: str) -> tuple[RuleSet, ...]:
         """The rules that hold for a key: the tenant's, those of its project, its own."""
@@ -286,6 +302,9 @@ class Directory:
         """
         if document.name == OPERATOR:
             raise ProblemError(409, "tenant.name", f"the name {OPERATOR!r} is taken; choose another")
+        before = self.tenants.get(document.name)
+        if document.paused is None:
+            document.paused = before is not None and bool(before.document.paused)
         # Refused before anything is stored.
         limits_within([Ceiling(owner=Owner.SERVER, limits=self._server_limits)], document.limits)
         made = Tenant(document, self._server_limits, self._max_queued)
@@ -379,6 +398,23 @@ class Directory:
         part.change(PartRules(), None)
         if not len(part.account):
             del tenant.parts[owner, name]
+
+    async def remove_tenant(self, tenant: Tenant, actor: Actor) -> None:
+        """Delete a tenant that has no runs, and all that is stored of it; its keys are not accepted from now on.
+
+        Raises:
+            StoreError: not all of it is deleted; the tenant is there again, so that it can be tried again.
+        """
+        tenant.is_deleted = True
+        ended = self.keys.forget(tenant.name)
+        del self.tenants[tenant.name]
+        try:
+            await self._storage.tenants.remove(tenant.name, actor)
+        except BaseException:
+            tenant.is_deleted = False
+            self.tenants[tenant.name] = tenant
+            self.keys.know_again(ended)
+            raise
 
     def _note_project(self, record: KeyRecord) -> None:
         tenant = self.tenants.get(record.tenant)

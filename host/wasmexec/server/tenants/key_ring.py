@@ -44,6 +44,14 @@ class KeyRing:
         record = self.records.get(key_id)
         return record if record is not None and record.tenant == tenant else None
 
+    def forget(self, tenant: str) -> list[KeyRecord]:
+        """Accept none of a tenant any more; the records, for `know_again`."""
+        return [self.records.pop(key_id) for key_id in self._ids.pop(tenant, ())]
+
+    def know_again(self, records: Iterable[KeyRecord]) -> None:
+        """Accept keys that were forgotten."""
+        self._know(records)
+
     def count(self, tenant: str) -> int:
         """How many a tenant has: one that was rotated and its successor are one."""
         return len({record.name for record in self.valid(tenant, time.time())})

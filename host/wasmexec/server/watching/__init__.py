@@ -1,0 +1,1 @@
+"""What an operator watches: metrics, traces and the access log; nothing here decides anything."""
