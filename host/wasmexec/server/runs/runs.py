@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from ...errors import WasmexecError
 from ...workers.answers import Answer
 from ..problems import ProblemError
-from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import State, TenantRules, Waiting
 from ..scheduling.scheduler import Scheduler
 from ..storage.accounts import saved
 from .costs import charges_of, costs_of
-from .quarantine import REFUSED_SECONDS, Culprit, Quarantine
 from .records import EndedRun, StoredRun
 from .run import Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
+from .suspects import Suspects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,11 +66,7 @@ class Runs:
         self._numbers = itertools.count(1)
         self._by_number: dict[int, Run] = {}
         self._probes: dict[int, Process] = {}
-        self._quarantine = Quarantine()
-        self._suspects: dict[str, Run] = {}
-        """Those that wait for the process in which they run alone."""
-        self._bystanders: set[Culprit] = set()
-        """Of the death that is being told."""
+        self._suspects = Suspects()
         self._size = 0
         self._is_draining = False
         self.probed_at: float | None = None
@@ -98,7 +93,7 @@ class Runs:
             ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
         self.refuse_if_full(run.size)
-        self._refuse_condemned(run)
+        self._suspects.refuse(run)
         run.tenant.refuse_inactive(is_durable=False)
         self._admit(run)
         self._dispatch()
@@ -133,7 +128,7 @@ class Runs:
             StoreError: it is not stored; nothing runs.
         """
         self.refuse_if_full(run.size)
-        self._refuse_condemned(run)
+        self._suspects.refuse(run)
         run.tenant.refuse_inactive(is_durable=True)
         self._admit(run)
         run.stored = self.storage.runs.add(StoredRun(
@@ -173,12 +168,9 @@ class Runs:
 
     def why_waiting(self, run: Run, now: float) -> Waiting | None:
         """What holds a run back, on the clock of `time.monotonic`; None if it does not wait."""
-        if run.id in self._suspects:
-            place = 1 + list(self._suspects).index(run.id)
-            text = "its statement was there when worker processes died: it runs alone, after those before it"
-            return Waiting(
-                rule="quarantine", owner=Owner.SERVER, message=text, value=None, position=place, expected_start=None
-            )
+        suspected = self._suspects.why_waiting(run)
+        if suspected is not None:
+            return suspected
         return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
 
     @property
@@ -285,26 +277,13 @@ class Runs:
             return
         run = self._by_number.pop(entry.number)
         run.entry = None
-        if entry.process.is_isolated:
-            self._quarantine.clear(run.culprit)
+        self._suspects.note_end(entry, run)
         self._end(run, answer)
 
     def died(self, entries: Sequence[Entry], overdue: Entry | None) -> None:
         """A worker process is gone with these; each of them is lost in a moment."""
-        now = time.monotonic()
-        there = {entry: run.culprit for entry in entries if (run := self._by_number.get(entry.number)) is not None}
-        self._bystanders = set()
-        if overdue is not None:
-            self._bystanders = {who for entry, who in there.items() if entry is not overdue}
-        elif any(entry.process.is_isolated for entry in there):
-            for who in there.values():
-                self._quarantine.condemn(who, now)
-        else:
-            asleep = {entry for entry in there if entry.is_long_asleep(now)}
-            awake = there.keys() - asleep
-            self._bystanders = self._quarantine.note_death(
-                (there[entry] for entry in awake), (there[entry] for entry in asleep), now
-            )
+        there = {entry: run for entry in entries if (run := self._by_number.get(entry.number)) is not None}
+        self._suspects.note_death(there, overdue)
 
     def lost(self, entry: Entry, why: str, *, is_overdue: bool) -> None:
         """The worker of an execution is gone: the run is repeated if its tenant's rule allows that."""
@@ -318,7 +297,7 @@ class Runs:
             self._end(run, cancelled_answer())
         elif is_overdue:
             self._end(run, overdue_answer(run.limits.wall_seconds))
-        elif self._quarantine.refused_seconds(run.culprit, time.monotonic()):
+        elif self._suspects.is_condemned(run):
             self._end(run, lost_answer(why, "its statement was there at each of several such deaths, at last alone"))
         else:
             self._begin_anew(run, entry, why)
@@ -362,7 +341,7 @@ class Runs:
     # From place to place.
 
     def _begin_anew(self, run: Run, entry: Entry, why: str) -> None:
-        if run.culprit in self._bystanders:
+        if self._suspects.is_bystander(run):
             run.spare()
         if run.why_not_repeated is not None:
             self._end(run, lost_answer(why, run.why_not_repeated))
@@ -374,30 +353,20 @@ class Runs:
         self._scheduler.repeat(run.id, entry.cpu_seconds)
         self.watch.run_waits(run)
 
-    def _refuse_condemned(self, run: Run) -> None:
-        """Raises: ProblemError: 429: worker processes died of its statement."""
-        seconds = self._quarantine.refused_seconds(run.culprit, time.monotonic())
-        if seconds:
-            raise ProblemError(
-                429, "statement.quarantine", "worker processes died whenever this statement ran, at last with nothing "
-                "else in them", value=REFUSED_SECONDS, owner="server", changed_by="nobody",
-                retry_after_seconds=seconds, headers={"Retry-After": str(math.ceil(seconds))},
-            )  # fmt: skip
-
     def _start_alone(self, run: Run) -> None:
         """Start a suspect in the process for these, or have it wait without a slot until that is free."""
         process = self.fleet.isolated()
         if process is None:
-            self._suspects[run.id] = run
+            self._suspects.waiting[run.id] = run
             self._scheduler.sleep(run.id, 0.0)
             return
-        self._suspects.pop(run.id, None)
+        self._suspects.waiting.pop(run.id, None)
         self._start(run, process)
 
     def _wake_suspect(self) -> None:
         """Have the one that has waited longest ask for a slot, if its process is free."""
-        if self._suspects and self.fleet.isolated() is not None:
-            first = next(iter(self._suspects))
+        if self._suspects.waiting and self.fleet.isolated() is not None:
+            first = next(iter(self._suspects.waiting))
             if self._scheduler.state(first) is State.ASLEEP:
                 self._scheduler.wake(first)
 
@@ -434,7 +403,7 @@ class Runs:
                 elif run.entry is not None and run.entry.is_waiting:
                     self._scheduler.sleep(run.id, run.entry.cpu_seconds)
                 continue
-            if self._quarantine.is_suspect(run.culprit, time.monotonic()):
+            if self._suspects.has_to_be_alone(run):
                 self._start_alone(run)
                 continue
             process = self.fleet.free()
@@ -486,7 +455,7 @@ class Runs:
             self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
         self._size -= run.size
         tenant = run.tenant
-        self._suspects.pop(run.id, None)
+        self._suspects.waiting.pop(run.id, None)
         tenant.queued.pop(run.id, None)
         tenant.running.pop(run.id, None)
         # SECURITY: charged and recorded in one step of the loop: what is on record is what budgets have counted.
@@ -527,7 +496,7 @@ class Runs:
         run.phase = Phase.ENDED
         run.answer = answer
         self._size -= run.size
-        self._suspects.pop(run.id, None)
+        self._suspects.waiting.pop(run.id, None)
         self._scheduler.end(run.id)
         run.tenant.queued.pop(run.id, None)
         run.tenant.settle(run, {}, time.time())
