@@ -95,6 +95,26 @@ def total(counts: Iterable[Counter[str]]) -> Counter[str]:
     return found
 
 
+def test_the_operator_sees_the_usage_of_all_and_of_each(server: LiveServer) -> None:
+    tenants = [server.tenant(name) for name in ("one", "two")]
+    for tenant in tenants:
+        assert tenant.run("return [{'a': 1}]").json()["row_count"] == 1
+    wait_until(lambda: [tenant.usage["runs"] for tenant in tenants] == [1, 1])
+    tenant = tenants[1]
+    lines = lines_of("csv", server.ask("GET", "/v1/admin/usage?format=csv", server.admin).text)
+    assert [(line["tenant"], line["row_count"]) for line in lines if line["tenant"] in ("one", "two")] == [
+        ("one", "1"), ("two", "1")
+    ]  # fmt: skip
+    both = server.ask("GET", "/v1/admin/usage", server.admin).json()
+    assert both["total"]["runs"] == sum(int(line["runs"]) for line in lines)
+    assert server.ask("GET", "/v1/admin/usage?tenant=two", server.admin).json()["total"] == tenant.usage
+    rules = server.ask("GET", "/v1/admin/tenants/two/quotas", server.admin).json()
+    assert rules == tenant.get("/v1/quotas").json()
+    assert server.ask("GET", "/v1/admin/tenants/none/quotas", server.admin).status_code == 404
+    for path in ("/v1/admin/usage", "/v1/admin/tenants/two/quotas"):
+        assert server.ask("GET", path, tenant.key).json()["rule"] == "key.scope"
+
+
 def lines_of(form: str, text: str) -> list[dict[str, Any]]:
     if form == "csv":
         return list(csv.DictReader(io.StringIO(text)))

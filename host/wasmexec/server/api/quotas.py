@@ -100,13 +100,28 @@ class QuotasApi:
                 ))
                 for kind in _OWNERS
             ),
+            route("/v1/admin/tenants/{name}/quotas", GET=Operation(
+                handler=self.get_of_tenant, scope=Scope.ADMIN, answers={200: QuotasDocument},
+            )),
         )  # fmt: skip
 
     async def get_quotas(self, request: Request) -> Answered:
         """Every rule that holds for the asking key: its value, what is used, when that resets, who may change it."""
         tenant, key = self._access.tenant(request, Scope.READ)
-        limits, executing = tenant.limits_for(key.id, {}), tenant.executing
-        rules = [*self._counts(tenant), *(rule for one in tenant.rule_sets(key.id) for rule in self._rules(one))]
+        return self._all(tenant, key.id)
+
+    async def get_of_tenant(self, request: Request) -> Answered:
+        """Every rule of a tenant, without those of its projects and keys."""
+        self._access.operator(request)
+        tenant = self._directory.tenants.get(request.parts["name"])
+        if tenant is None:
+            raise not_found()
+        return self._all(tenant, "")
+
+    def _all(self, tenant: Tenant, key_id: str) -> Answered:
+        """What a key may have; "" is one that has no rules but its tenant's."""
+        limits, executing = tenant.limits_for(key_id, {}), tenant.executing
+        rules = [*self._counts(tenant), *(rule for one in tenant.rule_sets(key_id) for rule in self._rules(one))]
         return json_answer(200, QuotasDocument(
             tenant=tenant.name, weight=tenant.document.weight,
             runs=RunCounts(

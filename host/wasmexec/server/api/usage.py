@@ -1,4 +1,4 @@
-"""Usage over HTTP: what a tenant's runs have used, by the hour, project and key."""
+"""Usage over HTTP: what runs have used, by the hour, tenant, project and key."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _HOUR = 3600
 _PAGE = 2000
 """Lines that are read at once."""
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "ndjson": "application/x-ndjson"}
+_COLUMNS = ("hour", "tenant", "project", "key_id", *COUNTS)
 _Time = Annotated[datetime, Meta(tz=True)]
 _Counts = dict[str, int]
 
@@ -44,6 +45,12 @@ class UsageQuery(Struct, forbid_unknown_fields=True):
     key: Annotated[str, Meta(max_length=40)] | None = None
     project: Annotated[str, Meta(max_length=63)] | None = None
     format: Literal["json", "csv", "ndjson"] | None = None
+
+
+class AllUsageQuery(UsageQuery, forbid_unknown_fields=True):
+    """As `UsageQuery`, of one tenant or, without `tenant`, of all."""
+
+    tenant: Annotated[str, Meta(max_length=63)] | None = None
 
 
 class UsageHour(Struct):
@@ -67,7 +74,7 @@ class UsageHour(Struct):
 class UsageDocument(Struct):
     """Usage in all and by the hour; times are whole microseconds, `gb_us` of a memory of 1 GB (10^9 bytes)."""
 
-    tenant: str
+    tenant: str | None
     since: str
     until: str
     total: _Counts
@@ -88,20 +95,33 @@ class UsageApi:
                 handler=self.get_usage, scope=Scope.READ, query=UsageQuery, answers={200: UsageDocument},
                 problems=(406,), headers={"Accept": ", ".join(_MEDIA_TYPES.values())},
             )),
+            route("/v1/admin/usage", GET=Operation(
+                handler=self.get_all_usage, scope=Scope.ADMIN, query=AllUsageQuery, answers={200: UsageDocument},
+                problems=(406,), headers={"Accept": ", ".join(_MEDIA_TYPES.values())},
+            )),
         )  # fmt: skip
 
     async def get_usage(self, request: Request) -> Answered | Streamed:
         """What the tenant's runs have used: a document by the hour, or lines by hour, project and key."""
         tenant, _ = self._access.tenant(request, Scope.READ)
-        query, now = request.query(UsageQuery), time.time()
+        return await self._told(request, request.query(UsageQuery), tenant.name)
+
+    async def get_all_usage(self, request: Request) -> Answered | Streamed:
+        """What the runs of one tenant or of all have used: a document by the hour, or lines by hour and key."""
+        self._access.operator(request)
+        query = request.query(AllUsageQuery)
+        return await self._told(request, query, query.tenant)
+
+    async def _told(self, request: Request, query: UsageQuery, tenant: str | None) -> Answered | Streamed:
+        now = time.time()
         since = now - query.days * _DAY if query.since is None else query.since.timestamp()
         until = now + _HOUR if query.until is None else query.until.timestamp()
-        asked = UsageFilter(tenant.name, since, until, query.key, query.project)
+        asked = UsageFilter(tenant, since, until, query.key, query.project)
         kind = query.format or _accepted(request.header(b"accept"))
         if kind == "json":
             hours = await self._storage.usage.hours(asked)
             return json_answer(200, UsageDocument(
-                tenant=tenant.name, since=_time(since), until=_time(until),
+                tenant=tenant, since=_time(since), until=_time(until),
                 total={name: sum(hour[name] for hour in hours) for name in COUNTS},
                 hours=[UsageHour(**hour) for hour in hours],
             ))  # fmt: skip
@@ -111,16 +131,15 @@ class UsageApi:
 
     async def _lines(self, asked: UsageFilter, page: list[dict[str, Any]], kind: str) -> AsyncIterator[bytes]:
         if kind == "csv":
-            yield _csv([("tenant", "hour", "project", "key_id", *COUNTS)])
+            yield _csv([_COLUMNS])
         while page:
-            lines = [{"tenant": asked.tenant, **line, "hour": _time(line["hour"])} for line in page]
+            lines = [{**line, "hour": _time(line["hour"])} for line in page]
             if kind == "csv":
-                yield _csv([tuple(line[name] for name in ("tenant", "hour", "project", "key_id", *COUNTS))
-                            for line in lines])  # fmt: skip
+                yield _csv([tuple(line[name] for name in _COLUMNS) for line in lines])
             else:
                 yield msgspec.json.Encoder().encode_lines(lines)
             last = page[-1]
-            place = UsagePlace(last["hour"], last["project"], last["key_id"])
+            place = UsagePlace(last["hour"], last["tenant"], last["project"], last["key_id"])
             page = await self._storage.usage.lines(asked, place, _PAGE) if len(page) == _PAGE else []
 
 

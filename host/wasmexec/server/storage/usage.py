@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _KEY = ("tenant", "hour", "project", "key_id")
 _MICROSECONDS = 1_000_000
-_PLACE = ("hour", "project", "key_id")
+_PLACE = ("hour", "tenant", "project", "key_id")
 
 
 def _usage_statement() -> Insert:
@@ -35,12 +35,12 @@ _ADD = _usage_statement()
 
 
 class UsageFilter(NamedTuple):
-    """Whose usage: of a tenant in the hours that begin in a range, of one key or project if it is named.
+    """Whose usage: in the hours that begin in a range, of one tenant, key or project if it is named.
 
     `project` "" is that of keys without one.
     """
 
-    tenant: str
+    tenant: str | None
     since: float
     until: float
     key_id: str | None = None
@@ -48,9 +48,10 @@ class UsageFilter(NamedTuple):
 
 
 class UsagePlace(NamedTuple):
-    """A line of usage among those of a tenant."""
+    """A line of usage among all."""
 
     hour: int
+    tenant: str
     project: str
     key_id: str
 
@@ -78,7 +79,7 @@ class UsageStorage:
         return await self._storage.read(work)
 
     async def lines(self, asked: UsageFilter, after: UsagePlace | None, most: int) -> list[dict[str, Any]]:
-        """The usage by hour, project and key, oldest first: at most so many lines behind a place."""
+        """The usage by hour, tenant, project and key, oldest first: at most so many lines behind a place."""
         columns = [usage.c[name] for name in (*_PLACE, *COUNTS)]
         query = select(*columns).where(*_rules(asked)).order_by(*(usage.c[name] for name in _PLACE)).limit(most)
         if after is not None:
@@ -111,7 +112,9 @@ class UsageStorage:
 
 
 def _rules(asked: UsageFilter) -> list[ColumnElement[bool]]:
-    rules = [usage.c.tenant == asked.tenant, usage.c.hour >= int(asked.since), usage.c.hour < asked.until]
+    rules: list[ColumnElement[bool]] = [usage.c.hour >= int(asked.since), usage.c.hour < asked.until]
+    if asked.tenant is not None:
+        rules.append(usage.c.tenant == asked.tenant)
     if asked.key_id is not None:
         rules.append(usage.c.key_id == asked.key_id)
     if asked.project is not None:
