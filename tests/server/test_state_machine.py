@@ -1,7 +1,7 @@
 """Any sequence of submitting, cancelling, deaths of workers and of the front, and changed quotas, on a real server.
 
 After each sequence no slot is held, each acknowledged run has ended once, with a status that it may have, and the usage
-is that of the records. `WASMEXEC_SEQUENCES` is how many sequences are tried.
+and the budgets are those of the records. `WASMEXEC_SEQUENCES` is how many sequences are tried.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ STATEMENTS = {
     "long": "await sleep(25)\nreturn []\n# {}",
 }
 ENDS = {"quick": {200}, "computes": {200}, "sleeps": {200}, "fails": {305}, "long": {201}}
+BUDGETS = {f"{name}_per_month": 10**9 for name in ("cpu_seconds", "gb_seconds", "rows", "log_bytes")}
+"""Never used up: what they count is compared with the usage."""
 LOST = 304
 """Whatever a run is, three deaths of its worker are enough."""
 
@@ -62,7 +64,7 @@ class Sequence(RuleBasedStateMachine):
     @initialize(most=st.sampled_from([None, 1, 3]))
     def begin(self, most: int | None) -> None:
         self.name = f"sequence-{next(Place.numbers)}"
-        self.key = self.place.server.tenant(self.name, max_executing=most).key
+        self.key = self.place.server.tenant(self.name, max_executing=most, **BUDGETS).key
         self.kinds: dict[str, str] = {}
         self.cancelled: dict[str, int] = {}
         self.seen: dict[str, int] = {}
@@ -112,7 +114,7 @@ class Sequence(RuleBasedStateMachine):
 
     @rule(most=st.sampled_from([None, 0, 1, 3]), weight=st.integers(1, 5))
     def change_quota(self, most: int | None, weight: int) -> None:
-        self.place.server.tenant(self.name, max_executing=most, weight=weight)
+        self.place.server.tenant(self.name, max_executing=most, weight=weight, **BUDGETS)
 
     def note(self, run_id: str, found: dict[str, Any]) -> int:
         """The status of one that has ended, which stays."""
@@ -124,7 +126,7 @@ class Sequence(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "pool"):
             return
-        self.place.server.tenant(self.name)
+        self.place.server.tenant(self.name, **BUDGETS)
         tenant = self.tenant
         for run_id, kind in self.kinds.items():
             if kind == "long":
@@ -138,11 +140,17 @@ class Sequence(RuleBasedStateMachine):
         wait_until(lambda: tenant.is_idle)
         # The last ones of those that nobody acknowledged are recorded a moment later.
         wait_until(lambda: tenant.usage["runs"] >= len(self.kinds) + (0 if self.fronts else answered))
-        columns = ("cpu_us", "wall_us", "row_count", "log_count")
+        columns = ("cpu_us", "wall_us", "gb_us", "row_count", "log_count", "log_bytes")
         sums = ", ".join(f"coalesce(sum({name}), 0)" for name in columns)
         [record] = self.place.rows(f"select count(*), {sums} from wx_server_runs where tenant = ?", self.name)
         usage = tenant.usage
         assert (usage["runs"], *(usage[name] for name in columns)) == record
+        budgets = [item for item in tenant.get("/v1/quotas").json()["rules"] if item["rule"].startswith("budget.")]
+        used = {item["rule"].split(".")[1]: (item["used"], item["reserved"]) for item in budgets}
+        assert used == {
+            "cpu_seconds": (usage["cpu_us"] / 1e6, 0), "gb_seconds": (usage["gb_us"] / 1e6, 0),
+            "rows": (usage["row_count"], 0), "log_bytes": (usage["log_bytes"], 0),
+        }  # fmt: skip
         ended = {row[0] for row in self.place.rows("select id from wx_server_runs where tenant = ?", self.name)}
         assert self.kinds.keys() <= ended
         assert [line for line in self.place.server.lines if "invariant" in line or "Traceback" in line] == []
