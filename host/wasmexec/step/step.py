@@ -18,6 +18,7 @@ from .file.mistakes import Mistake
 from .file.reading import read_definition
 from .result import Progress, StepLog, StepResult
 from .running.cancellation import Cancellation
+from .running.engine import OwnEngine
 from .running.request import UNSET, RunRequest
 from .running.run import run_step
 from .running.totals import Output
@@ -144,7 +145,8 @@ class Step:
         """
         # Before there are other names: a field of the request for each argument that is for it.
         arguments = {name: value for name, value in locals().items() if name not in ("self", "executor")}
-        return run_step(self.definition, RunRequest(**arguments), executor or _executor(self.definition.image))
+        engine = OwnEngine(executor or _executor(self.definition.image))
+        return run_step(self.definition, RunRequest(**arguments), engine)
 
     run_async = _in_a_thread(run)
 

@@ -73,6 +73,12 @@ def swap(
     return new
 
 
+def delete_step(connection: Connection, step_id: int) -> None:
+    """Delete a step that has no runs, with the history of its checkpoint."""
+    connection.execute(delete(checkpoints).where(checkpoints.c.step_id == step_id))
+    connection.execute(delete(steps).where(steps.c.id == step_id))
+
+
 def conflict(
     connection: Connection, step_id: int, expected_version: int, run_id: int | None
 ) -> CheckpointConflictError:

@@ -110,6 +110,24 @@ class Database:
             raise translated(error) from error
 
 
+class Joined(Database):
+    """The database within a transaction that is open already: what is written is stored with the rest of that."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.url = connection.engine.url.render_as_string(hide_password=True)
+        self.is_sqlite = connection.dialect.name == "sqlite"
+        self.engine = connection.engine
+        self._writer = connection.engine.execution_options()
+        self._connection = connection
+
+    def close(self) -> None:
+        """Whoever began the transaction ends it."""
+
+    @contextlib.contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        yield self._connection
+
+
 def insert_or_ignore(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
     """Insert a row unless one with its key is there, also when another transaction inserts it right now."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -18,8 +18,10 @@ _ADVISORY_LOCK = 0x7761_736D_6578_6563
 _one_at_a_time = threading.Lock()  # Alembic's context is a global of its process
 
 
-def prepare(database: Database) -> None:
+def prepare(database: Database, *, is_shared: bool = False) -> None:
     """Make or migrate the tables if need be; a database that is up to date costs one query.
+
+    `is_shared`: an SQLite file may have tables of the caller's beside them.
 
     Every step happens in one transaction under a lock, so a process that dies leaves the old tables.
 
@@ -31,12 +33,12 @@ def prepare(database: Database) -> None:
     if database.is_sqlite:
         use_write_ahead_log(database)
     with database.read() as connection:
-        if _is_current(connection, database):
+        if _is_current(connection, database, is_shared):
             return
     with _one_at_a_time, database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        if not _is_current(connection, database):
+        if not _is_current(connection, database, is_shared):
             upgrade(connection)
 
 
@@ -51,11 +53,11 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     command.upgrade(config, revision)
 
 
-def _is_current(connection: Connection, database: Database) -> bool:
+def _is_current(connection: Connection, database: Database, is_shared: bool) -> bool:
     inspector = inspect(connection)
     if not inspector.has_table(VERSION_TABLE):
         # PostgreSQL databases are often shared; a SQLite file is one thing's.
-        if database.is_sqlite and inspector.get_table_names():
+        if database.is_sqlite and not is_shared and inspector.get_table_names():
             raise StoreOpenError(f"{database.url}: this SQLite file holds something else, not a run store")
         return False
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()

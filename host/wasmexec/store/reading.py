@@ -110,6 +110,15 @@ class StoredRuns:
             raise RunStateError(run_id, record.state, "finished")
         return self._output(run_id, record.output_rows)
 
+    def output_text(self, run_id: int, after: int = 0) -> tuple[int, bytes] | None:
+        """The number and the JSON array of the chunk of rows behind number `after`, unparsed; None at the end.
+
+        Raises:
+            StoreError: damaged.
+        """
+        with self._database.read() as connection:
+            return output.read_text(connection, run_id, after)
+
     def _output(self, run_id: int, left: int) -> Iterator[OutputRow]:
         after = 0
         while left > 0:

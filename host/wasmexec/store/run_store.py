@@ -17,6 +17,7 @@ from ..status import Status
 from . import checkpoints, codec, migrate, output, recordings, runs
 from . import logs as log_table
 from .bounds import StoreBounds
+from .chunks import Chunk, encode_chunks
 from .database import Database, resolve_url
 from .errors import (
     CheckpointConflictError,
@@ -185,7 +186,15 @@ class RunStore(StoreUpkeep):
             StoreLimitError: too large; nothing was added.
             RunStateError: the run has ended.
         """
-        chunks = output.encode(rows, count, source_rows, self._bounds)
+        self.append_chunks(run, encode_chunks(rows, count, source_rows, self._bounds))
+
+    def append_chunks(self, run: RunHandle, chunks: list[Chunk]) -> None:
+        """Add accepted rows that are compressed already.
+
+        Raises:
+            StoreLimitError: the run's rows would be too many; nothing was added.
+            RunStateError: the run has ended.
+        """
         if chunks:
             with self._database.write() as connection:
                 output.append(connection, run.run_id, chunks, self._bounds)

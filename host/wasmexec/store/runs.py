@@ -144,6 +144,14 @@ def delete_run(connection: Connection, run_id: int) -> None:
     _drop_unused_definitions(connection)
 
 
+def refuse_if_running(connection: Connection, step_id: int) -> None:
+    """Raises: RunStateError: a run of the step has not ended."""
+    query = select(runs.c.id).where(runs.c.step_id == step_id, runs.c.state == "running").limit(1)
+    run_id = connection.execute(query).scalar()
+    if run_id is not None:
+        raise RunStateError(run_id, "running", "ended")
+
+
 def prune(connection: Connection, step: str, keep: int) -> int:
     """Delete the ended runs of a step except the newest `keep`; returns how many."""
     step_id = checkpoints.find_step(connection, step)

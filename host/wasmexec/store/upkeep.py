@@ -81,6 +81,19 @@ class StoreUpkeep(StoredRuns):
         with self._database.write() as connection:
             runs.delete_run(connection, run_id)
 
+    def delete_step(self, step: str) -> None:
+        """Delete all that is stored of a step, its checkpoint included; nothing if nothing is.
+
+        Raises:
+            RunStateError: a run of it is under way.
+        """
+        with self._database.write() as connection:
+            step_id = checkpoints.find_step(connection, step)
+            if step_id is not None:
+                runs.refuse_if_running(connection, step_id)
+                runs.prune(connection, step, 0)
+                checkpoints.delete_step(connection, step_id)
+
     def prune(self, step: str, *, keep: int) -> int:
         """Delete the ended runs of a step except the newest `keep`; returns how many. Raises: StepNotFoundError."""
         if keep < 0:

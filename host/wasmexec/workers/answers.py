@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from .._finishing.acceptance import FILLED_BYTES
@@ -28,11 +29,14 @@ from .results import (
     MAX_TEXT,
     MAX_WARNINGS,
     OTHER_BYTES,
+    ResultCodec,
     pack_rows,
+    read_error,
     read_integer,
     read_list,
     read_number,
     read_status,
+    read_text,
     read_usage,
 )
 
@@ -162,6 +166,44 @@ def _read_word(value: object, pattern: re.Pattern[str]) -> str:
     if type(value) is not str or pattern.fullmatch(value) is None:
         raise BadMessage("an HTTP request that is none")
     return value
+
+
+def result_of(answer: Answer, codec: ResultCodec) -> Result:
+    """The result that an answer tells, for whoever goes on with it; `codec` is that of the order.
+
+    SECURITY: unlike a parent that passes texts on, this one reads them: they are checked like the rest.
+
+    Raises:
+        BadMessage: its texts are not what `answer_of` can have made.
+    """
+    failure = _decoded(answer.error)
+    warnings = [read_text(text) for text in read_list(_decoded(answer.warnings), MAX_WARNINGS)]
+    return Result(
+        status=answer.status, rows=codec.rows_of(answer.status, answer.rows),
+        logs=codec.records_of([_record_of(item) for item in read_list(_decoded(answer.logs), answer.log_count)]),
+        log_dropped=answer.log_dropped, error=None if failure is None else _error_of(failure), usage=answer.usage,
+        warnings=warnings,
+    )  # fmt: skip
+
+
+def _error_of(told: object) -> WasmexecError:
+    if not isinstance(told, dict):
+        raise BadMessage("an error that is none")
+    fields = {name: value for name, value in told.items() if name not in ("type", "message")}
+    mistakes = fields.get("mistakes")
+    if isinstance(mistakes, list):
+        fields["mistakes"] = [list(item.values()) if isinstance(item, dict) else item for item in mistakes]
+    return read_error([told.get("type"), told.get("message"), fields])
+
+
+def _record_of(told: object) -> list[object]:
+    if not isinstance(told, dict) or not isinstance(told.get("time"), str):
+        raise BadMessage("a log record that is none")
+    try:
+        moment = datetime.fromisoformat(told["time"]).timestamp()
+    except (ValueError, OverflowError):
+        raise BadMessage("a log record without its time") from None
+    return [moment, told.get("level"), told.get("message")]
 
 
 def pack_states(states: Iterable[State]) -> bytes:

@@ -55,6 +55,15 @@ class Kind(enum.IntEnum):
     ANSWER = 10
     WAKE = 20
     GO_ON = 21
+    # Between a server and the process of a step run, see `server.steps.messages`.
+    JOB = 40
+    PLAN = 41
+    OUTPUT = 42
+    LOGS = 43
+    FAILURES = 44
+    PROGRESS = 45
+    END = 46
+    STORED = 47
 
 
 class Frame(NamedTuple):

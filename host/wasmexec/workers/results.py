@@ -113,17 +113,17 @@ class ResultCodec:
             raise BadMessage("a result without its fields")
         number, logs, dropped, failed, usage, warnings = content
         status = read_status(number)
-        failure = None if failed is None else _read_error(failed)
+        failure = None if failed is None else read_error(failed)
         if (failure is None) is not status.succeeded:
             raise BadMessage(f"a result of status {status} and its opposite")
         return Result(
             status=status,
-            rows=self._rows_of(status, rows),
-            logs=self._read_logs(logs),
+            rows=self.rows_of(status, rows),
+            logs=self.records_of(logs),
             log_dropped=read_integer(dropped, 0, MAX_DROPPED),
             error=failure,
             usage=read_usage(usage),
-            warnings=[_text(text) for text in read_list(warnings, MAX_WARNINGS)],
+            warnings=[read_text(text) for text in read_list(warnings, MAX_WARNINGS)],
         )
 
     @staticmethod
@@ -133,7 +133,7 @@ class ResultCodec:
             int(result.status),
             [(record.time, record.level, record.message) for record in result.logs],
             result.log_dropped,
-            None if result.error is None else _pack_error(result.error),
+            None if result.error is None else pack_error(result.error),
             [getattr(usage, name) for name in _USAGE],
             [text[:MAX_TEXT] for text in result.warnings[:MAX_WARNINGS]],
         ))  # fmt: skip
@@ -149,7 +149,12 @@ class ResultCodec:
             usage=result.usage,
         )  # fmt: skip
 
-    def _rows_of(self, status: Status, data: bytes) -> RowBlock:
+    def rows_of(self, status: Status, data: bytes) -> RowBlock:
+        """The rows that another process tells.
+
+        Raises:
+            BadMessage: they are not what the order says, or take too long to check.
+        """
         if not data:
             return RowBlock([])
         deadline = time.thread_time() + self._limits.cpu_seconds
@@ -185,7 +190,12 @@ class ResultCodec:
         most = 2 * allowed_memory(text, self._schema, self._bounds)
         return self._finisher.accept_elsewhere(text, self._schema, None, self._bounds, charge, most_memory=most)
 
-    def _read_logs(self, value: object) -> list[LogRecord]:
+    def records_of(self, value: object) -> list[LogRecord]:
+        """The log that another process tells: a list of time, level and message.
+
+        Raises:
+            BadMessage: it is none, or too long.
+        """
         logs = []
         for item in read_list(value, self._max_records):
             if type(item) is not list or len(item) != 3 or item[1] not in LEVELS or type(item[2]) is not str:
@@ -207,7 +217,8 @@ def pack_rows(rows: RowBlock) -> bytes:
     return b"".join((b"[", *islice(pieces, 1, None), b"]"))
 
 
-def _pack_error(error: WasmexecError) -> list[object]:
+def pack_error(error: WasmexecError) -> list[object]:
+    """An error as JSON-able values, for `read_error` in another process of ours."""
     kind = next(base for base in type(error).__mro__ if base.__name__ in _CLASSES)
     kept = vars(error)
     fields = {name: _cut(kept[name]) for name in _fields(kind.__name__) if name in kept}
@@ -220,13 +231,17 @@ def _cut(value: object) -> object:
     return value[:MAX_TEXT] if isinstance(value, str) else value
 
 
-def _read_error(value: object) -> WasmexecError:
+def read_error(value: object) -> WasmexecError:
+    """The error that `pack_error` packed.
+
+    Raises: BadMessage: it is not one that it can have packed.
+    """
     if type(value) is not list or len(value) != 3 or type(value[2]) is not dict:
         raise BadMessage("an error without its fields")
     kind = _CLASSES.get(value[0]) if type(value[0]) is str else None
     if kind is None:
         raise BadMessage("an error of a class that there is not")
-    message, fields, declared = _text(value[1]), value[2], _fields(kind.__name__)
+    message, fields, declared = read_text(value[1]), value[2], _fields(kind.__name__)
     # What a class itself has a value for may be missing in the object.
     if not fields.keys() <= declared.keys() or any(name not in fields and not hasattr(kind, name) for name in declared):
         raise BadMessage(f"an error with other fields than {kind.__name__} has")
@@ -280,7 +295,11 @@ def read_list(value: object, most: int) -> list[Any]:
     return value
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
+    """A text that is not too long.
+
+    Raises: BadMessage: it is none.
+    """
     if type(value) is not str or len(value) > MAX_TEXT:
         raise BadMessage("a text that is none, or too long")
     return value
@@ -311,7 +330,7 @@ def _mistakes(value: object) -> tuple[SchemaMistake, ...]:
     for item in read_list(value, MAX_MISTAKES):
         if type(item) is not list or len(item) != 2:
             raise BadMessage("a mistake of a schema that is none")
-        mistakes.append(SchemaMistake(_text(item[0]), _text(item[1])))
+        mistakes.append(SchemaMistake(read_text(item[0]), read_text(item[1])))
     return tuple(mistakes)
 
 
@@ -328,9 +347,9 @@ def _amount(value: object) -> float:
 
 
 _READERS: Final[dict[object, Callable[[object], object]]] = {
-    str: _text,
+    str: read_text,
     float: _amount,
-    str | None: _optional(_text),
+    str | None: _optional(read_text),
     int | None: _optional(_count),
     tuple[SchemaMistake, ...]: _mistakes,
 }

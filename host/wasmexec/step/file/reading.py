@@ -28,7 +28,7 @@ def read_definition(path: Path, allow_folders: Sequence[Path] = ()) -> StepDefin
     Raises:
         StepFileError: it cannot be read or something in it is wrong; all mistakes at once.
     """
-    reader = _Reader(path, allow_folders)
+    reader = Reader(path, allow_folders)
     definition = reader.read()
     reader.mistakes.raise_if_any()
     assert definition is not None
@@ -41,13 +41,15 @@ def read_name(path: Path) -> str:
     Raises:
         StepFileError: it cannot be read or something in it is wrong.
     """
-    reader = _Reader(path, ())
+    reader = Reader(path, ())
     name = reader.read_name()
     reader.mistakes.raise_if_any()
     return name
 
 
-class _Reader:
+class Reader:
+    """Reads one step; what is wrong is in `mistakes`."""
+
     def __init__(self, path: Path, allow_folders: Sequence[Path]) -> None:
         self._path = path
         self._allow_folders = tuple(allow_folders)

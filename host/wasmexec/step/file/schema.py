@@ -22,6 +22,7 @@ MAX_NAME = 200
 MAX_INPUTS = 99
 NAME = f"a text of at most {MAX_NAME} characters in one line"
 ROW_SCHEMA = "a list of columns, a JSON Schema or the name of a file with one"
+HOSTED_ROW_SCHEMA = "a list of columns or a JSON Schema"
 _COLUMN = "the name of a column of the output schema"
 
 
@@ -30,9 +31,44 @@ def step_schema() -> dict[str, Any]:
     return cast("dict[str, Any]", published(noted_step_schema()))
 
 
+def hosted_schema() -> dict[str, Any]:
+    """The JSON Schema of a step that a server keeps, see `noted_hosted_schema`."""
+    return cast("dict[str, Any]", published(noted_hosted_schema()))
+
+
+@cache
+def noted_hosted_schema() -> Schema:
+    """What a step may say that a server keeps for a tenant, with the notes of `vocabulary`.
+
+    SECURITY: it names no file, no variable of the environment, no image and no proxy: those are the server's.
+    """
+    schema = noted_step_schema()
+    properties = {key: value for key, value in schema["properties"].items() if key not in ("statement_file", "image")}
+    grants = {"http": items("a list of hosts, such as [api.example.com]", _http_grant(with_files=False))}
+    properties["grants"] = about(mapping("grants", grants), "What an execution may reach; nothing unless granted.")
+    properties["secrets"] = about(
+        entries(
+            "secret",
+            {**mapping("a secret", _bindings()), "dependentRequired": {"also_in": ["hosts"]}},
+            "a mapping from names to mappings",
+        ),
+        "More of LocalVariable, masked in logs and errors; whoever runs the step gives the values.",
+    )
+    row_schema = {**schema["$defs"]["schema"], "x-expected": HOSTED_ROW_SCHEMA}
+    row_schema["anyOf"] = [branch for branch in row_schema["anyOf"] if branch.get("type") != "string"]
+    left_out = ("oneOf", "$defs", "properties", "required")
+    return {
+        **{key: value for key, value in schema.items() if key not in left_out},
+        "title": "wasmexec step of a server",
+        "properties": properties,
+        "required": ["statement", "output_schema"],
+        "$defs": {**{key: value for key, value in schema["$defs"].items() if key != "secret"}, "schema": row_schema},
+    }
+
+
 @cache
 def noted_step_schema() -> Schema:
-    """The same with the notes of `vocabulary`; nobody changes it."""
+    """The same as `step_schema` with the notes of `vocabulary`; nobody changes it."""
     properties: Schema = {
         "name": about(
             text(NAME, maxLength=MAX_NAME),
@@ -166,6 +202,13 @@ def _secret() -> Schema:
     properties: Schema = {
         "env": about(text("the name of an environment variable"), "An environment variable."),
         "file": about(file_name(), "A file."),
+        **_bindings(),
+    }
+    return {**mapping("a secret", properties), **either("env", "file"), "dependentRequired": {"also_in": ["hosts"]}}
+
+
+def _bindings() -> Schema:
+    return {
         "hosts": about(
             items("a list of hosts, such as [api.example.com]", text("a host"), minItems=1),
             "The statement has a placeholder; only headers of requests there have the value.",
@@ -175,7 +218,6 @@ def _secret() -> Schema:
             "With hosts: the value may stand in the URL or the body of requests there, too.",
         ),
     }
-    return {**mapping("a secret", properties), **either("env", "file"), "dependentRequired": {"also_in": ["hosts"]}}
 
 
 def _limits() -> Schema:
@@ -212,7 +254,7 @@ def _grants() -> Schema:
     return mapping("grants", properties)
 
 
-def _http_grant() -> Schema:
+def _http_grant(*, with_files: bool = True) -> Schema:
     pem = file_name("the name of a PEM file")
     properties: Schema = {
         "host": text("a host name, *.NAME or an address"),
@@ -225,10 +267,13 @@ def _http_grant() -> Schema:
             "a list of http and https", {"enum": list(DEFAULT_SCHEMES)}, minItems=1, default=list(DEFAULT_SCHEMES)
         ),
         "allow_private": {"type": "boolean", "default": False},
+    }  # fmt: skip
+    files: Schema = {
         "ca_file": about(pem, "A PEM file: the authorities that this host's certificate may be from."),
         "client_cert": about(pem, "A PEM file: the certificate for a server that asks for one, with its key."),
         "client_key": about(pem, "A PEM file: that key, if it is by itself."),
-    }  # fmt: skip
+    }
+    properties |= files if with_files else {}
     short = about(text(), "HOST, HOST:PORT or methods and a scheme before it: GET,POST https://HOST")
     return {
         "x-expected": f"[METHOD,...] [https://]HOST[:PORT] or a mapping with {', '.join(properties)}",

@@ -8,7 +8,6 @@ from ..._execution.interruptible import wait
 from ...result import Result
 from ...rows.intake import checked_whole
 from ...workers.order import Order
-from ..result import StepLog
 from .run_state import Ending, RunState
 
 
@@ -21,12 +20,7 @@ def run_bulk(run: RunState, order: Order) -> Ending:
     source, totals = run.sources[0], run.totals
     schema = run.definition.input_schema(0)
     data, totals.rows_in = checked_whole(source, schema, order.limits.input_bytes, run.masker, run.long_rows)
-    options = order.inputs()
-    on_log = run.request.on_log
-    if on_log is not None:
-        options["on_log"] = lambda record: on_log(StepLog(None, record))
-    if run.recorder is not None:
-        options["recorder"] = run.recorder
+    is_shown = run.request.on_log is not None
     ended = threading.Event()
     outcomes: list[Result | BaseException] = []
 
@@ -34,8 +28,7 @@ def run_bulk(run: RunState, order: Order) -> Ending:
         outcomes.append(outcome)
         ended.set()
 
-    prepared = run.executor.prepare(order.statement, **order.conditions())
-    cancel = prepared.submit(on_done, input_data=data, **options)
+    cancel = run.engine.once(run, order, data, on_done)
     del data
     run.cancellation.listen(cancel)
     try:
@@ -48,7 +41,7 @@ def run_bulk(run: RunState, order: Order) -> Ending:
     if isinstance(outcome, BaseException):
         raise outcome
     if outcome.error is not None:
-        totals.note(outcome, None, logs_shown=on_log is not None)
+        totals.note(outcome, None, logs_shown=is_shown)
     else:
-        totals.accept(outcome, None, logs_shown=on_log is not None)
+        totals.accept(outcome, None, logs_shown=is_shown)
     return outcome.status, outcome.error

@@ -39,7 +39,7 @@ def make_order(run: RunState, stored_checkpoint: object) -> Order:
         room -= len(text or b"")
         texts.append(text)
     return Order(
-        image=run.executor.image.manifest,
+        image=run.engine.image,
         statement=definition.statement.text,
         output=definition.output,
         extra_inputs=texts,

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
-from functools import partial
 
 from ..._replay.masked import masked_json
-from ...errors import ConfigError, ExecutionCancelled
+from ...errors import ExecutionCancelled
 from ...result import Result
 from ...rows.bad_row import BadRow
 from ...rows.intake import checked_rows
 from ...status import Status
-from ...workers.local import LocalBackend
 from ...workers.order import Order
-from ...workers.pool import Processes
 from ..result import error_as_dict
-from .backends import Backends
 from .progress import ProgressMeter
 from .row_loop import RowLoop
 from .run_state import Ending, RunState
 
-_MAX_PROCESSES = 64
 _NOT_THE_ROWS_FAULT = (Status.CONFIG_REFUSED, Status.CANCELLED)
 REFUSED = "refused"
 """The part of a recording for a row that never reached the statement: its JSON, if it is JSON, and the error."""
@@ -35,18 +29,12 @@ def run_row_by_row(run: RunState, order: Order) -> Ending:
         ConfigError: `processes` is not what it must be.
     """
     definition, request, totals = run.definition, run.request, run.totals
-    processes, concurrency, source = _processes(run), definition.concurrency, run.sources[0]
-    backends = partial(
-        Backends,
-        local=partial(LocalBackend, run.executor, order, limit=concurrency, recorder=run.recorder),
-        pool=partial(Processes, order, limit=concurrency, processes=processes) if processes > 1 else None,
-        warn=totals.warn,
-    )
+    backend, source = run.engine.backend(run, order), run.sources[0]
     rows = checked_rows(source, definition.input_schema(0), run.masker, run.long_rows)
     loop = RowLoop(
         rows,
-        backends,
-        concurrency=concurrency,
+        backend,
+        concurrency=definition.concurrency,
         meter=None if request.on_progress is None else ProgressMeter(request.on_progress, source),
     )
     run.cancellation.listen(loop.cancel)
@@ -86,15 +74,3 @@ def _ending(run: RunState) -> Ending:
     if totals.has_errors or totals.rows_failed:
         return Status.FINISHED_WITH_ERRORS, None
     return (Status.FINISHED if totals.rows_out else Status.FINISHED_NO_DATA), None
-
-
-def _processes(run: RunState) -> int:
-    wanted = run.request.processes
-    if wanted is not None and (
-        isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= _MAX_PROCESSES
-    ):
-        raise ConfigError(f"processes must be a whole number from 1 to {_MAX_PROCESSES}, not {wanted!r}")
-    if run.request.canned_http is not None or run.recorder is not None:
-        return 1
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(wanted or available, run.definition.concurrency)

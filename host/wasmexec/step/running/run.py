@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from ...errors import ConfigError, DeliveryError, ExecutionCancelled, InputError, OutputError
-from ...executor import Executor
 from ...schema.values import masked_by, short_repr
 from ...status import Status
 from ..file.definition import StepDefinition
 from ..result import StepResult
 from .bulk import run_bulk
 from .conditions import make_order
+from .engine import Engine
 from .request import RunRequest
 from .row_by_row import run_row_by_row
 from .run_record import RunRecord
@@ -19,8 +19,8 @@ from .run_state import Ending, RunState
 from .totals import Output
 
 
-def run_step(definition: StepDefinition, request: RunRequest, executor: Executor) -> StepResult:
-    """Run a step once, on an executor that others may use, too; only what is no outcome of a run is raised.
+def run_step(definition: StepDefinition, request: RunRequest, engine: Engine) -> StepResult:
+    """Run a step once, on an engine; only what is no outcome of a run is raised.
 
     Raises:
         TypeError: an argument is not of the type that it must have.
@@ -33,7 +33,7 @@ def run_step(definition: StepDefinition, request: RunRequest, executor: Executor
     if request.record and request.store is None:
         raise ConfigError("record needs a store")
     record = None if request.store is None else RunRecord(request.store, definition, request.trigger)
-    run = RunState(definition, request, executor, None if record is None else (record.store, record.handle))
+    run = RunState(definition, request, engine, None if record is None else (record.store, record.handle))
     try:
         if request.record and record is not None:
             run.recorder = record.recorder()

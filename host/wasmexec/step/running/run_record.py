@@ -14,13 +14,14 @@ from ..result import StepResult
 from .totals import Totals
 
 if TYPE_CHECKING:
-    from ...store import JsonValue, RunHandle, RunStore
+    from ...store import JsonValue, RunHandle
+    from .step_store import StepStore
 
 
 class RunRecord:
     """One run that the store knows of."""
 
-    def __init__(self, store: RunStore, definition: StepDefinition, trigger: str) -> None:
+    def __init__(self, store: StepStore, definition: StepDefinition, trigger: str) -> None:
         self.store = store
         self.handle: RunHandle = store.begin_run(
             definition.name, definition=definition.text, processing=definition.processing, trigger=trigger,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..._finishing.long_inputs import LongInputs
 from ..._masking.masker import Masker
 from ...errors import WasmexecError
-from ...executor import Executor
 from ...recording import Recorder
 from ...rows.source import Source
 from ...status import Status
@@ -17,7 +16,9 @@ from .request import RunRequest
 from .totals import Totals
 
 if TYPE_CHECKING:
-    from ...store import RunHandle, RunStore
+    from ...store import RunHandle
+    from .engine import Engine
+    from .step_store import StepStore
 
 Ending: TypeAlias = tuple[Status, WasmexecError | None]
 """How a run ended: with an error if the status is that of a failure."""
@@ -34,13 +35,13 @@ class RunState:
         self,
         definition: StepDefinition,
         request: RunRequest,
-        executor: Executor,
-        store: tuple[RunStore, RunHandle] | None,
+        engine: Engine,
+        store: tuple[StepStore, RunHandle] | None,
     ) -> None:
         self.definition = definition
         self.request = request
-        self.executor = executor
-        self.totals = Totals(request.output, store, request.on_log)
+        self.engine = engine
+        self.totals = Totals(request.output, store, request.on_log, keeps_rows=request.keeps_rows)
         self.cancellation = request.cancellation or Cancellation()
         self.recorder: Recorder | None = None
         self.masker: Masker | None = None

@@ -17,7 +17,8 @@ from ..result import MAX_KEPT_FAILURES, RowFailure, StepLog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...store import RunHandle, RunStore
+    from ...store import RunHandle
+    from .step_store import StepStore
 
 MAX_KEPT_LOGS = 10_000
 MAX_KEPT_WARNINGS = 100
@@ -43,8 +44,9 @@ class Totals:
     """Takes the results of executions in input order."""
 
     def __init__(
-        self, output: Output | None, store: tuple[RunStore, RunHandle] | None, on_log: Callable[[StepLog], None] | None
-    ) -> None:
+        self, output: Output | None, store: tuple[StepStore, RunHandle] | None,
+        on_log: Callable[[StepLog], None] | None, *, keeps_rows: bool = True,
+    ) -> None:  # fmt: skip
         self.rows: list[dict[str, Any]] = []
         self.source_rows: array[int] = array("q")
         self.rows_in = self.rows_out = self.rows_failed = self.executions = self.log_dropped = 0
@@ -56,6 +58,7 @@ class Totals:
         self._warnings: dict[str, int] = {}
         self._usage = dict.fromkeys(Usage.__slots__, 0.0)
         self._output = output
+        self._keeps_rows = keeps_rows and output is None
         # Whoever has a `write` of their own wants to see the rows.
         self._spool = output if isinstance(output, Spool) and type(output).write is Spool.write else None
         self._on_log = on_log
@@ -70,7 +73,7 @@ class Totals:
             return
         self.rows_out += len(rows)
         self._last = rows
-        if self._output is None:
+        if self._keeps_rows:
             self.rows += rows.rows
             if row is not None:
                 self.source_rows.extend([row] * len(rows))
@@ -151,7 +154,7 @@ class Totals:
 class _StoreFeed:
     """Hands rows, logs and failures over in batches: each is a transaction."""
 
-    def __init__(self, store: RunStore, handle: RunHandle) -> None:
+    def __init__(self, store: StepStore, handle: RunHandle) -> None:
         self._store = store
         self._handle = handle
         self._lines: list[bytes] = []
