@@ -418,3 +418,17 @@ def test_the_heap_is_a_sorted_dictionary(steps: list[tuple[int, float, bool]]) -
         assert heap.first() == min(model, key=lambda one: model[one], default=None)
         assert len(heap) == len(model)
         assert len(heap._heap) <= 2 * len(model) + 65
+
+
+def test_what_is_done_for_a_tenant_beside_its_runs_is_charged_to_its_turns() -> None:
+    made = scheduler(slots=1)
+    submit(made, "a1", "b1", "a2", "b2")
+    made.charge("a", 1.0)
+    assert started(made) == ["b1"]
+    made.end("b1", 0.001)
+    assert started(made) == ["b2"]
+    made.end("b2", 0.001)
+    assert started(made) == ["a1"]
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="cpu_seconds must be finite"):
+            made.charge("a", wrong)

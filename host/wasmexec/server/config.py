@@ -31,6 +31,8 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "head_seconds": (0.1, 3600),
     "max_queued_bytes": (MIB, 64 * GIB),
     "max_queued": (0, 1_000_000),
+    "step_processes": (1, 256),
+    "keep_step_runs": (1, 1_000_000),
     "drain_seconds": (0, 3600),
     "max_connections": (1, 1_000_000),
     "max_connections_per_address": (1, 1_000_000),
@@ -93,6 +95,10 @@ class ServerConfig:
     """Orders and inputs of all runs that have not ended, together; beyond it new ones are refused with 503."""
     max_queued: int = 1000
     """How many runs of a tenant may wait, unless the tenant has another number."""
+    step_processes: int = 8
+    """How many runs of steps are under way at once, each with a process that reads its inputs; more wait."""
+    keep_step_runs: int = 100
+    """How many ended runs of each step are kept, with their rows and logs: the newest."""
     drain_seconds: float = 30.0
     """How long running statements may go on after SIGTERM."""
     max_connections: int = 10_000

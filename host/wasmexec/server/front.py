@@ -14,6 +14,7 @@ from .http.app import App
 from .http.connections import Connections, descriptors_for
 from .http.listener import Listener, listening_socket, make_listener
 from .runs.runs import Runs
+from .steps.step_runs import StepRuns
 from .storage.storage import Storage
 from .tenants.directory import Directory
 from .tenants.keys import OPERATOR, Scope
@@ -23,6 +24,8 @@ _MOST_SCRAPERS = 32
 
 class Front:
     """A front that takes requests from `open` to `close`; `admin_key` is that of the operator if there was none."""
+
+    step_runs: StepRuns
 
     def __init__(self, storage: Storage) -> None:
         self.admin_key: str | None = None
@@ -52,9 +55,10 @@ class Front:
             raise
         front = cls(storage)
         directory = Directory(storage, config.limits, config.max_queued)
+        step_runs = front.step_runs = StepRuns(config, storage, runs, str(image.manifest))
         descriptors_for(config.max_connections)
         connections = Connections(config.max_connections, config.max_connections_per_address, watch)
-        app = App(all_routes(config, storage, directory, runs, str(image.manifest), stop), watch)
+        app = App(all_routes(config, storage, directory, runs, step_runs, str(image.manifest), stop), watch)
         front.url = front._serve(make_listener(app, config.head_seconds, connections), sockets[0])
         if watch.metrics is not None:
             from .watching.exporter import metrics_app
@@ -64,7 +68,7 @@ class Front:
             front.metrics_url = front._serve(make_listener(metrics, config.head_seconds, few), sockets[1])
         unfinished = storage.runs.unfinished()
         runs.restore(unfinished, directory.tenants)
-        front.restored = len(unfinished)
+        front.restored = len(unfinished) + await step_runs.restore(directory.tenants)
         front.admin_key = await _first_key(directory)
         return front
 

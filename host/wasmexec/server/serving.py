@@ -97,6 +97,7 @@ async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> N
             _check_often(runs)
             on_start(Started(front.url, front.admin_key, front.restored, front.metrics_url))
             await front.serve_until(stopped)
+            await front.step_runs.stop()
             await runs.drain(config.drain_seconds)
             await front.stop_listening()
         finally:

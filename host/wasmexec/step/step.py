@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from ..executor import Executor
 from ..rows.source import Input
 from ..secret import Secret
 from .file.definition import StepDefinition
@@ -25,6 +24,7 @@ from .running.totals import Output
 
 if TYPE_CHECKING:
     from ..canned import CannedHttp
+    from ..executor import Executor
     from ..proxy import Proxy
     from ..store import RunStore
     from .replaying import StepReplay
@@ -185,6 +185,8 @@ _process = 0
 
 def _executor(image: str | None) -> Executor:
     """The executor that steps of this process share; loading an image takes a tenth of a second."""
+    from ..executor import Executor
+
     global _process
     with _lock:
         if _process != os.getpid():

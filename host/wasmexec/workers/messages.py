@@ -12,6 +12,9 @@ lengths of the parts (4 each).
                         RESULT  how an execution ended                       JSON, see `results` the rows, a JSON array
 
     to one of many      EXECUTE run an order of its own on an input          the packed order    the input's JSON text
+                        KEEP    an order of many executions, by its number   the packed order
+                        FORGET  there are no more of those
+                                (EXECUTE then has `kept`, the number, in place of the order)
                         STOP    end one execution with status 303
                         GO_ON   let one compute again that has asked for that
     from one of many    READY   once: the image is loaded
@@ -55,6 +58,8 @@ class Kind(enum.IntEnum):
     ANSWER = 10
     WAKE = 20
     GO_ON = 21
+    KEEP = 18
+    FORGET = 19
     # Between a server and the process of a step run, see `server.steps.messages`.
     JOB = 40
     PLAN = 41
@@ -63,7 +68,7 @@ class Kind(enum.IntEnum):
     FAILURES = 44
     PROGRESS = 45
     END = 46
-    STORED = 47
+    REFUSED = 47
 
 
 class Frame(NamedTuple):
@@ -91,7 +96,21 @@ TO_WORKER = {
     Kind.RUN: Room(len(NO_INPUT), MAX_PART_BYTES),
     Kind.CANCEL: Room(0, 0),
 }
-TO_WORKER_OF_MANY = {Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0), Kind.GO_ON: Room(0, 0)}
+TO_WORKER_OF_MANY = {
+    Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0), Kind.KEEP: Room(MAX_PART_BYTES, 0),
+    Kind.FORGET: Room(0, 0), Kind.GO_ON: Room(0, 0),
+}  # fmt: skip
+_KEPT = struct.Struct("<Q")
+
+
+def kept(number: int) -> bytes:
+    """What EXECUTE has in place of an order that the worker was told to keep."""
+    return _KEPT.pack(number)
+
+
+def kept_number(fields: bytes) -> int | None:
+    """The number of the kept order that EXECUTE means; None if it has its own, which is longer."""
+    return None if len(fields) != _KEPT.size else int(_KEPT.unpack(fields)[0])
 
 
 def pack(kind: Kind, execution: int = 0, fields: bytes = b"", body: bytes = b"") -> list[bytes]:

@@ -23,7 +23,7 @@ from .broker import Broker
 from .child import result_of
 from .figures import FOR_PROBES
 from .local import cancelled
-from .messages import TO_WORKER_OF_MANY, Frame, Kind, pack
+from .messages import TO_WORKER_OF_MANY, Frame, Kind, kept_number, pack
 from .order import Order
 from .pipes import Inbox, Outbox, begin, tell_ready
 
@@ -66,8 +66,49 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, repo
             executions.stop(frame.execution)
         elif frame.kind is Kind.GO_ON:
             executions.go_on(frame.execution)
+        elif frame.kind is Kind.KEEP:
+            executions.orders.keep(frame.execution, frame.fields)
+        elif frame.kind is Kind.FORGET:
+            executions.orders.forget(frame.execution)
         else:
             executions.take(frame)
+
+
+class _Orders:
+    """Orders that many executions have in common, read when the first of those comes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[int, bytes | Order] = {}
+
+    def keep(self, number: int, packed: bytes) -> None:
+        """Keep one until it is forgotten."""
+        self._kept[number] = packed
+
+    def forget(self, number: int) -> None:
+        """Its executions that are under way have it still."""
+        self._kept.pop(number, None)
+
+    def size(self, fields: bytes) -> int:
+        """The bytes that have to be read for an execution to start."""
+        number = kept_number(fields)
+        found = fields if number is None else self._kept.get(number)
+        return len(found) if isinstance(found, bytes) else 0
+
+    def of(self, fields: bytes) -> Order:
+        """The order of an execution.
+
+        Raises:
+            LookupError: it was not kept.
+        """
+        number = kept_number(fields)
+        if number is None:
+            return Order.unpack(fields)
+        with self._lock:
+            found = self._kept[number]
+            if isinstance(found, bytes):
+                found = self._kept[number] = Order.unpack(found)
+            return found
 
 
 class _Executions:
@@ -78,6 +119,7 @@ class _Executions:
         self._reports_calls = reports_calls
         self._executor = executor
         self._outbox = outbox
+        self.orders = _Orders()
         self._lock = threading.Lock()
         self._live: dict[int, Running | None] = {}
         self._stopped: set[int] = set()
@@ -90,7 +132,7 @@ class _Executions:
         """Start an execution."""
         with self._lock:
             self._live[frame.execution] = None
-        if len(frame.fields) + len(frame.body) > _AT_ONCE_BYTES:
+        if self.orders.size(frame.fields) + len(frame.body) > _AT_ONCE_BYTES:
             self._starters.submit(self._start, frame)
         else:
             self._start(frame)
@@ -129,7 +171,7 @@ class _Executions:
             if number in self._stopped:
                 done(cancelled())
                 return
-            order = Order.unpack(frame.fields)
+            order = self.orders.of(frame.fields)
             prepared = self._executor.prepare(order.statement, **order.conditions(), compile_now=False)
             running = prepared.start(
                 done, input_data=frame.body, **order.inputs(),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.__main__ import machine
-from tests.bench.server import bounds, rates, sharing, speed
+from tests.bench.server import bounds, rates, sharing, speed, steps
 from tests.bench.server.context import Check, Context
 
 import wasmexec
@@ -27,6 +27,7 @@ ALL: dict[str, Callable[[Context], Iterator[Check]]] = {
     "7": speed.how_soon_it_begins,
     "8": sharing.a_noisy_tenant,
     "9": sharing.many_equal_tenants,
+    "10": steps.rows_beside_single_statements,
     "11": speed.one_tenant_alone,
     "12": rates.a_flood,
     "16": bounds.how_soon_it_is_cancelled,

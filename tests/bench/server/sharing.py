@@ -1,4 +1,4 @@
-"""Numbers 8, 9 and 10: what tenants get who share a machine."""
+"""Numbers 8 and 9: what tenants get who share a machine."""
 
 from __future__ import annotations
 

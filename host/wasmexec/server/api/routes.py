@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..steps.checks import Checks
 from .access import Access
 from .admin import AdminApi
 from .audit import AuditApi
@@ -13,6 +14,8 @@ from .keys import KeysApi
 from .quotas import QuotasApi
 from .runs import RunsApi
 from .secrets import SecretsApi
+from .step_runs import StepRunsApi
+from .steps import StepsApi
 from .usage import UsageApi
 from .workers import WorkersApi
 
@@ -20,17 +23,21 @@ if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..http.operations import Route
     from ..runs.runs import Runs
+    from ..steps.step_runs import StepRuns
     from ..storage.storage import Storage
     from ..tenants.directory import Directory
 
 
 def all_routes(
-    config: ServerConfig, storage: Storage, directory: Directory, runs: Runs, image: str, stop: Callable[[], None]
+    config: ServerConfig, storage: Storage, directory: Directory, runs: Runs, step_runs: StepRuns, image: str,
+    stop: Callable[[], None],
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
     return (
         *RunsApi(access, storage, directory, runs, image).routes(),
+        *StepsApi(access, storage, Checks()).routes(),
+        *StepRunsApi(access, storage, step_runs).routes(),
         *UsageApi(access, storage).routes(),
         *QuotasApi(access, directory).routes(),
         *SecretsApi(access, directory).routes(),

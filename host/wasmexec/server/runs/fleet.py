@@ -9,6 +9,7 @@ given. Its time is ours: one that is overdue, or does not end when it is told to
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import random
@@ -22,7 +23,7 @@ from ...grants import HttpGrant
 from ...limits import Limits
 from ...workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
 from ...workers.figures import ProcessLimits
-from ...workers.messages import BadMessage, Frame, Kind, Room, pack
+from ...workers.messages import BadMessage, Frame, Kind, Room, kept, pack
 from ...workers.process import WorkerProcess
 from .egress import Egress
 from .enclosure import Enclosure
@@ -86,6 +87,17 @@ class Entry:
         return self.is_waiting and now - self.waits_since > _LONG_ASLEEP_SECONDS
 
 
+class KeptOrder:
+    """A packed order that many executions have in common: a worker is told it once."""
+
+    __slots__ = ("http_grants", "number", "packed")
+
+    def __init__(self, number: int, packed: bytes, http_grants: list[HttpGrant]) -> None:
+        self.number = number
+        self.packed = packed
+        self.http_grants = http_grants
+
+
 class Process(WorkerProcess):
     """A worker with its executions: all of them, and those that compute; behind its wall.
 
@@ -120,6 +132,8 @@ class Process(WorkerProcess):
         self.is_proven = False
         self.probed_at = 0.0
         self.is_probed = False
+        self.kept: set[int] = set()
+        """Numbers of the orders that it was told to keep."""
 
     def send(self, pieces: list[bytes]) -> None:
         """Have a frame written with all others of this turn of the loop, see `Fleet`."""
@@ -207,6 +221,7 @@ class Fleet:
         self._ticks = 0
         self._recycling = recycling
         self.starts = 0
+        self._order_numbers = itertools.count(1)
         self.deaths = 0
         self.recycled = 0
         # The others follow when it is ready: until then they would only take its time.
@@ -289,8 +304,25 @@ class Fleet:
         process.entries[number] = process.awake[number] = entry
         return entry
 
-    def give(self, entry: Entry, order: bytes, data: bytes) -> None:
+    def keep(self, packed: bytes, http_grants: list[HttpGrant]) -> KeptOrder:
+        """An order for many executions, with what it lets them reach, until `forget`."""
+        return KeptOrder(next(self._order_numbers), packed, http_grants)
+
+    def forget(self, order: KeptOrder) -> None:
+        """There are no more executions of it."""
+        for process in self._processes:
+            if order.number in process.kept:
+                process.kept.discard(order.number)
+                process.send(pack(Kind.FORGET, order.number))
+                self._write_soon(process)
+
+    def give(self, entry: Entry, order: bytes | KeptOrder, data: bytes) -> None:
         """Hand it over."""
+        if isinstance(order, KeptOrder):
+            if order.number not in entry.process.kept:
+                entry.process.kept.add(order.number)
+                entry.process.send(pack(Kind.KEEP, order.number, order.packed))
+            order = kept(order.number)
         entry.process.give(entry.number, pack(Kind.EXECUTE, entry.number, order, data))
         self._write_soon(entry.process)
 

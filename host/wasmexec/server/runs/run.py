@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..quotas.refusals import Refusal
     from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
-    from .fleet import Entry
+    from .fleet import Entry, KeptOrder
 
 ATTEMPTS = 3
 MOST_SPARED = 10
@@ -82,6 +82,12 @@ class Run:
     """Why it ended without having started, if that was no one's wish."""
     trace: RunTrace | None = None
     """Its spans, if its request is traced; those of a run from before a restart are not."""
+    kept: KeptOrder | None = None
+    """In place of `order`, for many that have it in common."""
+    on_end: Callable[[Run], None] | None = None
+    """For an execution of something larger, which is told of the end and puts it on record."""
+    on_sleep: Callable[[], None] | None = None
+    """Likewise, each time that it gives its slot back."""
     stored: asyncio.Future[None] | None = None
     """When it is on disk; None if it need not be before it starts."""
     recorded: asyncio.Future[None] | None = None
@@ -98,6 +104,8 @@ class Run:
         """What it may reach, as its order says."""
         if not self.has_grants:
             return []
+        if self.kept is not None:
+            return self.kept.http_grants
         order = msgspec.json.decode(self.order, type=_GrantingOrder)
         return [HttpGrant(**grant) for grant in order.grants.http]
 

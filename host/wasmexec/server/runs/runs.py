@@ -143,6 +143,15 @@ class Runs:
             self._withdraw(run, unstored_answer(error))
             raise
 
+    @property
+    def largest_share(self) -> int:
+        """How many slots one tenant may hold while others wait."""
+        return self._scheduler.largest_share
+
+    def charge(self, tenant: Tenant, cpu_seconds: float) -> None:
+        """Have a tenant pay, in its turns, for what was done for it beside its runs."""
+        self._scheduler.charge(tenant.name, cpu_seconds)
+
     def cancel(self, run: Run) -> None:
         """End a run with status 303, wherever it is; one that has ended stays as it is."""
         if run.phase is Phase.ENDED or run.is_cancelled:
@@ -322,6 +331,8 @@ class Runs:
             self._scheduler.wake(run.id)
         elif state is State.EXECUTING and entry.is_waiting:
             self._scheduler.sleep(run.id, entry.cpu_seconds)
+            if run.on_sleep is not None:
+                run.on_sleep()
         elif state is State.EXECUTING:
             self._scheduler.report(run.id, entry.cpu_seconds)
 
@@ -427,7 +438,7 @@ class Runs:
             # Before it can send anything: after a crash nobody would know whether it had.
             noted = self.storage.runs.note_start(run.id, run.attempts, may_have_effects=run.has_grants)
         if noted is None or (noted.done() and noted.exception() is None):
-            self.fleet.give(run.entry, run.order, run.data)
+            self.fleet.give(run.entry, run.kept or run.order, run.data)
         else:
             noted.add_done_callback(partial(self._give, run, run.number))
 
@@ -436,7 +447,7 @@ class Runs:
         if self._by_number.get(number) is not run or run.entry is None:
             return
         if noted.exception() is None and not run.is_cancelled:
-            self.fleet.give(run.entry, run.order, run.data)
+            self.fleet.give(run.entry, run.kept or run.order, run.data)
             return
         entry, run.entry = run.entry, None
         del self._by_number[number]
@@ -462,7 +473,11 @@ class Runs:
         charges = charges_of(costs_of(answer, run.lost_cpu_seconds))
         tenant.settle(run, charges, run.ended_at)
         self.watch.run_ended(run)
-        self._record(run)
+        if run.on_end is None:
+            self._record(run)
+        else:
+            self._live.pop(run.id, None)
+            run.on_end(run)
         if not run.ended.done():
             run.ended.set_result(answer)
 

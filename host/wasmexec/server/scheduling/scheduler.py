@@ -240,6 +240,19 @@ class Scheduler:
         self._place(known.tenant)
         return state
 
+    def charge(self, tenant: str, cpu_seconds: float) -> None:
+        """Have a tenant pay for what was done for it outside of its runs.
+
+        Raises:
+            KeyError: there is no such tenant.
+            ValueError: the time makes no sense.
+        """
+        if not (math.isfinite(cpu_seconds) and cpu_seconds >= 0):
+            raise ValueError(f"tenant {tenant}: cpu_seconds must be finite and 0 or more, not {cpu_seconds}")
+        known = self._tenants[tenant]
+        known.vtime += cpu_seconds / known.rules.weight
+        self._place(known)
+
     def repeat(self, run: str, cpu_seconds: float | None = None) -> None:
         """A run was lost with its worker: it is queued again, in front, and begins anew; what it used stays charged.
 
@@ -335,7 +348,8 @@ class Scheduler:
         return max(self.slots - 1, min(self.slots, 1))
 
     @property
-    def _largest_share(self) -> int:
+    def largest_share(self) -> int:
+        """How many slots one tenant may hold while another waits that could start."""
         return max(1, math.floor(LARGEST_SHARE * self.slots))
 
     def _open_lanes(self) -> list[Lane]:
@@ -346,7 +360,7 @@ class Scheduler:
         return [Lane.SHORT, Lane.LONG] if long < self._long_slots else [Lane.SHORT]
 
     def _holds_share(self, tenant: Tenant) -> bool:
-        return len(tenant.executing) >= self._largest_share
+        return len(tenant.executing) >= self.largest_share
 
     def _next_tenant(self) -> Tenant | None:
         """The one with the least vtime that may start something, those that hold their share last."""
@@ -535,7 +549,7 @@ class Scheduler:
                 "lane.long", Owner.SERVER, number, f"{number} long runs execute, the rest is for short ones"
             )
         if self._holds_share(tenant) and self._waiting_weight > tenant.rules.weight:
-            number = self._largest_share
+            number = self.largest_share
             return _waiting("share", Owner.SERVER, number, f"the tenant holds its {number} slots, and others wait")
         if not lanes or self._count_executing() >= self.slots:
             return _waiting("slots", Owner.SERVER, self.slots, f"all {self.slots} slots are taken")

@@ -21,6 +21,8 @@ from .keys import KeyStorage
 from .runs import RunStorage
 from .sealing import open_vault
 from .secrets import SecretStorage
+from .step_runs import StepRunStorage
+from .steps import StepStorage
 from .tables import VERSION, metadata, properties
 from .tenants import TenantStorage
 from .usage import UsageStorage
@@ -58,6 +60,8 @@ class Storage:
         self.audit = AuditStorage(self)
         self.usage = UsageStorage(self)
         self.accounts = AccountStorage(self)
+        self.steps = StepStorage(self)
+        self.step_runs = StepRunStorage(self)
         self._readers = ThreadPoolExecutor(2, "wasmexec-reader")
 
     def close(self) -> None:

@@ -93,6 +93,47 @@ runs = Table(
     Index("ix_wx_server_runs_state", "state"),
 )
 
+step_versions = Table(
+    "wx_server_steps",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    # What the document asks for, read by a process of its own.
+    Column("plan", LargeBinary, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+step_runs = Table(
+    "wx_server_step_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("tenant", String(63), nullable=False),
+    Column("step", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("key_id", String(40), nullable=False),
+    Column("project", String(63)),
+    # queued, running, ended.
+    Column("state", String(10), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("attempts", Integer, nullable=False),
+    # Whether an attempt has begun that may reach the network: it is not begun anew after a crash.
+    Column("may_have_effects", Integer, nullable=False),
+    # The number of its last attempt in the run store, which has its rows, its log and its end.
+    Column("store_run", BigInteger),
+    # Of one that ended before it began.
+    Column("status", Integer),
+    Column("error", Text),
+    # Until it has ended: what it was asked with, inputs and secrets included.
+    Column("request", LargeBinary),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in COSTS),
+    Index("ix_wx_server_step_runs_step", "tenant", "step", "created_at"),
+    Index("ix_wx_server_step_runs_state", "state"),
+)
+
 usage = Table(
     "wx_server_usage_by_key",
     metadata,

@@ -31,11 +31,6 @@ def step_schema() -> dict[str, Any]:
     return cast("dict[str, Any]", published(noted_step_schema()))
 
 
-def hosted_schema() -> dict[str, Any]:
-    """The JSON Schema of a step that a server keeps, see `noted_hosted_schema`."""
-    return cast("dict[str, Any]", published(noted_hosted_schema()))
-
-
 @cache
 def noted_hosted_schema() -> Schema:
     """What a step may say that a server keeps for a tenant, with the notes of `vocabulary`.

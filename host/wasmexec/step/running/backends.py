@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ...workers.local import Done, LocalBackend
-from ...workers.pool import Processes
+if TYPE_CHECKING:
+    from ...workers.local import Done, LocalBackend
+    from ...workers.pool import Processes
 
 POOL_AFTER_ROWS = 200
 """So many rows run in this process before worker processes are started: most inputs are shorter."""

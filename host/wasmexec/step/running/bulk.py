@@ -28,7 +28,7 @@ def run_bulk(run: RunState, order: Order) -> Ending:
         outcomes.append(outcome)
         ended.set()
 
-    cancel = run.engine.once(run, order, data, on_done)
+    cancel = run.engine.once(order, run.wishes, data, on_done)
     del data
     run.cancellation.listen(cancel)
     try:

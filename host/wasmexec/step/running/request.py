@@ -14,7 +14,7 @@ from .totals import Output
 
 if TYPE_CHECKING:
     from ...canned import CannedHttp
-    from .step_store import StepStore
+    from ...store import RunStore
 
 
 class _Unset:
@@ -39,7 +39,7 @@ class RunRequest:
     checkpoint: object = UNSET
     local_variables: Mapping[str, object] | None = None
     secrets: Mapping[str, str | Secret] | None = None
-    store: StepStore | None = None
+    store: RunStore | None = None
     output: Output | None = None
     on_log: Callable[[StepLog], None] | None = None
     on_progress: Callable[[Progress], None] | None = None
@@ -48,5 +48,3 @@ class RunRequest:
     trigger: str = "api"
     record: bool = False
     canned_http: CannedHttp | None = None
-    keeps_rows: bool = True
-    """Whether the result has the rows, if no `output` takes them; without it they are in the store only."""

@@ -29,7 +29,7 @@ def run_row_by_row(run: RunState, order: Order) -> Ending:
         ConfigError: `processes` is not what it must be.
     """
     definition, request, totals = run.definition, run.request, run.totals
-    backend, source = run.engine.backend(run, order), run.sources[0]
+    backend, source = run.engine.backend(order, run.wishes), run.sources[0]
     rows = checked_rows(source, definition.input_schema(0), run.masker, run.long_rows)
     loop = RowLoop(
         rows,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import InputError, WasmexecError
 from ...result import Result
 from ...rows.bad_row import BadRow
 from ...status import Status
-from ...workers.local import Done
-from .backends import Backend
 from .progress import ProgressMeter
+
+if TYPE_CHECKING:
+    from ...workers.local import Done
+    from .backends import Backend
 
 Outcome: TypeAlias = "tuple[int, Result | BadRow]"
 """The index of an input row and what became of it."""

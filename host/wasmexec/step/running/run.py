@@ -16,11 +16,17 @@ from .request import RunRequest
 from .row_by_row import run_row_by_row
 from .run_record import RunRecord
 from .run_state import Ending, RunState
+from .step_store import StepStore
 from .totals import Output
 
 
-def run_step(definition: StepDefinition, request: RunRequest, engine: Engine) -> StepResult:
+def run_step(
+    definition: StepDefinition, request: RunRequest, engine: Engine, *, store: StepStore | None = None,
+    keeps_rows: bool = True,
+) -> StepResult:  # fmt: skip
     """Run a step once, on an engine; only what is no outcome of a run is raised.
+
+    `store` is in place of the request's. Without `keeps_rows` the result has no rows: they are in the store.
 
     Raises:
         TypeError: an argument is not of the type that it must have.
@@ -30,10 +36,13 @@ def run_step(definition: StepDefinition, request: RunRequest, engine: Engine) ->
         DeliveryError: the rows were accepted, and are on record if there is a store, but could not be written.
     """
     started = time.monotonic()
-    if request.record and request.store is None:
+    store = store or request.store
+    if request.record and store is None:
         raise ConfigError("record needs a store")
-    record = None if request.store is None else RunRecord(request.store, definition, request.trigger)
-    run = RunState(definition, request, engine, None if record is None else (record.store, record.handle))
+    record = None if store is None else RunRecord(store, definition, request.trigger)
+    run = RunState(
+        definition, request, engine, None if record is None else (record.store, record.handle), keeps_rows=keeps_rows
+    )
     try:
         if request.record and record is not None:
             run.recorder = record.recorder()

@@ -12,12 +12,12 @@ from ...rows.source import Source
 from ...status import Status
 from ..file.definition import StepDefinition
 from .cancellation import Cancellation
+from .engine import Engine, Wishes
 from .request import RunRequest
 from .totals import Totals
 
 if TYPE_CHECKING:
     from ...store import RunHandle
-    from .engine import Engine
     from .step_store import StepStore
 
 Ending: TypeAlias = tuple[Status, WasmexecError | None]
@@ -37,11 +37,13 @@ class RunState:
         request: RunRequest,
         engine: Engine,
         store: tuple[StepStore, RunHandle] | None,
+        *,
+        keeps_rows: bool = True,
     ) -> None:
         self.definition = definition
         self.request = request
         self.engine = engine
-        self.totals = Totals(request.output, store, request.on_log, keeps_rows=request.keeps_rows)
+        self.totals = Totals(request.output, store, request.on_log, keeps_rows=keeps_rows)
         self.cancellation = request.cancellation or Cancellation()
         self.recorder: Recorder | None = None
         self.masker: Masker | None = None
@@ -49,3 +51,12 @@ class RunState:
         self.local_variables: dict[str, object] = {}
         self.sources: list[Source] = []
         self.long_rows = LongInputs()
+
+    @property
+    def wishes(self) -> Wishes:
+        """What it wants of its executions."""
+        request = self.request
+        return Wishes(
+            concurrency=self.definition.concurrency, processes=request.processes, recorder=self.recorder,
+            on_log=request.on_log, warn=self.totals.warn,
+        )  # fmt: skip

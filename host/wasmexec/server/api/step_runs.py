@@ -1,0 +1,231 @@
+"""Runs of steps over HTTP: ask for one, look at it, have its rows, log and failed rows, cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ...rows.json_text import encode
+from ..http.operations import Answered, Operation, Route, Streamed, json_answer, route
+from ..http.request import decode_body
+from ..problems import ProblemError, not_found
+from ..steps.documents import StepRunDocument, document_of
+from ..steps.messages import Plan
+from ..steps.plans import allowed_by
+from ..steps.step_run import StepRun, StepRunRequest
+from ..storage.step_runs import StoredStepRun
+from ..tenants.keys import Scope
+
+if TYPE_CHECKING:
+    from ...store.records import RunRecord
+    from ..http.request import Request
+    from ..steps.step_runs import StepRuns
+    from ..storage.storage import Storage
+    from ..tenants.directory import Tenant
+    from .access import Access
+
+_MOST_EXTRA_INPUTS = 98
+_decoder = msgspec.json.Decoder(StepRunRequest)
+
+
+class StepRunList(Struct):
+    """Runs of a step, newest first; `next` is the cursor of the page behind this one."""
+
+    runs: list[StepRunDocument]
+    next: str | None
+
+
+class PageQuery(Struct, forbid_unknown_fields=True):
+    """Which page of a list."""
+
+    cursor: Annotated[str, Meta(max_length=100)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class LinesQuery(Struct, forbid_unknown_fields=True):
+    """Which part: behind the one of this number."""
+
+    after: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class LogLines(Struct):
+    """Lines of the log in order; `next_after` asks for what follows."""
+
+    records: list[dict[str, Any]]
+    next_after: int | None
+
+
+class FailedRows(Struct):
+    """Input rows that failed, in order; `next_after` asks for what follows."""
+
+    errors: list[dict[str, Any]]
+    next_after: int | None
+
+
+class StepRunsApi:
+    """The handlers."""
+
+    def __init__(self, access: Access, storage: Storage, step_runs: StepRuns) -> None:
+        self._access = access
+        self._steps = storage.steps
+        self._stored = storage.step_runs
+        self._runs = step_runs
+
+    def routes(self) -> tuple[Route, ...]:
+        """Paths and operations."""
+        run = "/v1/steps/{name}/runs/{id}"
+        return (
+            route("/v1/steps/{name}/runs", POST=Operation(
+                handler=self.post_run, scope=Scope.RUN, body=StepRunRequest, answers={202: StepRunDocument},
+                problems=(408, 413, 415),
+            ), GET=Operation(
+                handler=self.get_runs, scope=Scope.READ, query=PageQuery, answers={200: StepRunList},
+            )),
+            route(run, GET=Operation(handler=self.get_run, scope=Scope.READ, answers={200: StepRunDocument})),
+            route(run + "/rows", GET=Operation(
+                handler=self.get_rows, scope=Scope.READ, answers={200: list[dict[str, Any]]}, problems=(409,),
+            )),
+            route(run + "/logs", GET=Operation(
+                handler=self.get_logs, scope=Scope.READ, query=LinesQuery, answers={200: LogLines},
+            )),
+            route(run + "/errors", GET=Operation(
+                handler=self.get_errors, scope=Scope.READ, query=LinesQuery, answers={200: FailedRows},
+            )),
+            route(run + ":cancel", POST=Operation(
+                handler=self.post_cancel, scope=Scope.RUN, answers={200: StepRunDocument},
+            )),
+        )  # fmt: skip
+
+    async def post_run(self, request: Request) -> Answered:
+        """Run the present version of a step on inputs; acknowledged as soon as it is on disk."""
+        tenant, key = self._access.tenant(request, Scope.RUN)
+        if request.header(b"idempotency-key") is not None:
+            raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
+        step = await self._steps.latest(tenant.name, request.parts["name"])
+        if step is None:
+            raise not_found()
+        plan = msgspec.json.decode(step.plan, type=Plan)
+        allowed_by(tenant, key.id, plan)
+        body = await self._access.large_body(request)
+        _check(decode_body(body, _decoder), plan)
+        record = StoredStepRun(
+            id=f"stp_{secrets.token_urlsafe(18)}", tenant=tenant.name, step=step.name, version=step.version,
+            key_id=key.id, project=tenant.projects.get(key.id), state="queued", created_at=time.time(),
+            started_at=None, ended_at=None, attempts=0, may_have_effects=0, store_run=None, status=None, error=None,
+        )  # fmt: skip
+        run = StepRun(record=record, tenant=tenant, plan=plan, document=step.document)
+        await self._runs.accept(run, body)
+        where = f"/v1/steps/{step.name}/runs/{run.id}"
+        return json_answer(202, document_of(record, None, run, self._runs.waits_behind(run)), {"Location": where})
+
+    async def get_runs(self, request: Request) -> Answered:
+        """Runs of a step, newest first."""
+        tenant, _ = self._access.tenant(request, Scope.READ)
+        query = request.query(PageQuery)
+        if await self._steps.latest(tenant.name, request.parts["name"]) is None:
+            raise not_found()
+        found = await self._stored.page(
+            tenant.name, request.parts["name"], before=_place(query.cursor), limit=query.limit + 1
+        )
+        last = found[query.limit - 1][0] if len(found) > query.limit else None
+        documents = [self._document(tenant, record, stored) for record, stored in found[: query.limit]]
+        return json_answer(200, StepRunList(documents, None if last is None else f"{last.created_at!r}~{last.id}"))
+
+    async def get_run(self, request: Request) -> Answered:
+        """How a run is: its state, its counts, its error."""
+        tenant, _ = self._access.tenant(request, Scope.READ)
+        record, stored = await self._find(tenant, request)
+        return Answered(200, encode(msgspec.to_builtins(self._document(tenant, record, stored))))
+
+    async def get_rows(self, request: Request) -> Answered | Streamed:
+        """The rows that a run has delivered, a JSON array."""
+        tenant, _ = self._access.tenant(request, Scope.READ)
+        record, stored = await self._find(tenant, request)
+        if record.state != "ended":
+            raise ProblemError(
+                409, "run.ended", "the run has not ended, so it has delivered nothing yet", retry_after_seconds=1,
+                headers={"Retry-After": "1"},
+            )  # fmt: skip
+        if stored is None or stored.status is None or not stored.status.succeeded:
+            return Answered(200, b"[]")
+        return Streamed(200, self._stored.rows(stored.run_id))
+
+    async def get_logs(self, request: Request) -> Answered:
+        """The log of a run, as far as it has got."""
+        tenant, _ = self._access.tenant(request, Scope.READ)
+        query = request.query(LinesQuery)
+        _, stored = await self._find(tenant, request)
+        if stored is None:
+            return json_answer(200, LogLines([], None))
+        page = await self._stored.logs(stored.run_id, query.after, query.limit)
+        lines = [{**item.as_dict(), "row": item.execution} for item in page.records]
+        for line in lines:
+            del line["execution"]
+        return json_answer(200, LogLines(lines, page.next_after))
+
+    async def get_errors(self, request: Request) -> Answered:
+        """The input rows of a run that failed, with their errors."""
+        tenant, _ = self._access.tenant(request, Scope.READ)
+        query = request.query(LinesQuery)
+        _, stored = await self._find(tenant, request)
+        if stored is None:
+            return json_answer(200, FailedRows([], None))
+        page = await self._stored.failures(stored.run_id, query.after, query.limit)
+        return json_answer(200, FailedRows([item.as_dict() for item in page.errors], page.next_after))
+
+    async def post_cancel(self, request: Request) -> Answered:
+        """End a run with status 303; one that has ended stays as it is."""
+        tenant, _ = self._access.tenant(request, Scope.RUN, is_free=True)
+        live = self._runs.find(request.parts["id"], tenant.name, request.parts["name"])
+        if live is not None:
+            self._runs.cancel(live)
+            await asyncio.shield(live.ended)
+        record, stored = await self._find(tenant, request)
+        return Answered(200, encode(msgspec.to_builtins(self._document(tenant, record, stored))))
+
+    async def _find(self, tenant: Tenant, request: Request) -> tuple[StoredStepRun, RunRecord | None]:
+        """Raises: ProblemError: 404."""
+        found = await self._stored.find(tenant.name, request.parts["name"], request.parts["id"])
+        if found is None:
+            raise not_found()
+        return found
+
+    def _document(self, tenant: Tenant, record: StoredStepRun, stored: RunRecord | None) -> StepRunDocument:
+        live = self._runs.find(record.id, tenant.name, record.step) if record.state != "ended" else None
+        return document_of(record, stored, live, None if live is None else self._runs.waits_behind(live))
+
+
+def _check(asked: StepRunRequest, plan: Plan) -> None:
+    """What can be said before it runs.
+
+    Raises:
+        ProblemError: 400: a secret has no value, or is none of the step's; there are too many inputs.
+    """
+    for name in plan.secrets:
+        if not asked.secrets.get(name):
+            raise ProblemError(400, "secrets", f"secret {name}: it has no value", changed_by="tenant")
+    for name in asked.secrets:
+        if name not in plan.secrets:
+            raise ProblemError(400, "secrets", f"secret {name:.80}: the step has no such secret", changed_by="tenant")
+    if len(asked.extra_inputs) > _MOST_EXTRA_INPUTS:
+        raise ProblemError(
+            400, "extra_inputs", f"there are {len(asked.extra_inputs):,} further inputs", value=_MOST_EXTRA_INPUTS,
+            asked=len(asked.extra_inputs), changed_by="nobody",
+        )  # fmt: skip
+
+
+def _place(cursor: str | None) -> tuple[float, str] | None:
+    """Raises: ProblemError: 400: it is no cursor of ours."""
+    if cursor is None:
+        return None
+    moment, _, run_id = cursor.partition("~")
+    try:
+        return float(moment), run_id
+    except ValueError:
+        raise ProblemError(400, "query", "the cursor is not one of this list", changed_by="nobody") from None

@@ -1,0 +1,1 @@
+"""Steps on the server: their documents, and runs of them, whose rows are a flow of executions."""
