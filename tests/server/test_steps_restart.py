@@ -13,6 +13,8 @@ from tests.server.live_server import LiveServer, wait_until
 from tests.server.step_tenant import StepTenant
 from tests.servers import WebServer
 
+from wasmexec.server.storage.tables import COSTS, step_runs, usage
+
 SLOWLY = "await sleep(0.02)\nreturn INPUT_DATA"
 
 
@@ -26,20 +28,17 @@ def step_processes(server: LiveServer) -> list[psutil.Process]:
     return [child for child in children if any("server.steps.child" in part for part in child.cmdline())]
 
 
-COUNTS = ("cpu_us", "wall_us", "http_requests", "output_bytes", "row_count")
-
-
 def usage_of_records(folder: Path) -> tuple[int, ...]:
     """What the records of runs of steps add up to, and how many there are."""
-    return _sums(folder, "wx_server_step_runs", "count(*)")
+    return _sums(folder, step_runs.name, "count(*)")
 
 
 def usage_of_tenants(folder: Path) -> tuple[int, ...]:
-    return _sums(folder, "wx_server_usage", "sum(runs)")
+    return _sums(folder, usage.name, "sum(runs)")
 
 
 def _sums(folder: Path, table: str, runs: str) -> tuple[int, ...]:
-    sums = ", ".join(f"sum({name})" for name in COUNTS)
+    sums = ", ".join(f"sum({name})" for name in COSTS)
     with closing(sqlite3.connect(folder / "store.sqlite3")) as connection:
         found: tuple[int, ...] = connection.execute(f"SELECT {runs}, {sums} FROM {table}").fetchone()
         return found
