@@ -15,11 +15,12 @@ from tests.server import lying_step_process
 from tests.server.lying_step_process import LIES
 
 from wasmexec import Limits
+from wasmexec._wall.wall import Mode
 from wasmexec.server.config import ServerConfig
 from wasmexec.server.documents import GrantsDocument, TenantRequest
 from wasmexec.server.runs.runs import Runs
-from wasmexec.server.steps import process as step_process
 from wasmexec.server.steps.attempt import Attempt, AttemptLost
+from wasmexec.server.steps.enclosure import StepEnclosure
 from wasmexec.server.steps.messages import Conditions, GrantTold, Job, Plan, SecretTold
 from wasmexec.server.steps.plans import allowed_by, pack_order
 from wasmexec.server.steps.step_run import StepRun
@@ -42,7 +43,8 @@ class Attempts:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._what = ""
         module = lying_step_process.__name__
-        monkeypatch.setattr(step_process, "child_command", lambda *_: [sys.executable, "-m", module, self._what])
+        command = property(lambda _: [sys.executable, "-m", module, self._what])
+        monkeypatch.setattr(StepEnclosure, "command", command)
         self.storage = Storage(str(folder / "store.sqlite3"), asyncio.get_running_loop())
         self.runs = Runs(ServerConfig())
         fleet: Any = SimpleNamespace(slots=0, keep=lambda order, grants: None, forget=lambda order: None)
@@ -68,7 +70,7 @@ class Attempts:
         allowed = allowed_by(self.tenant, "k", plan)
         attempt = Attempt(
             run, handle, allowed, job, runs=self.runs, storage=stored, image="x",
-            share=lambda: 1,
+            share=lambda: 1, enclosure=StepEnclosure(Mode.OFF, "x"),
         )  # fmt: skip
         try:
             async with asyncio.timeout(30):

@@ -36,7 +36,7 @@ def all_routes(
     access = Access(config, directory)
     return (
         *RunsApi(access, storage, directory, runs, image).routes(),
-        *StepsApi(access, storage, Checks()).routes(),
+        *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
         *StepRunsApi(access, storage, step_runs).routes(),
         *UsageApi(access, storage).routes(),
         *QuotasApi(access, directory).routes(),

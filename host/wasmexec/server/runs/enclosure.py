@@ -23,6 +23,11 @@ _THREADS = 1024
 _STACKS: Final = _THREADS * 64 * MIB
 
 
+def kept_environment(mode: Mode) -> dict[str, str] | None:
+    """That of a process behind a wall; None: as ours."""
+    return None if mode is Mode.OFF else {name: os.environ[name] for name in _KEPT if name in os.environ}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enclosure:
     """`image` is a manifest whose memory has `image_bytes`.
@@ -49,9 +54,7 @@ class Enclosure:
     @property
     def environment(self) -> dict[str, str] | None:
         """Of a worker; None: as ours."""
-        if self.mode is Mode.OFF:
-            return None
-        return {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return kept_environment(self.mode)
 
     def command(self, egress: Egress | None) -> list[str]:
         """What starts a worker."""

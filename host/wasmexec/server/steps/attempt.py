@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..runs.runs import Runs
     from ..storage.step_runs import StepRunStorage
+    from .enclosure import StepEnclosure
     from .messages import Job
     from .step_run import StepRun
 
@@ -40,7 +41,7 @@ class Attempt:
 
     def __init__(
         self, run: StepRun, handle: RunHandle, allowed: Allowed, job: Job, *, runs: Runs, storage: StepRunStorage,
-        image: str, share: Callable[[], int],
+        image: str, share: Callable[[], int], enclosure: StepEnclosure,
     ) -> None:  # fmt: skip
         self._run = run
         self._handle = handle
@@ -50,7 +51,7 @@ class Attempt:
         self._storage = storage
         self._image = image
         self._share = share
-        self._process = run.process = StepProcess(rooms_for_run(allowed.limits), job)
+        self._process = run.process = StepProcess(enclosure, rooms_for_run(allowed.limits), job)
         self._ends = 0
 
     async def close(self) -> None:

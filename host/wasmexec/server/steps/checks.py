@@ -13,6 +13,7 @@ from .process import StepProcess
 
 if TYPE_CHECKING:
     from ..tenants.directory import Tenant
+    from .enclosure import StepEnclosure
 
 AT_ONCE: Final = 2
 WAITING: Final = 100
@@ -24,7 +25,8 @@ MOST_TOLD: Final = 20
 class Checks:
     """One process for each document; of one tenant one after the other, so that the others get their turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, enclosure: StepEnclosure) -> None:
+        self._enclosure = enclosure
         self._room = asyncio.Semaphore(AT_ONCE)
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting = 0
@@ -44,7 +46,7 @@ class Checks:
         lock = self._locks.setdefault(tenant.name, asyncio.Lock())
         try:
             async with lock, self._room:
-                plan = await _read(name, document)
+                plan = await _read(self._enclosure, name, document)
         finally:
             self._waiting -= 1
         if plan.mistakes:
@@ -59,9 +61,9 @@ class Checks:
         return plan
 
 
-async def _read(name: str, document: bytes) -> Plan:
+async def _read(enclosure: StepEnclosure, name: str, document: bytes) -> Plan:
     try:
-        process = StepProcess(rooms_for_plan(), Job(name=name, document=document))
+        process = StepProcess(enclosure, rooms_for_plan(), Job(name=name, document=document))
     except OSError as error:
         raise WasmexecError(f"no process can be started: {error.strerror}") from None
     try:

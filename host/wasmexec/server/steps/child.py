@@ -13,6 +13,7 @@ import traceback
 from dataclasses import asdict, replace
 from typing import NoReturn
 
+from ..._wall.wall import Wall
 from ...limits import GIB, Limits
 from ...rows.json_text import decode, encode
 from ...step.file.hosted import read_hosted
@@ -32,16 +33,18 @@ _TIMES_THE_INPUTS = 16
 """So many times their bytes more memory than an empty process."""
 
 
-def main(parent: str) -> NoReturn:
-    """Do what the first frame says; end with the parent."""
+def main(parent: str, wall: str) -> NoReturn:
+    """Do what the first frame says, behind a wall, which is what `Wall.pack` packed; end with the parent."""
     try:
-        _serve(int(parent))
+        _serve(int(parent), Wall.unpack(wall))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
 
 
-def _serve(parent: int) -> NoReturn:
+def _serve(parent: int, wall: Wall) -> NoReturn:
+    # SECURITY: while there is one thread.
+    wall.begin(parent)
     outbox = begin(parent)
     inbox = Inbox(TO_PROCESS)
     frame = inbox.next()
@@ -51,6 +54,9 @@ def _serve(parent: int) -> NoReturn:
     _bound_memory(len(frame.body))
     if not job.run_id:
         resource.setrlimit(resource.RLIMIT_CPU, (_CHECK_SECONDS, _CHECK_SECONDS))
+    # SECURITY: before anything is parsed that a tenant wrote.
+    wall.close()
+    if not job.run_id:
         outbox.write(pack(Kind.PLAN, body=tell(_plan(job))))
         os._exit(0)
     _run(job, inbox, outbox)

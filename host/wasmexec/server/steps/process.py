@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ...isolation import child_command
 from ...workers.messages import Frame, Kind, Room, pack
 from ...workers.process import WorkerProcess
+from .enclosure import StepEnclosure
 from .messages import Job, tell
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,9 +25,9 @@ class StepProcess(WorkerProcess):
         OSError: the system starts no more processes.
     """
 
-    def __init__(self, rooms: Mapping[Kind, Room], job: Job) -> None:
-        command = child_command("server.steps.child", str(os.getpid()))
-        super().__init__(command, rooms, pack(Kind.JOB, body=tell(job)))
+    def __init__(self, enclosure: StepEnclosure, rooms: Mapping[Kind, Room], job: Job) -> None:
+        first = pack(Kind.JOB, body=tell(job))
+        super().__init__(enclosure.command, rooms, first, environment=enclosure.environment)
         self._loop = asyncio.get_running_loop()
         self._frames: deque[Frame] = deque()
         self._is_writing = self._is_closed = False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from ..._wall.wall import Mode
 from ...errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
 from ...rows.json_text import encode
 from ...status import Status
@@ -26,6 +27,7 @@ from ..runs.run import ATTEMPTS
 from ..storage.accounts import saved
 from ..storage.step_runs import Charge
 from .attempt import Attempt, AttemptLost
+from .enclosure import StepEnclosure
 from .messages import Job, Plan
 from .plans import Allowed, allowed_by
 from .step_run import SILENT_SECONDS, StepRun, StepRunRequest, job_limits
@@ -62,6 +64,7 @@ class StepRuns:
         self._steps = storage.steps
         self._runs = runs
         self._image = image
+        self.enclosure = StepEnclosure(Mode(config.wall), image)
         self._live: dict[str, StepRun] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
@@ -252,7 +255,7 @@ class StepRuns:
         try:
             attempt = Attempt(
                 run, handle, allowed, job, runs=self._runs, storage=self._stored, image=self._image,
-                share=partial(self._share, run.tenant),
+                share=partial(self._share, run.tenant), enclosure=self.enclosure,
             )  # fmt: skip
         except OSError as error:
             await asyncio.sleep(_STORE_AGAIN_SECONDS)
