@@ -199,6 +199,16 @@ def test_a_checkpoint_that_is_too_large_fails_the_run_and_leaves_the_old_one(ser
     assert tenant.ask("GET", "/v1/steps/a/checkpoint").json()["value"] == "small"
 
 
+def test_a_long_row_is_checked_by_its_schema_and_delivered(server: LiveServer) -> None:
+    tenant = StepTenant.make(server, "long")
+    texts = [{"name": "t", "type": "text"}]
+    inputs = [{"name": "a", "schema": texts}]
+    tenant.put("a", "return INPUT_DATA", inputs=inputs, output_schema=texts, on_row_error="skip")
+    data = [{"t": "x" * 2_000_000}, {"t": "y"}, {"u": "z" * 2_000_000}]
+    ended, rows = tenant.run("a", data)
+    assert (ended["status"], ended["rows_failed"], rows) == (202, 1, data[:2])
+
+
 def test_two_runs_at_once_cannot_both_set_the_checkpoint(server: LiveServer) -> None:
     tenant = StepTenant.make(server, "conflict")
     tenant.put("a", "await sleep(1)\nreturn INPUT_DATA", **BULK, checkpoint_column="id")

@@ -13,6 +13,7 @@ from tests.server.live_server import LiveServer, wait_until
 from tests.server.step_tenant import StepTenant
 from tests.servers import WebServer
 
+from wasmexec._wall import seccomp
 from wasmexec.server.storage.tables import COSTS, step_runs, usage
 
 SLOWLY = "await sleep(0.02)\nreturn INPUT_DATA"
@@ -26,6 +27,14 @@ def step_processes(server: LiveServer) -> list[psutil.Process]:
     """Those that read inputs."""
     children = psutil.Process(server.process.pid).children()
     return [child for child in children if any("server.steps.child" in part for part in child.cmdline())]
+
+
+def is_behind_the_wall(pid: int) -> bool:
+    """Whether a process has nothing of our environment, no privileges, and as few system calls as the system offers."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    is_filtered = "Seccomp:\t2" in status or not seccomp.is_offered()
+    return b"PATH=" not in environment and "NoNewPrivs:\t1" in status and is_filtered
 
 
 def usage_of_records(folder: Path) -> tuple[int, ...]:
@@ -109,6 +118,8 @@ def test_a_process_that_dies_is_replaced_and_so_is_a_worker(tmp_path: Path) -> N
 
         wait_until(lambda: is_under_way(1))
         [process] = step_processes(server)
+        assert is_behind_the_wall(process.pid)
+        assert not is_behind_the_wall(server.process.pid)
         process.kill()
         wait_until(lambda: is_under_way(2))
         for worker in server.workers[:1]:
