@@ -8,7 +8,7 @@ import httpx
 from tests.server.live_server import LiveServer, wait_until
 
 NUMBERS = [{"name": "id", "type": "integer"}]
-ALL_SCOPES = ["run", "read", "steps"]
+ALL_SCOPES = ["run", "read", "steps", "secrets"]
 
 
 class StepTenant:

@@ -45,7 +45,7 @@ class Attempts:
         module = lying_step_process.__name__
         command = property(lambda _: [sys.executable, "-m", module, self._what])
         monkeypatch.setattr(StepEnclosure, "command", command)
-        self.storage = Storage(str(folder / "store.sqlite3"), asyncio.get_running_loop())
+        self.storage = Storage(str(folder / "store.sqlite3"), folder / "keys", asyncio.get_running_loop())
         self.runs = Runs(ServerConfig())
         fleet: Any = SimpleNamespace(slots=0, keep=lambda order, grants: None, forget=lambda order: None)
         self.runs.fleet, self.runs.storage = fleet, self.storage
@@ -70,7 +70,7 @@ class Attempts:
         allowed = allowed_by(self.tenant, "k", plan)
         attempt = Attempt(
             run, handle, allowed, job, runs=self.runs, storage=stored, image="x",
-            share=lambda: 1, enclosure=StepEnclosure(Mode.OFF, "x"),
+            share=lambda: 1, enclosure=StepEnclosure(Mode.OFF, "x"), secrets={},
         )  # fmt: skip
         try:
             async with asyncio.timeout(30):
@@ -112,7 +112,7 @@ def test_limits_grants_and_secrets_of_an_order_are_the_fronts() -> None:
     allowed = allowed_by(tenant, "k", plan)
 
     def packed(variables: bytes) -> dict[str, Any]:
-        order = pack_order(plan, allowed, Conditions(variables, [b"[1]"]), {"Key": "v"}, b"7", "image")
+        order = pack_order(tenant, plan, allowed, Conditions(variables, [b"[1]"]), {"Key": "v"}, b"7", "image")
         found: dict[str, Any] = msgspec.json.decode(order)
         return found
 

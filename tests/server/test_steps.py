@@ -314,6 +314,40 @@ def test_a_step_reaches_what_was_granted_and_its_secret_goes_there_only(server: 
         assert {seen["x-key"] for seen in web.headers_seen} == {"hunter22-hunter22"}
 
 
+def test_a_stored_secret_goes_where_it_was_stored_for_and_changes_are_on_the_audit_log(server: LiveServer) -> None:
+    with WebServer() as web:
+        host = f"127.0.0.1:{web.port}"
+        tenant = StepTenant.make(server, "vault", grants={"http_private": [host]})
+        stored = tenant.ask("PUT", "/v1/secrets/api", {"value": "hunter22-hunter22", "hosts": [f"http://{host}"]})
+        assert stored.status_code in (200, 201), stored.text
+        grant = {"host": "127.0.0.1", "ports": [web.port], "allow_private": True}
+        asks = (
+            "import httpx\nclient = httpx.AsyncClient(headers={'x-key': LocalVariable.Key})\n"
+            f"await client.get('{web.url()}')\nreturn [{{'id': len(LocalVariable.Key)}}]"
+        )
+        # The step would have the statement hold it.
+        made = tenant.put("a", asks, **BULK, grants={"http": [grant]}, secrets={"Key": {}})
+        assert made.status_code == 201, made.text
+        ended, _ = tenant.run("a", stored_secrets={"Key": "api"})
+        assert ended["status"] == 200, ended
+        assert [seen["x-key"] for seen in web.headers_seen] == ["hunter22-hunter22"]
+        for asked, rule in (
+            ({"stored_secrets": {"Key": "nothing"}}, "secret.stored"),
+            ({"stored_secrets": {"Key": "api"}, "secrets": {"Key": "hunter22"}}, "secret.name"),
+            ({"stored_secrets": {"Key": "api", "Other": "api"}}, "secrets"),
+        ):
+            refused = tenant.ask("POST", "/v1/steps/a/runs", asked)
+            assert (refused.status_code, refused.json()["rule"]) == (400, rule)
+        tenant.ask("PUT", "/v1/steps/a/checkpoint", {"a": "secret"})
+        tenant.ask("DELETE", "/v1/steps/a/checkpoint")
+        tenant.ask("DELETE", "/v1/steps/a")
+        log = tenant.ask("GET", "/v1/audit").json()
+        rows = next(value for value in log.values() if isinstance(value, list))
+        actions = [row["action"] for row in rows if row["target"] == "a"]
+        assert sorted(actions) == ["checkpoint.reset", "checkpoint.set", "step.delete", "step.put"]
+        assert "secret" not in str([row["detail"] for row in rows if row["target"] == "a"])
+
+
 def test_ids_of_another_tenant_look_as_if_they_did_not_exist(server: LiveServer) -> None:
     owner, other = StepTenant.make(server, "owner"), StepTenant.make(server, "other")
     owner.put("shared", DOUBLES)

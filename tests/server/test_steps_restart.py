@@ -64,9 +64,13 @@ def test_what_was_acknowledged_is_delivered_once_though_the_server_is_killed(tmp
             tenant.put("asks", asks, processing="bulk", grants={"http": [grant]})
             rows, effects = tenant.start("rows", numbers(400)), tenant.start("asks")
             assert web.wait_until(lambda: len(web.requests) == 1)
-            waits = tenant.start("rows", [{"id": 7000}])
+            waits = tenant.start("rows", [{"id": 7000}], extra_inputs=["MARKER-OF-AN-INPUT"])
             wait_until(lambda: (tenant.look(rows).get("executions") or 0) > 20)
             server.kill()
+            stored = b"".join(file.read_bytes() for file in tmp_path.glob("store.sqlite3*"))
+            assert b"MARKER-OF-AN-INPUT" not in stored
+            # The positive control: what is no secret is there as it came.
+            assert SLOWLY.encode()[:17] in stored
         with LiveServer(tmp_path, admin=server.admin) as second:
             tenant = StepTenant(second, "acme", tenant.key)
             lost = tenant.until(effects, state="ended")

@@ -14,6 +14,7 @@ from ...rows.json_text import encode
 from ..http.operations import Answered, Operation, Route, Streamed, json_answer, route
 from ..http.request import decode_body
 from ..problems import ProblemError, not_found
+from ..runs.admission import opened_secrets
 from ..steps.documents import StepRunDocument, document_of
 from ..steps.messages import Plan
 from ..steps.plans import allowed_by
@@ -113,7 +114,7 @@ class StepRunsApi:
         plan = msgspec.json.decode(step.plan, type=Plan)
         allowed_by(tenant, key.id, plan)
         body = await self._access.large_body(request)
-        _check(decode_body(body, _decoder), plan)
+        _check(decode_body(body, _decoder), plan, tenant)
         record = StoredStepRun(
             id=f"stp_{secrets.token_urlsafe(18)}", tenant=tenant.name, step=step.name, version=step.version,
             key_id=key.id, project=tenant.projects.get(key.id), state="queued", created_at=time.time(),
@@ -201,16 +202,17 @@ class StepRunsApi:
         return document_of(record, stored, live, None if live is None else self._runs.waits_behind(live))
 
 
-def _check(asked: StepRunRequest, plan: Plan) -> None:
+def _check(asked: StepRunRequest, plan: Plan, tenant: Tenant) -> None:
     """What can be said before it runs.
 
     Raises:
         ProblemError: 400: a secret has no value, or is none of the step's; there are too many inputs.
     """
+    opened_secrets(tenant, asked.secrets, asked.stored_secrets)
     for name in plan.secrets:
-        if not asked.secrets.get(name):
+        if not asked.secrets.get(name) and name not in asked.stored_secrets:
             raise ProblemError(400, "secrets", f"secret {name}: it has no value", changed_by="tenant")
-    for name in asked.secrets:
+    for name in (*asked.secrets, *asked.stored_secrets):
         if name not in plan.secrets:
             raise ProblemError(400, "secrets", f"secret {name:.80}: the step has no such secret", changed_by="tenant")
     if len(asked.extra_inputs) > _MOST_EXTRA_INPUTS:

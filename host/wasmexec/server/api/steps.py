@@ -17,7 +17,7 @@ from ..quotas.refusals import Refusal
 from ..steps.documents import moment
 from ..steps.plans import allowed_by
 from ..storage.steps import InUse, Mismatch, StoredStep
-from ..tenants.keys import Scope
+from ..tenants.keys import Actor, Scope
 
 if TYPE_CHECKING:
     from ...store.records import Checkpoint
@@ -147,7 +147,13 @@ class StepsApi:
         # What it may reach and use is looked at again when it runs.
         allowed_by(tenant, key.id, plan)
         stored = await self._steps.put(
-            tenant.name, name, document, msgspec.json.encode(plan), expected=expected, most=tenant.document.max_steps
+            tenant.name,
+            name,
+            document,
+            msgspec.json.encode(plan),
+            expected=expected,
+            most=tenant.document.max_steps,
+            actor=key.actor,
         )
         if isinstance(stored, Refusal):
             raise ProblemError.of(stored)
@@ -158,8 +164,9 @@ class StepsApi:
 
     async def delete_step(self, request: Request) -> Answered:
         """Delete a step with its versions, its checkpoint and its runs."""
-        tenant, _ = self._access.tenant(request, Scope.STEPS)
-        deleted = await self._steps.delete(tenant.name, request.parts["name"], expected=_expected(request))
+        tenant, key = self._access.tenant(request, Scope.STEPS)
+        name, expected = request.parts["name"], _expected(request)
+        deleted = await self._steps.delete(tenant.name, name, expected=expected, actor=key.actor)
         if deleted is None:
             raise not_found()
         if isinstance(deleted, Mismatch):
@@ -181,19 +188,19 @@ class StepsApi:
 
     async def put_checkpoint(self, request: Request) -> Answered:
         """Set the checkpoint of a step to any JSON value; a run that is under way loses against it."""
-        tenant, _ = self._access.tenant(request, Scope.STEPS)
-        return await self._change(tenant, request, await self._access.small_body(request))
+        tenant, key = self._access.tenant(request, Scope.STEPS)
+        return await self._change(tenant, key.actor, request, await self._access.small_body(request))
 
     async def delete_checkpoint(self, request: Request) -> Answered:
         """Reset the checkpoint of a step to null, as a new version."""
-        tenant, _ = self._access.tenant(request, Scope.STEPS)
-        return await self._change(tenant, request, None)
+        tenant, key = self._access.tenant(request, Scope.STEPS)
+        return await self._change(tenant, key.actor, request, None)
 
-    async def _change(self, tenant: Tenant, request: Request, value: bytes | None) -> Answered:
+    async def _change(self, tenant: Tenant, actor: Actor, request: Request, value: bytes | None) -> Answered:
         version = _expected_version(request)
         try:
             changed = await self._steps.set_checkpoint(
-                tenant.name, request.parts["name"], value, expect_version=version
+                tenant.name, request.parts["name"], value, expect_version=version, actor=actor
             )
         except ValueError as error:
             raise ProblemError(400, "body", f"the body is not JSON: {error}", changed_by="tenant") from None

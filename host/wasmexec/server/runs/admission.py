@@ -7,6 +7,7 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,7 +55,7 @@ def new_run(
     data = bytes(request.input_data)
     extra_inputs = [None if bytes(item) == b"null" else bytes(item) for item in request.extra_inputs]
     _check_size(limits, len(data) + sum(len(item) for item in extra_inputs if item is not None))
-    held = {**request.secrets, **_stored(tenant, request)}
+    held = {**request.secrets, **opened_secrets(tenant, request.secrets, request.stored_secrets)}
     order = PackedOrder(
         image=image, statement=request.statement, schema=request.output_schema, mode="strict",
         extra_inputs=extra_inputs,
@@ -99,23 +100,23 @@ def kind_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def _stored(tenant: Tenant, request: RunRequest) -> dict[str, Secret]:
-    """The stored secrets that a request names, with the values that they have now.
+def opened_secrets(tenant: Tenant, given: Collection[str], stored: Mapping[str, str]) -> dict[str, Secret]:
+    """The `stored` secrets that a request names beside those `given`, with the values that they have now.
 
     Raises:
         ProblemError: 400: one is not there or cannot be opened, or another secret has its name.
     """
     found = {}
-    for name, stored_name in request.stored_secrets.items():
-        if name in request.secrets:
+    for name, stored_name in stored.items():
+        if name in given:
             text = f"the secret {name!r:.80} is in secrets and in stored_secrets"
             raise ProblemError(400, "secret.name", text, changed_by="tenant")
-        stored = tenant.secrets.get(stored_name)
-        if stored is None:
+        secret = tenant.secrets.get(stored_name)
+        if secret is None:
             text = f"there is no stored secret {stored_name!r:.80}"
             raise ProblemError(400, "secret.stored", text, asked=stored_name, changed_by="tenant")
         try:
-            found[name] = stored.open()
+            found[name] = secret.open()
         except SealError as error:
             _log.error("a stored secret of %s: %s", tenant.name, error)
             text = f"the stored secret {stored_name} cannot be opened; store it again"

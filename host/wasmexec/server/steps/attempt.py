@@ -20,8 +20,9 @@ from .plans import Allowed, kind, pack_order
 from .process import StepProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from ...secret import Secret
     from ..runs.runs import Runs
     from ..storage.step_runs import StepRunStorage
     from .enclosure import StepEnclosure
@@ -40,13 +41,14 @@ class Attempt:
     """See the module; `run` has begun. Close it."""
 
     def __init__(
-        self, run: StepRun, handle: RunHandle, allowed: Allowed, job: Job, *, runs: Runs, storage: StepRunStorage,
-        image: str, share: Callable[[], int], enclosure: StepEnclosure,
+        self, run: StepRun, handle: RunHandle, allowed: Allowed, job: Job, *, secrets: Mapping[str, str | Secret],
+        runs: Runs, storage: StepRunStorage, image: str, share: Callable[[], int], enclosure: StepEnclosure,
     ) -> None:  # fmt: skip
         self._run = run
         self._handle = handle
         self._allowed = allowed
         self._job = job
+        self._secrets = secrets
         self._runs = runs
         self._storage = storage
         self._image = image
@@ -115,7 +117,7 @@ class Attempt:
     def _flow(self, conditions: Conditions) -> Flow:
         run, plan = self._run, self._run.plan
         packed = pack_order(
-            plan, self._allowed, conditions, self._job.secrets, self._job.checkpoint, self._image
+            run.tenant, plan, self._allowed, conditions, self._secrets, self._job.checkpoint, self._image
         )  # fmt: skip
         order = FlowOrder(
             tenant=run.tenant, key_id=run.record.key_id, order=packed, kind=kind(plan), limits=self._allowed.limits,

@@ -9,6 +9,7 @@ import msgspec
 
 from ...errors import ConfigError
 from ...grants import Grants, HttpGrant
+from ...secret import Secret
 from ...workers.messages import BadMessage
 from ..documents import PackedGrants, PackedOrder
 from ..problems import ProblemError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...limits import Limits
     from ..tenants.directory import Tenant
-    from .messages import Conditions, Plan
+    from .messages import Conditions, Plan, SecretTold
 
 _encoder = msgspec.json.Encoder()
 
@@ -45,7 +46,13 @@ def allowed_by(tenant: Tenant, key_id: str, plan: Plan) -> Allowed:
 
 
 def pack_order(
-    plan: Plan, allowed: Allowed, conditions: Conditions, secrets: Mapping[str, str], checkpoint: bytes, image: str
+    tenant: Tenant,
+    plan: Plan,
+    allowed: Allowed,
+    conditions: Conditions,
+    secrets: Mapping[str, str | Secret],
+    checkpoint: bytes,
+    image: str,
 ) -> bytes:
     """The order of all executions of a run.
 
@@ -61,11 +68,19 @@ def pack_order(
         local_variables=_one_value(conditions.local_variables, dict[str, msgspec.Raw]),
         limits={name: getattr(limits, name) for name in limits.__slots__},
         grants=PackedGrants([dataclasses.asdict(grant) for grant in allowed.grants.http_grants], None, None),
-        secrets={
-            name: (secrets[name], list(told.hosts) or None, list(told.also_in) if told.hosts else None)
-            for name, told in plan.secrets.items()
-        },
+        secrets={name: _bound(secrets[name], told) for name, told in plan.secrets.items()},
+        wakes_freely=tenant.document.max_executing is None,
     ))  # fmt: skip
+
+
+def _bound(secret: str | Secret, told: SecretTold) -> tuple[str, list[str] | None, list[str] | None]:
+    """Value, hosts and places of a secret.
+
+    SECURITY: where a stored one may go is what was stored with it, whatever the step says.
+    """
+    if isinstance(secret, Secret):
+        return secret.value, list(secret.hosts), list(secret.also_in)
+    return secret, list(told.hosts) or None, list(told.also_in) if told.hosts else None
 
 
 def kind(plan: Plan) -> str:

@@ -36,6 +36,8 @@ class StepRunRequest(Struct, forbid_unknown_fields=True):
     extra_inputs: list[Raw] = []
     local_variables: dict[str, Raw] = {}
     secrets: dict[str, str] = {}
+    stored_secrets: dict[str, str] = {}
+    """The names of stored ones by the names that the step has for them; they have the value of when it begins."""
 
 
 class ProcessWork(NamedTuple):

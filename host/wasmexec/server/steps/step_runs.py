@@ -18,10 +18,12 @@ import msgspec
 from ..._wall.wall import Mode
 from ...errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
 from ...rows.json_text import encode
+from ...secret import Secret
 from ...status import Status
 from ...store.errors import RunStateError, StoreError, StoreLimitError
 from ..problems import ProblemError
 from ..quotas.refusals import check_count
+from ..runs.admission import opened_secrets
 from ..runs.costs import MICROSECONDS
 from ..runs.run import ATTEMPTS
 from ..storage.accounts import saved
@@ -238,24 +240,29 @@ class StepRuns:
             return True
         allowed = allowed_by(run.tenant, run.record.key_id, run.plan)
         has_grants = bool(allowed.grants.http_grants)
-        request = _decoder.decode(await self._stored.request(run.id))
+        request = _decoder.decode(await self._stored.request(run.record))
+        secrets: dict[str, str | Secret] = {**request.secrets}
+        secrets |= opened_secrets(run.tenant, request.secrets, request.stored_secrets)
         handle = await self._stored_surely(lambda: self._stored.begin(
             run.record, run.document, processing=run.plan.processing, may_have_effects=has_grants
         ))  # fmt: skip
         run.begin(handle, has_grants=has_grants)
         try:
-            return await self._converse(run, handle, allowed, request)
+            return await self._converse(run, handle, allowed, request, secrets)
         except (AttemptLost, StoreError) as loss:
             return await self._lost(run, handle, f"the process that read its inputs {loss}")
 
-    async def _converse(self, run: StepRun, handle: RunHandle, allowed: Allowed, request: StepRunRequest) -> bool:
+    async def _converse(
+        self, run: StepRun, handle: RunHandle, allowed: Allowed, request: StepRunRequest,
+        secrets: Mapping[str, str | Secret],
+    ) -> bool:  # fmt: skip
         """Raises: AttemptLost, StoreError: it cannot go on."""
-        job = _job(run, handle, request, allowed)
+        job = _job(run, handle, request, allowed, secrets)
         del request
         try:
             attempt = Attempt(
                 run, handle, allowed, job, runs=self._runs, storage=self._stored, image=self._image,
-                share=partial(self._share, run.tenant), enclosure=self.enclosure,
+                share=partial(self._share, run.tenant), enclosure=self.enclosure, secrets=secrets,
             )  # fmt: skip
         except OSError as error:
             await asyncio.sleep(_STORE_AGAIN_SECONDS)
@@ -347,11 +354,14 @@ def _charge_of(run: StepRun) -> Charge:
     return Charge(run.new_costs(), tuple(saved(account, now) for account in tenant.accounts(run.record.key_id)))
 
 
-def _job(run: StepRun, handle: RunHandle, request: StepRunRequest, allowed: Allowed) -> Job:
+def _job(
+    run: StepRun, handle: RunHandle, request: StepRunRequest, allowed: Allowed, secrets: Mapping[str, str | Secret]
+) -> Job:
     return Job(
         name=run.record.step, document=run.document, run_id=handle.run_id, input_data=_input(request.input_data),
         extra_inputs=[_input(data) for data in request.extra_inputs],
-        local_variables=msgspec.json.encode(request.local_variables), secrets=request.secrets,
+        local_variables=msgspec.json.encode(request.local_variables),
+        secrets={name: item if isinstance(item, str) else item.value for name, item in secrets.items()},
         limits=job_limits(allowed.limits), checkpoint=encode(handle.checkpoint.value, half_pairs=True),
         checkpoint_version=handle.checkpoint.version,
     )  # fmt: skip

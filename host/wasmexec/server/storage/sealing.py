@@ -13,9 +13,9 @@ from sqlalchemy import Column, Connection, Row, and_, insert, select, update
 from ...errors import ConfigError
 from ...store.database import Database
 from ..vault.key_file import SealingKey, make_key_file, read_key_file
-from ..vault.places import input_place, order_place, secret_place
+from ..vault.places import input_place, order_place, secret_place, step_request_place
 from ..vault.vault import Place, SealError, Vault
-from .tables import runs, sealing_keys, secrets
+from .tables import runs, sealing_keys, secrets, step_runs
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _SEALED: Final[tuple[tuple[Column[bytes], Callable[[Row[Any]], Place]], ...]] = (
     (runs.c.order, lambda row: order_place(row.tenant, row.id)),
     (runs.c.input, lambda row: input_place(row.tenant, row.id)),
+    (step_runs.c.request, lambda row: step_request_place(row.tenant, row.id)),
     (secrets.c.sealed, lambda row: secret_place(row.tenant, row.name, row.hosts, row.also_in)),
 )
 """Every column that is sealed, and the place of a value of it."""

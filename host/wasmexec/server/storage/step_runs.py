@@ -13,9 +13,11 @@ from ...errors import WasmexecError
 from ...result import LogRecord, Usage
 from ...status import Status
 from ...store.chunks import Chunk
-from ...store.errors import CheckpointConflictError, StoreLimitError
+from ...store.errors import CheckpointConflictError, StoreError, StoreLimitError
 from ...store.records import Advance, LogPage, RowError, RowErrorPage, RunHandle, RunRecord
 from ..runs.records import SavedAccount
+from ..vault.places import step_request_place
+from ..vault.vault import SealError
 from .accounts import save_accounts
 from .steps import joined, stored_name
 from .tables import COSTS, COUNTS, step_runs
@@ -92,8 +94,11 @@ class StepRunStorage:
     def add(self, run: StoredStepRun, request: bytes) -> asyncio.Future[None]:
         """Store a run that waits: when this is done it can be acknowledged."""
 
+        vault = self._storage.vault
+
         def work(connection: Connection) -> None:
-            connection.execute(insert(step_runs).values(request=request, **run._asdict()))
+            sealed = vault.seal(request, step_request_place(run.tenant, run.id))
+            connection.execute(insert(step_runs).values(request=sealed, **run._asdict()))
 
         return self._storage.write(work)
 
@@ -201,12 +206,19 @@ class StepRunStorage:
         with self._storage.database.read() as connection:
             return [StoredStepRun(*row) for row in connection.execute(query)]
 
-    async def request(self, run_id: str) -> bytes:
-        """What a run was asked with."""
+    async def request(self, run: StoredStepRun) -> bytes:
+        """What a run was asked with.
+
+        Raises:
+            StoreError: it was changed.
+        """
 
         def work(connection: Connection) -> bytes:
-            found = connection.execute(select(step_runs.c.request).where(step_runs.c.id == run_id)).scalar_one()
-            return bytes(found)
+            found = connection.execute(select(step_runs.c.request).where(step_runs.c.id == run.id)).scalar_one()
+            try:
+                return self._storage.vault.open(bytes(found), step_request_place(run.tenant, run.id))
+            except SealError as error:
+                raise StoreError(f"what the run was asked with cannot be opened: {error}") from None
 
         return await self._storage.read(work)
 

@@ -12,11 +12,14 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 from ...rows.json_text import decode
 from ...store import migrate
 from ...store.bounds import StoreBounds
+from ...store.codec import sha256
 from ...store.database import Joined
 from ...store.errors import CheckpointConflictError, StoreLimitError
 from ...store.records import Checkpoint
 from ...store.run_store import RunStore
 from ..quotas.refusals import Refusal, check_count
+from ..tenants.keys import Actor
+from .audit import audit
 from .tables import step_runs, step_versions
 
 if TYPE_CHECKING:
@@ -81,7 +84,15 @@ class StepStorage:
         await asyncio.shield(self._prepared)
 
     async def put(
-        self, tenant: str, name: str, document: bytes, plan: bytes, *, expected: Callable[[int], bool], most: int | None
+        self,
+        tenant: str,
+        name: str,
+        document: bytes,
+        plan: bytes,
+        *,
+        expected: Callable[[int], bool],
+        most: int | None,
+        actor: Actor,
     ) -> tuple[StoredStep, bool] | Refusal | Mismatch:
         """Store a step, as a new version if it is another; whether it is.
 
@@ -107,6 +118,7 @@ class StepStorage:
                 step_versions.c.tenant == tenant, step_versions.c.name == name,
                 step_versions.c.version <= new.version - MOST_VERSIONS,
             ))  # fmt: skip
+            audit(connection, actor, tenant, "step.put", name, {"version": new.version, "sha256": sha256(document)})
             return new, True
 
         return await self._storage.write(work)
@@ -157,7 +169,7 @@ class StepStorage:
         return await self._storage.read(work)
 
     async def delete(
-        self, tenant: str, name: str, *, expected: Callable[[int], bool]
+        self, tenant: str, name: str, *, expected: Callable[[int], bool], actor: Actor
     ) -> StoredStep | Mismatch | InUse | None:
         """Delete a step with its versions, checkpoint and runs; None if there is none."""
         await self.prepare()
@@ -178,6 +190,7 @@ class StepStorage:
                 delete(step_versions).where(step_versions.c.tenant == tenant, step_versions.c.name == name)
             )
             joined(connection).delete_step(stored_name(tenant, name))
+            audit(connection, actor, tenant, "step.delete", name, {"version": present.version})
             return present
 
         return await self._storage.write(work)
@@ -194,7 +207,7 @@ class StepStorage:
         return await self._storage.read(work)
 
     async def set_checkpoint(
-        self, tenant: str, name: str, value: bytes | None, *, expect_version: int | None
+        self, tenant: str, name: str, value: bytes | None, *, expect_version: int | None, actor: Actor
     ) -> Checkpoint | Mismatch | StoreLimitError | None:
         """Set the checkpoint of a step to a JSON text, or reset it (None); a run under way loses against it.
 
@@ -210,12 +223,16 @@ class StepStorage:
             store, full = joined(connection), stored_name(tenant, name)
             try:
                 if value is None:
-                    return store.reset_checkpoint(full, expect_version=expect_version)
-                return store.set_checkpoint(full, read, expect_version=expect_version)
+                    changed = store.reset_checkpoint(full, expect_version=expect_version)
+                else:
+                    changed = store.set_checkpoint(full, read, expect_version=expect_version)
             except CheckpointConflictError as conflict:
                 return Mismatch(conflict.found_version)
             except StoreLimitError as error:
                 return error
+            # SECURITY: the value is the tenant's data, and not for a log that is kept for good.
+            audit(connection, actor, tenant, f"checkpoint.{changed.cause}", name, {"version": changed.version})
+            return changed
 
         return await self._storage.write(work)
 

@@ -17,6 +17,11 @@ def input_place(tenant: str, run_id: str) -> Place:
     return Place(tenant, "run input", run_id)
 
 
+def step_request_place(tenant: str, run_id: str) -> Place:
+    """Where what a run of a step was asked with is kept."""
+    return Place(tenant, "step request", run_id)
+
+
 def secret_place(tenant: str, name: str, hosts: str, also_in: str) -> Place:
     """Where a stored secret is kept; `hosts` and `also_in` as the database has them.
 
