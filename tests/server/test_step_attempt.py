@@ -61,11 +61,11 @@ class Attempts:
             status=None, error=None,
         )  # fmt: skip
         plan = Plan(statement="return []", concurrency=4)
-        run = StepRun(record=record, tenant=self.tenant, plan=plan, document=b"{}")
+        run = StepRun(record=record, tenant=self.tenant)
         stored = self.storage.step_runs
         await stored.add(record, b"{}")
         handle = await stored.begin(record, b"{}", processing="bulk", may_have_effects=False)
-        run.begin(handle, has_grants=False)
+        run.begin(plan, handle, has_grants=False)
         job = Job(name="a", document=b"{}", run_id=handle.run_id)
         allowed = allowed_by(self.tenant, "k", plan)
         attempt = Attempt(
@@ -73,6 +73,7 @@ class Attempts:
             share=lambda: 1, enclosure=StepEnclosure(Mode.OFF, "x"), secrets={},
         )  # fmt: skip
         try:
+            attempt.start()
             async with asyncio.timeout(30):
                 return await attempt.end()
         finally:

@@ -120,7 +120,7 @@ class StepRunsApi:
             key_id=key.id, project=tenant.projects.get(key.id), state="queued", created_at=time.time(),
             started_at=None, ended_at=None, attempts=0, may_have_effects=0, store_run=None, status=None, error=None,
         )  # fmt: skip
-        run = StepRun(record=record, tenant=tenant, plan=plan, document=step.document)
+        run = StepRun(record=record, tenant=tenant)
         await self._runs.accept(run, body)
         where = f"/v1/steps/{step.name}/runs/{run.id}"
         return json_answer(202, document_of(record, None, run, self._runs.waits_behind(run)), {"Location": where})

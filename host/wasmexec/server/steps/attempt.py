@@ -38,30 +38,49 @@ class AttemptLost(Exception):
 
 
 class Attempt:
-    """See the module; `run` has begun. Close it."""
+    """See the module; `run` has begun. Start it, and close it."""
 
     def __init__(
         self, run: StepRun, handle: RunHandle, allowed: Allowed, job: Job, *, secrets: Mapping[str, str | Secret],
         runs: Runs, storage: StepRunStorage, image: str, share: Callable[[], int], enclosure: StepEnclosure,
     ) -> None:  # fmt: skip
+        self.handle = handle
         self._run = run
-        self._handle = handle
         self._allowed = allowed
-        self._job = job
+        self._job: Job | None = job
+        self._checkpoint = job.checkpoint
         self._secrets = secrets
         self._runs = runs
         self._storage = storage
         self._image = image
         self._share = share
-        self._process = run.process = StepProcess(enclosure, rooms_for_run(allowed.limits), job)
+        self._enclosure = enclosure
         self._ends = 0
+
+    def start(self) -> None:
+        """Start the process, which has the inputs from now on.
+
+        Raises:
+            AttemptLost: the system starts no more processes.
+        """
+        assert self._job is not None
+        job, self._job = self._job, None
+        try:
+            self._process = self._run.process = StepProcess(
+                self._enclosure, rooms_for_run(self._allowed.limits), job
+            )  # fmt: skip
+        except OSError as error:
+            raise AttemptLost(f"could not be started: {error.strerror}") from None
+        if self._run.is_cancelled:
+            self._process.cancel()
 
     async def close(self) -> None:
         """End the process, and all executions."""
         if self._run.flow is not None:
             await self._run.flow.close()
-        self._run.process = None
-        await self._process.close()
+        process, self._run.process = self._run.process, None
+        if process is not None:
+            await process.close()
 
     async def end(self) -> Ending:
         """How the run ends, as its process says, or its output that is too long.
@@ -105,19 +124,19 @@ class Attempt:
         elif frame.kind is Kind.PROGRESS:
             self._run.progress = told(frame.body, ProgressTold)
         elif frame.kind is Kind.OUTPUT:
-            return await self._storage.append_chunk(self._handle, _chunk(frame))
+            return await self._storage.append_chunk(self.handle, _chunk(frame))
         elif frame.kind is Kind.LOGS:
-            await self._storage.append_logs(self._handle, [_record(line) for line in told(frame.body, list[LogLine])])
+            await self._storage.append_logs(self.handle, [_record(line) for line in told(frame.body, list[LogLine])])
         elif frame.kind is Kind.FAILURES:
             rows = told(frame.body, list[FailedRow])
             failures = [RowError(row=row.row, status=read_status(row.status), error=row.error) for row in rows]
-            await self._storage.append_failures(self._handle, failures)
+            await self._storage.append_failures(self.handle, failures)
         return None
 
     def _flow(self, conditions: Conditions) -> Flow:
         run, plan = self._run, self._run.plan
         packed = pack_order(
-            run.tenant, plan, self._allowed, conditions, self._secrets, self._job.checkpoint, self._image
+            run.tenant, plan, self._allowed, conditions, self._secrets, self._checkpoint, self._image
         )  # fmt: skip
         order = FlowOrder(
             tenant=run.tenant, key_id=run.record.key_id, order=packed, kind=kind(plan), limits=self._allowed.limits,

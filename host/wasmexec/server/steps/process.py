@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ...workers.messages import Frame, Kind, Room, pack
 from ...workers.process import WorkerProcess
@@ -15,6 +16,8 @@ from .enclosure import StepEnclosure
 from .messages import Job, tell
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+CANCEL_SECONDS: Final = 2.0
+"""Within which a run that is cancelled has to end by itself."""
 _DEAD_AFTER_SECONDS = 2.0
 
 
@@ -71,11 +74,11 @@ class StepProcess(WorkerProcess):
             self.send(pieces)
             self._push()
 
-    def cancel(self, seconds: float) -> None:
-        """Have it end its run with status 303; it is ended itself if it has not within so many seconds."""
+    def cancel(self) -> None:
+        """Have it end its run with status 303; it is ended itself if it has not in time."""
         self.tell(pack(Kind.CANCEL))
         if self._deadline is None:
-            self._deadline = self._loop.call_later(seconds, self.kill)
+            self._deadline = self._loop.call_later(CANCEL_SECONDS, self.kill)
 
     async def close(self) -> None:
         """End it, and see that it is gone."""

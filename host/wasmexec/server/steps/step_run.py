@@ -13,6 +13,7 @@ from ...result import Usage
 from ..runs.costs import MICROSECONDS, charges_of
 from ..storage.step_runs import Ending
 from ..storage.tables import COSTS
+from .messages import Plan
 
 if TYPE_CHECKING:
     from ...errors import WasmexecError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..storage.step_runs import StoredStepRun
     from ..tenants.directory import Tenant
     from .flow import Flow
-    from .messages import Plan, ProgressTold
+    from .messages import ProgressTold
     from .process import StepProcess
 
 SILENT_SECONDS: Final = 300.0
@@ -54,13 +55,15 @@ class ProcessWork(NamedTuple):
 class StepRun:
     """A run that was accepted and has not ended; `record` is what the store had of it when it was accepted.
 
-    `handle`, `process`, `flow` and `progress` are those of the present attempt.
+    `plan`, `handle`, `process`, `flow` and `progress` are those of the present attempt. What it was asked with is in
+    the store, and has `size` bytes there as far as that is known.
     """
 
     record: StoredStepRun
     tenant: Tenant
-    plan: Plan
-    document: bytes
+    size: int = 0
+    is_stored: bool = False
+    plan: Plan = field(default_factory=Plan)
     attempts: int = 0
     has_grants: bool = False
     handle: RunHandle | None = None
@@ -99,8 +102,9 @@ class StepRun:
         used["cpu_seconds"] += self.process_us / MICROSECONDS
         return Usage(**used)  # type: ignore[arg-type]
 
-    def begin(self, handle: RunHandle, *, has_grants: bool) -> None:
+    def begin(self, plan: Plan, handle: RunHandle, *, has_grants: bool) -> None:
         """A new attempt."""
+        self.plan = plan
         self.handle = handle
         self.has_grants = has_grants
         self.attempts += 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from ..._wall.wall import Mode
-from ...errors import ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
+from ...errors import ConfigError, ExecutionCancelled, GuestLostError, TimeLimitError, WasmexecError
 from ...rows.json_text import encode
 from ...secret import Secret
 from ...status import Status
@@ -32,6 +32,7 @@ from .attempt import Attempt, AttemptLost
 from .enclosure import StepEnclosure
 from .messages import Job, Plan
 from .plans import Allowed, allowed_by
+from .process import CANCEL_SECONDS
 from .step_run import SILENT_SECONDS, StepRun, StepRunRequest, job_limits
 
 if TYPE_CHECKING:
@@ -41,13 +42,12 @@ if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..runs.runs import Runs
     from ..storage.step_runs import Ending, StoredStepRun
+    from ..storage.steps import StoredStep
     from ..storage.storage import Storage
     from ..tenants.directory import Tenant
 
 CHARGE_SECONDS: Final = 1.0
 """How often what runs have used so far is charged to their tenants, and put on record."""
-CANCEL_SECONDS: Final = 2.0
-"""Within which a run that is cancelled has to end by itself."""
 LARGEST_SHARE: Final = 0.75
 """Part of the processes that one tenant may have: they are not taken back for others."""
 _STORE_AGAIN_SECONDS = 1.0
@@ -61,6 +61,7 @@ class StepRuns:
 
     def __init__(self, config: ServerConfig, storage: Storage, runs: Runs, image: str) -> None:
         self._most = config.step_processes
+        self._most_bytes = config.max_queued_bytes
         self._stored = storage.step_runs
         self._stored.keep = config.keep_step_runs
         self._steps = storage.steps
@@ -85,13 +86,22 @@ class StepRuns:
         refusal = check_count("step_runs", live, tenant.max_queued)
         if refusal is not None:
             raise ProblemError.of(refusal)
+        used = sum(other.size for other in self._live.values())
+        if used + len(body) > self._most_bytes:
+            raise ProblemError(
+                503, "server.max_queued_bytes", f"what runs of steps were asked with has {used:,} bytes; with this one "
+                f"it would be more than {self._most_bytes:,}", value=self._most_bytes, used=used, asked=len(body),
+                changed_by="operator", headers={"Retry-After": "1"},
+            )  # fmt: skip
         # Before it is stored: as many as are asked for at once are no more than may be.
         self._live[run.id] = run
+        run.size = len(body)
         try:
             await self._stored.add(run.record, body)
         except BaseException:
             del self._live[run.id]
             raise
+        run.is_stored = True
         self._dispatch()
 
     def find(self, run_id: str, tenant: str, step: str) -> StepRun | None:
@@ -107,7 +117,7 @@ class StepRuns:
         if run.id not in self._tasks:
             self._tasks[run.id] = asyncio.create_task(self._run(run))
         elif run.process is not None:
-            run.process.cancel(CANCEL_SECONDS)
+            run.process.cancel()
             if run.flow is not None:
                 run.flow.cancel()
 
@@ -132,13 +142,7 @@ class StepRuns:
                 await self._stored.abandon(record, reason, Charge(), is_over=is_over)
                 if is_over:
                     continue
-            step = await self._steps.version(record.tenant, record.step, record.version)
-            if step is None:
-                await self._refuse(record, Status.CONFIG_REFUSED, f"version {record.version} of the step is not there")
-                continue
-            plan = msgspec.json.decode(step.plan, type=Plan)
-            tenant = tenants[record.tenant]
-            run = StepRun(record=record, tenant=tenant, plan=plan, document=step.document, attempts=record.attempts)
+            run = StepRun(record=record, tenant=tenants[record.tenant], attempts=record.attempts, is_stored=True)
             self._live[run.id] = run
         self._dispatch()
         return len(stored)
@@ -172,7 +176,7 @@ class StepRuns:
             waiting = [
                 run
                 for run in self._live.values()
-                if run.id not in self._tasks and under_way.get(run.tenant.name, 0) < largest
+                if run.is_stored and run.id not in self._tasks and under_way.get(run.tenant.name, 0) < largest
             ]
             run = min(waiting, key=lambda item: under_way.get(item.tenant.name, 0), default=None)
             if run is None:
@@ -216,12 +220,12 @@ class StepRuns:
             while not self._is_stopping and not await self._attempt(run):
                 pass
         except ProblemError as problem:
-            await self._refuse(run.record, Status.CONFIG_REFUSED, str(problem))
+            await self._give_up(run, Status.CONFIG_REFUSED, str(problem))
         except WasmexecError as error:
-            await self._refuse(run.record, Status.RUNTIME_FAILED, error.message)
+            await self._give_up(run, Status.RUNTIME_FAILED, error.message)
         except Exception:
             _log.exception("step run %s", run.id)
-            await self._refuse(run.record, Status.RUNTIME_FAILED, "the server is at fault")
+            await self._give_up(run, Status.RUNTIME_FAILED, "the server is at fault")
         finally:
             self._live.pop(run.id, None)
             self._tasks.pop(run.id, None)
@@ -238,38 +242,10 @@ class StepRuns:
         if run.is_cancelled:
             await self._refuse(run.record, Status.CANCELLED, "cancelled")
             return True
-        allowed = allowed_by(run.tenant, run.record.key_id, run.plan)
-        has_grants = bool(allowed.grants.http_grants)
-        request = _decoder.decode(await self._stored.request(run.record))
-        secrets: dict[str, str | Secret] = {**request.secrets}
-        secrets |= opened_secrets(run.tenant, request.secrets, request.stored_secrets)
-        handle = await self._stored_surely(lambda: self._stored.begin(
-            run.record, run.document, processing=run.plan.processing, may_have_effects=has_grants
-        ))  # fmt: skip
-        run.begin(handle, has_grants=has_grants)
+        attempt = await self._begin(run)
+        handle = attempt.handle
         try:
-            return await self._converse(run, handle, allowed, request, secrets)
-        except (AttemptLost, StoreError) as loss:
-            return await self._lost(run, handle, f"the process that read its inputs {loss}")
-
-    async def _converse(
-        self, run: StepRun, handle: RunHandle, allowed: Allowed, request: StepRunRequest,
-        secrets: Mapping[str, str | Secret],
-    ) -> bool:  # fmt: skip
-        """Raises: AttemptLost, StoreError: it cannot go on."""
-        job = _job(run, handle, request, allowed, secrets)
-        del request
-        try:
-            attempt = Attempt(
-                run, handle, allowed, job, runs=self._runs, storage=self._stored, image=self._image,
-                share=partial(self._share, run.tenant), enclosure=self.enclosure, secrets=secrets,
-            )  # fmt: skip
-        except OSError as error:
-            await asyncio.sleep(_STORE_AGAIN_SECONDS)
-            raise AttemptLost(f"could not be started: {error.strerror}") from None
-        try:
-            if run.is_cancelled and run.process is not None:
-                run.process.cancel(CANCEL_SECONDS)
+            attempt.start()
             while True:
                 ending = await attempt.end()
                 if self._is_stopping and ending.status is Status.CANCELLED:
@@ -278,9 +254,38 @@ class StepRuns:
                 if refused is None:
                     return True
                 attempt.refuse(refused)
+        except (AttemptLost, StoreError) as loss:
+            why = f"the process that read its inputs {loss}"
         finally:
             self._charge(run)
             await attempt.close()
+        return await self._lost(run, handle, why)
+
+    async def _begin(self, run: StepRun) -> Attempt:
+        """An attempt that the store knows of; what the run was asked with is kept by it alone, until it has started.
+
+        Raises:
+            ProblemError: it may not begin.
+            ConfigError: its version is gone.
+        """
+        record = run.record
+        step = await self._steps.version(record.tenant, record.step, record.version)
+        if step is None:
+            raise ConfigError(f"version {record.version} of the step is not there any more")
+        plan = msgspec.json.decode(step.plan, type=Plan)
+        allowed = allowed_by(run.tenant, record.key_id, plan)
+        has_grants = bool(allowed.grants.http_grants)
+        request = _decoder.decode(await self._stored.request(record))
+        secrets: dict[str, str | Secret] = {**request.secrets}
+        secrets |= opened_secrets(run.tenant, request.secrets, request.stored_secrets)
+        handle = await self._stored_surely(lambda: self._stored.begin(
+            record, step.document, processing=plan.processing, may_have_effects=has_grants
+        ))  # fmt: skip
+        run.begin(plan, handle, has_grants=has_grants)
+        return Attempt(
+            run, handle, allowed, _job(step, handle, request, allowed, secrets), secrets=secrets, runs=self._runs,
+            storage=self._stored, image=self._image, share=partial(self._share, run.tenant), enclosure=self.enclosure,
+        )  # fmt: skip
 
     async def _lost(self, run: StepRun, handle: RunHandle, why: str) -> bool:
         """It has delivered nothing, so it begins anew, unless it may have sent requests. Whether it is over."""
@@ -300,6 +305,7 @@ class StepRuns:
             _log.warning("step run %s begins anew: %s", run.id, why)
             record, charge = run.record._replace(store_run=handle.run_id), _charge_of(run)
             await self._stored_surely(lambda: self._stored.abandon(record, why, charge, is_over=False))
+            run.handle = None
             return False
         await self._finish(run, handle, ending)
         return True
@@ -313,6 +319,14 @@ class StepRuns:
             # Somebody has ended it by hand.
             await self._refuse(run.record, Status.RUNTIME_FAILED, error.message)
             return None
+
+    async def _give_up(self, run: StepRun, status: Status, why: str) -> None:
+        """End one that cannot go on, whether it has begun or not."""
+        if run.handle is None:
+            await self._refuse(run.record, status, why)
+            return
+        record, charge = run.record._replace(store_run=run.handle.run_id), _charge_of(run)
+        await self._stored_surely(lambda: self._stored.abandon(record, why, charge, is_over=True))
 
     async def _refuse(self, record: StoredStepRun, status: Status, why: str) -> None:
         """End one that has nothing in the run store."""
@@ -355,10 +369,10 @@ def _charge_of(run: StepRun) -> Charge:
 
 
 def _job(
-    run: StepRun, handle: RunHandle, request: StepRunRequest, allowed: Allowed, secrets: Mapping[str, str | Secret]
+    step: StoredStep, handle: RunHandle, request: StepRunRequest, allowed: Allowed, secrets: Mapping[str, str | Secret]
 ) -> Job:
     return Job(
-        name=run.record.step, document=run.document, run_id=handle.run_id, input_data=_input(request.input_data),
+        name=step.name, document=step.document, run_id=handle.run_id, input_data=_input(request.input_data),
         extra_inputs=[_input(data) for data in request.extra_inputs],
         local_variables=msgspec.json.encode(request.local_variables),
         secrets={name: item if isinstance(item, str) else item.value for name, item in secrets.items()},
