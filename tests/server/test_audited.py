@@ -18,6 +18,10 @@ CHANGES: dict[str, tuple[dict[str, Any] | None, str]] = {
     "DELETE /v1/quotas/keys/{name}": (None, "rules.delete"),
     "PUT /v1/secrets/{name}": ({"value": "correct-horse-battery-9", "hosts": ["a.example"]}, "secret.put"),
     "DELETE /v1/secrets/{name}": (None, "secret.delete"),
+    "PUT /v1/steps/{name}": ({"statement": "return []", "output_schema": [{"name": "a", "type": "text"}]}, "step.put"),
+    "PUT /v1/steps/{name}/checkpoint": ({"a": 1}, "checkpoint.set"),
+    "DELETE /v1/steps/{name}/checkpoint": (None, "checkpoint.reset"),
+    "DELETE /v1/steps/{name}": (None, "step.delete"),
     "POST /v1/keys": ({"scopes": ["read"]}, "key.issue"),
     "POST /v1/keys/{id}:rotate": ({}, "key.rotate"),
     "DELETE /v1/keys/{id}": (None, "key.revoke"),
@@ -37,7 +41,7 @@ def test_every_operation_that_changes_something_is_tried() -> None:
     nothing: Any = Mock()
     there_are = {
         f"{method} {found.path}"
-        for found in all_routes(nothing, nothing, nothing, nothing, "image", nothing)
+        for found in all_routes(nothing, nothing, nothing, nothing, nothing, "image", nothing)
         for method, operation in found.operations.items()
         if method != "GET" and operation.scope not in RUNS
     }
@@ -49,7 +53,7 @@ def test_every_change_is_on_the_audit_log(tmp_path: Path) -> None:
         made = server.ask("POST", "/v1/admin/tenants", server.admin, {"name": "audited"})
         assert made.status_code == 201, made.text
         keys = "/v1/admin/tenants/audited/keys"
-        mine = server.ask("POST", keys, server.admin, {"scopes": ["keys", "secrets", "read"]}).json()["key"]
+        mine = server.ask("POST", keys, server.admin, {"scopes": ["keys", "secrets", "steps", "read"]}).json()["key"]
         ruled = server.ask("POST", keys, server.admin, {}).json()["id"]
         for operation, (body, action) in CHANGES.items():
             method, path = operation.split(" ")

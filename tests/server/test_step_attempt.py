@@ -27,6 +27,7 @@ from wasmexec.server.steps.step_run import StepRun
 from wasmexec.server.storage.step_runs import Ending, StoredStepRun
 from wasmexec.server.storage.storage import Storage
 from wasmexec.server.tenants.directory import Tenant
+from wasmexec.server.watching.watch import Watch
 from wasmexec.workers.messages import BadMessage
 
 GRANT = GrantTold("api.example.com", [443], ["GET"], ["https"], False)
@@ -46,7 +47,7 @@ class Attempts:
         command = property(lambda _: [sys.executable, "-m", module, self._what])
         monkeypatch.setattr(StepEnclosure, "command", command)
         self.storage = Storage(str(folder / "store.sqlite3"), folder / "keys", asyncio.get_running_loop())
-        self.runs = Runs(ServerConfig())
+        self.runs = Runs(ServerConfig(), Watch())
         fleet: Any = SimpleNamespace(slots=0, keep=lambda order, grants: None, forget=lambda order: None)
         self.runs.fleet, self.runs.storage = fleet, self.storage
         self.tenant = make_tenant()

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 
 def all_routes(
-    config: ServerConfig, storage: Storage, directory: Directory, runs: Runs, step_runs: StepRuns, image: str,
+    config: ServerConfig,
+    storage: Storage,
+    directory: Directory,
+    runs: Runs,
+    step_runs: StepRuns,
+    image: str,
     stop: Callable[[], None],
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
