@@ -43,6 +43,8 @@ _HELP: Final = {
     "max_connections_per_address": _Said("Open connections of one address."),
     "max_queued_bytes": _Said("Orders and inputs of all runs that have not ended."),
     "max_queued": _Said("Runs of a tenant that may wait, unless it has another number."),
+    "step_processes": _Said("Runs of steps that are under way at once."),
+    "keep_step_runs": _Said("Ended runs of each step that are kept."),
     "drain_seconds": _Said("How long running statements may go on after SIGTERM."),
     "metrics": _Said("Where Prometheus finds the metrics, without a key.", "HOST:PORT", "nowhere"),
     "metrics_tenants": _Said("How many tenants, the busiest, metrics name."),
