@@ -268,6 +268,17 @@ def test_the_audit_log_is_paged_without_gaps_and_each_tenant_has_its_own(server:
     assert {item["tenant"] for item in everything["records"]} >= {"pages", "beside", "operator"}
 
 
+def test_a_tenant_sees_nothing_of_another_that_had_its_name(server: LiveServer) -> None:
+    manager_of(server, "named", "read")
+    assert server.ask("DELETE", "/v1/admin/tenants/named", server.admin).status_code == 204
+    again = manager_of(server, "named", "read")
+    assert [action for _, action, _ in actions(server, again)] == ["tenant.create", "key.issue"]
+    assert [action for _, action, _ in actions(server, server.admin, "/v1/admin/audit")][-5:] == [
+        "tenant.create", "key.issue", "tenant.delete", "tenant.create", "key.issue",
+    ]  # fmt: skip
+    assert server.ask("GET", "/v1/keys", again).json()["keys"][0]["name"] == "manager"
+
+
 def test_a_tenants_rules_are_on_record_as_they_were_and_are(server: LiveServer) -> None:
     manager = manager_of(server, "ruled", "read", weight=2)
     before = len(actions(server, manager))

@@ -116,7 +116,7 @@ class AuditApi:
         SECURITY: a cursor is sealed for who reads: the numbers of rows would tell what other tenants do.
         """
         before = None if query.cursor is None else self._place(query.cursor, reader)
-        rows = await self._storage.audit.page(tenant, before, query.limit + 1)
+        rows = await self._storage.audit.page(tenant, before, query.limit + 1, is_own=reader == tenant)
         if len(rows) <= query.limit:
             return rows, None
         rows.pop()

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from ...errors import ConfigError
 from ...store.database import Database, resolve_url
@@ -24,6 +24,8 @@ from .tables import audit as table
 if TYPE_CHECKING:
     from .transactions import Transactions
 
+TENANT_CREATE: Final = "tenant.create"
+"""The action of the row with which a tenant begins."""
 _NO_HASH: Final = bytes(32)
 _MICROSECONDS = 1_000_000
 _TOGETHER = 500
@@ -136,11 +138,18 @@ class AuditStorage:
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
 
-    async def page(self, tenant: str | None, before: int | None, limit: int) -> list[AuditRow]:
-        """The rows before a number, newest first; those of a tenant, or all."""
+    async def page(self, tenant: str | None, before: int | None, limit: int, *, is_own: bool = False) -> list[AuditRow]:
+        """The rows before a number, newest first; those of a tenant, or all.
+
+        Of its own it has those since it was made.
+        """
         query = select(table).order_by(table.c.number.desc()).limit(limit)
         if tenant is not None:
             query = query.where(table.c.tenant == tenant)
+        if is_own:
+            # SECURITY: another one may have had its name.
+            made = select(func.max(table.c.number)).where(table.c.tenant == tenant, table.c.action == TENANT_CREATE)
+            query = query.where(table.c.number >= func.coalesce(made.scalar_subquery(), 0))
         if before is not None:
             query = query.where(table.c.number < before)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Delete, delete, insert, select, update
 from ..documents import TenantRequest
 from ..quotas.refusals import Owner
 from ..tenants.keys import Actor
-from .audit import audit, changes
+from .audit import TENANT_CREATE, audit, changes
 from .tables import accounts, keys, metadata, runs, tenants
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TenantStorage:
                 connection.execute(update(tenants).where(is_it).values(document=document))
             changed = changes({} if old is None else msgspec.json.decode(old), msgspec.json.decode(document))
             if changed["after"]:
-                action = "tenant.create" if old is None else "tenant.change"
+                action = TENANT_CREATE if old is None else "tenant.change"
                 audit(connection, actor, tenant.name, action, tenant.name, changed)
 
         return self._storage.write(work)
