@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from tests.store.postgres import postgres_server
 
 from wasmexec.cli import main
 from wasmexec.errors import ConfigError
@@ -97,6 +98,34 @@ def test_a_row_that_was_changed_taken_out_or_put_in_is_found(database: Database,
         assert connection.execute(text(change)).rowcount > 0
     with database.read() as connection:
         assert verify(connection).broken == broken
+
+
+def test_postgresql_finds_the_same() -> None:
+    with postgres_server() as server:
+        url = server.new_database()
+        database = Database(resolve_url(url), busy_timeout_seconds=5, create=True)
+        with database.write() as connection:
+            metadata.create_all(connection)
+            for number in range(1, 21):
+                audit(connection, Actor("acme", "k1"), "acme", "secret.put", "é\u2028", {"after": {"version": number}})
+        whole = verify_store(url, None).anchor
+        assert whole.rows == 20
+        assert verify_store(url, whole).broken is None
+        for change, broken in (
+            ("UPDATE wx_server_audit SET at = at + 1 WHERE number = 7", 7),
+            ("UPDATE wx_server_audit SET detail = '{}' WHERE number = 20", 20),
+            ("UPDATE wx_server_audit SET hash = decode(repeat('00', 32), 'hex') WHERE number = 7", 7),
+            ("DELETE FROM wx_server_audit WHERE number = 7", 7),
+            ("DELETE FROM wx_server_audit WHERE number > 15", 16),
+            (COPIED.replace("700", "7").format(21), 21),
+            (COPIED.replace("700", "7").format(-1), 1),
+        ):
+            with database.engine.connect() as connection:
+                assert connection.execute(text(change)).rowcount > 0
+                assert verify(connection, whole).broken == broken, change
+                connection.rollback()
+        assert verify_store(url, whole).broken is None
+        database.close()
 
 
 def anchor_of(database: Database) -> Verdict:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text, update
+from tests.store.postgres import PostgresServer, postgres_server
 
 from wasmexec.errors import ConfigError
 from wasmexec.secret import Secret
@@ -158,9 +159,17 @@ def test_a_new_key_comes_first_and_a_link_stays_one(tmp_path: Path) -> None:
         add_key(file)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(resolve_url(tmp_path / "store.sqlite3"), busy_timeout_seconds=5, create=True)
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    server = None if request.param == "sqlite" else request.getfixturevalue("postgres")
+    url = tmp_path / "store.sqlite3" if server is None else server.new_database()
+    database = Database(resolve_url(url), busy_timeout_seconds=5, create=True)
     with database.write() as connection:
         metadata.create_all(connection)
     yield database
