@@ -31,7 +31,7 @@ STATEMENTS = {
     "fails": "raise ValueError('no')\n# {}",
     "long": "await sleep(25)\nreturn []\n# {}",
 }
-ENDS = {"quick": {200}, "computes": {200}, "sleeps": {200}, "fails": {305}, "long": {201}}
+ENDS = {"quick": {200}, "computes": {200}, "sleeps": {200}, "fails": {300}, "long": {201}}
 BUDGETS = {f"{name}_per_month": 10**9 for name in ("cpu_seconds", "gb_seconds", "rows", "log_bytes")}
 """Never used up: what they count is compared with the usage."""
 LOST = 304
@@ -164,7 +164,7 @@ class Sequence(RuleBasedStateMachine):
             return False
         if answer.status_code != 200:
             # Its tenant may have had no slot at all.
-            assert answer.json()["rule"] == "schedule.start_by", answer.text
+            assert answer.json()["rule"] == "count.executing", answer.text
             return False
         assert answer.json()["status"] in ENDS[kind] | ({LOST} if self.kills else set())
         return True
