@@ -152,7 +152,7 @@ def test_health_cancel_and_admin_wait_for_no_run(server: LiveServer) -> None:
             accepted.append((tenant, answer.json()["id"]))
         assert (answer.status_code, answer.json()["rule"]) == (429, "count.queued")
 
-    def seconds(ask: Callable[[], int], status: int) -> float:
+    def measure(ask: Callable[[], int], status: int) -> float:
         began = time.monotonic()
         assert ask() == status
         return time.monotonic() - began
@@ -167,6 +167,6 @@ def test_health_cancel_and_admin_wait_for_no_run(server: LiveServer) -> None:
         cancel: 200,
     }
     for ask, status in asked.items():
-        assert best(8, partial(seconds, ask, status)) < 0.05
+        assert best(8, partial(measure, ask, status)) < 0.05
     for tenant, run_id in reversed(accepted):
         tenant.cancel(run_id)
