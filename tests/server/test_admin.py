@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -227,6 +228,8 @@ def test_a_backup_that_was_taken_while_the_server_ran_is_a_store(
         closing(sqlite3.connect(folder / "store.sqlite3")) as copy,
     ):
         store.backup(copy)
+    # Without its keys a store is none.
+    shutil.copy2(server.folder / "store.sqlite3.key", folder)
     later = tenant.start("return []")
     with LiveServer(folder, admin=server.admin) as restored:
         again = Tenant(restored, tenant.key)
