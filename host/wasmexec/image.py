@@ -95,14 +95,14 @@ def find_image(wanted: str | Path | None = None) -> Image:
         ImageError: there is none, or its files are not what the manifest says.
     """
     wanted = wanted or os.environ.get("WASMEXEC_IMAGE")
-    images = cache_folder() / "images"
     if wanted:
         manifest = Path(wanted)
         if isinstance(wanted, str) and manifest.suffix != ".json" and manifest.name == wanted:
-            manifest = images / f"{wanted}.json"
+            manifest = cache_folder() / "images" / f"{wanted}.json"
+        # A worker that is given a manifest may have neither a cache folder nor a home.
         candidates = [manifest]
     else:
-        candidates = [images / f"{name}.json" for name in DEFAULT_NAMES]
+        candidates = [cache_folder() / "images" / f"{name}.json" for name in DEFAULT_NAMES]
     for manifest in candidates:
         if manifest.is_file():
             return read_manifest(manifest)

@@ -72,6 +72,19 @@ def test_an_image_is_named_by_argument_before_the_environment(
     assert find_image(str(elsewhere)).manifest == elsewhere
 
 
+def test_a_manifest_is_found_by_a_process_without_a_home(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = FakeGuest().build(images, "core")
+
+    def nowhere() -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("wasmexec.image.cache_folder", nowhere)
+    assert find_image(str(manifest)).manifest == manifest
+    # The control: a name needs the folder.
+    with pytest.raises(RuntimeError):
+        find_image("core")
+
+
 def test_a_damaged_manifest_is_refused(images: Path) -> None:
     manifest = images / "full.json"
     for content in ("", "[]", "{}", '{"name": 1}'):
