@@ -1,4 +1,4 @@
-"""A real server on loopback for tests: a process of its own, with real workers and an SQLite file."""
+"""A real server on loopback for tests: a process of its own, with real workers and an SQLite file, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECOND
 
 
 class LiveServer:
-    """`wasmexec serve` from construction to `close`; started again with the same folder it finds the same store."""
+    """`wasmexec serve` from construction to `close`; started again with the same folder it finds the same store.
+
+    `store` is that of --store, by default a file in the folder.
+    """
 
     def __init__(
-        self, folder: Path, *, admin: str | None = None, settings: str = "", program: Sequence[str] = SERVE,
-        workers: int = 2,
+        self, folder: Path, *, admin: str | None = None, settings: str = "", store: str = "store.sqlite3",
+        program: Sequence[str] = SERVE, workers: int = 2,
     ) -> None:  # fmt: skip
         (folder / "server.toml").write_text(f'listen = "127.0.0.1:0"\nworkers = {workers}\n{settings}\n')
         self.folder = folder
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [*program, "--config", "server.toml", "--store", "store.sqlite3"],
+            [*program, "--config", "server.toml", "--store", store],
             cwd=folder, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self.lines: list[str] = []

@@ -47,6 +47,6 @@ def test_of_keys_that_have_ended_the_last_hundred_are_told_of(tmp_path: Path) ->
             assert known.authorize(f"Bearer {last.reveal()}", Scope.READ).name == "last"
         with storage.database.read() as connection:
             assert connection.execute(select(func.count()).select_from(keys)).scalar() == 102
-        storage.close()
+        await storage.close()
 
     asyncio.run(use())

@@ -224,12 +224,13 @@ def test_requests_that_make_no_sense_are_refused_within_bounds(server: LiveServe
         assert (answer.status_code, answer.json()["rule"]) == (400, rule), content[:60]
     gzipped = post(b"\x1f\x8b", content_encoding="gzip")
     assert (gzipped.status_code, gzipped.json()["rule"]) == (415, "body.encoding")
-    assert post(b'{"statement":"return []"}', idempotency_key="1").json()["rule"] == "idempotency-key"
+    for key in ("", '"', '"unfinished', "two words", "x" * 256):
+        assert post(b'{"statement":"return []"}', idempotency_key=key).json()["rule"] == "idempotency-key", key
     long = post(b'{"statement":"' + b" " * 1_100_000 + b'"}')
     assert (long.status_code, long.json()["rule"], long.json()["value"]) == (413, "body.bytes", 1024**2)
     assert server.ask("GET", "/v1/nothing", tenant.key).status_code == 404
     wrong = server.ask("DELETE", "/v1/runs", tenant.key)
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST")
 
 
 def test_clients_that_announce_too_much_or_send_too_slowly_are_let_go(server: LiveServer) -> None:

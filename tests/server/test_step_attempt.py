@@ -98,7 +98,7 @@ def test_a_process_that_breaks_the_rules_is_ended_and_one_that_keeps_to_them_is_
             with pytest.raises(AttemptLost) as lost:
                 await attempts.end(what)
             assert str(lost.value).startswith("died" if what == "nothing" else "was ended: it sent "), what
-        attempts.storage.close()
+        await attempts.storage.close()
 
     asyncio.run(work())
 

@@ -1,31 +1,48 @@
-"""The thread that writes: what waits together is one transaction, and one that fails harms no other."""
+"""The thread that writes: what waits together is one transaction, one that fails harms no other, and what is patient
+is kept while the store is away."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
-from wasmexec.server.storage.writer import Writer
-from wasmexec.store.database import Database, resolve_url
+from wasmexec.server.storage.owner import Owner
+from wasmexec.server.storage.upgrade import upgrade
+from wasmexec.server.storage.writer import GATHER_SECONDS, Writer
+from wasmexec.store.database import Database, resolve_url, use_write_ahead_log
+from wasmexec.store.errors import StoreBusyError, StoreError, StoreLostError
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(resolve_url(tmp_path / "store.sqlite3"), busy_timeout_seconds=5, create=True)
-    with database.write() as connection:
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    database = Database(resolve_url(tmp_path / "store.sqlite3"), busy_timeout_seconds=0.05, create=True)
+    owner = Owner(database)
+    use_write_ahead_log(database)
+    with owner.begin() as connection:
+        upgrade(connection)
+        owner.take(connection)
         connection.execute(text("CREATE TABLE item (n INTEGER PRIMARY KEY, batch INTEGER)"))
-    yield database
+    yield owner
+    owner.close()
     database.close()
 
 
-def rows(database: Database) -> list[int]:
-    with database.read() as connection:
-        return [row.n for row in connection.execute(text("SELECT n FROM item ORDER BY n"))]
+def new_writer(owner: Owner) -> Writer:
+    return Writer(owner, asyncio.get_running_loop(), lambda error: None)
+
+
+def rows(tmp_path: Path) -> list[int]:
+    connection = sqlite3.connect(tmp_path / "store.sqlite3")
+    found = [row[0] for row in connection.execute("SELECT n FROM item ORDER BY n")]
+    connection.close()
+    return found
 
 
 def adding(n: int) -> Callable[[Connection], int]:
@@ -36,9 +53,25 @@ def adding(n: int) -> Callable[[Connection], int]:
     return work
 
 
-def test_what_waits_together_is_one_transaction_and_one_that_fails_harms_no_other(database: Database) -> None:
+class Items:
+    """A kind of row; how many were stored by each call."""
+
+    place = 0
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def store(self, connection: Connection, rows: Sequence[int]) -> None:
+        self.calls.append(len(rows))
+        connection.exec_driver_sql("INSERT INTO item (n) VALUES (?)", [(n,) for n in rows])
+
+    def store_again(self, connection: Connection, row: int) -> None:
+        connection.exec_driver_sql("INSERT OR IGNORE INTO item (n) VALUES (?)", (row,))
+
+
+def test_what_waits_together_is_one_transaction_and_one_that_fails_harms_no_other(owner: Owner, tmp_path: Path) -> None:
     async def use() -> list[int | BaseException]:
-        writer = Writer(database, asyncio.get_running_loop())
+        writer = new_writer(owner)
         begun, go_on = threading.Event(), threading.Event()
 
         def block(connection: Connection) -> int:
@@ -46,16 +79,16 @@ def test_what_waits_together_is_one_transaction_and_one_that_fails_harms_no_othe
             go_on.wait(10)
             return 0
 
-        first = writer.put(block)
-        begun.wait(10)
-        futures = [first, *(writer.put(adding(n)) for n in (1, 2, 2, 3))]
-        seen = rows(database)
+        first = writer.do(block)
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait, 10)
+        futures = [first, *(writer.do(adding(n)) for n in (1, 2, 2, 3))]
+        seen = rows(tmp_path)
         go_on.set()
         outcomes = await asyncio.gather(*futures, return_exceptions=True)
         assert seen == []
         # All of it is on disk before anybody is told.
-        assert rows(database) == [1, 2, 3]
-        writer.close()
+        assert rows(tmp_path) == [1, 2, 3]
+        await writer.close()
         return outcomes
 
     outcomes = asyncio.run(use())
@@ -63,12 +96,112 @@ def test_what_waits_together_is_one_transaction_and_one_that_fails_harms_no_othe
     assert [type(outcome).__name__ for outcome in outcomes if isinstance(outcome, BaseException)] == ["StoreError"]
 
 
-def test_what_was_put_before_the_end_is_stored(database: Database) -> None:
+def test_what_was_put_before_the_end_is_stored_many_rows_at_a_time(owner: Owner, tmp_path: Path) -> None:
+    items, told = Items(), []
+
     async def use() -> None:
-        writer = Writer(database, asyncio.get_running_loop())
-        for n in range(300):
-            writer.put(adding(n))
-        writer.close()
+        writer = new_writer(owner)
+        for n in range(450):
+            writer.put(items, n, lambda result, error: told.append(error), is_urgent=False, is_patient=True)
+        await writer.close()
+        late = writer.do(adding(1000))
+        with pytest.raises(StoreLostError):
+            await late
 
     asyncio.run(use())
-    assert rows(database) == list(range(300))
+    assert rows(tmp_path) == list(range(450))
+    assert told == [None] * 450
+    assert items.calls == [200, 200, 50]
+
+
+def test_a_row_that_is_stored_already_is_stored_once(owner: Owner, tmp_path: Path) -> None:
+    async def use() -> list[Exception | None]:
+        writer, told = new_writer(owner), list[Exception | None]()
+        await writer.store(Items(), 7)
+        for n in (6, 7, 8):
+            writer.put(Items(), n, lambda result, error: told.append(error), is_urgent=False, is_patient=True)
+        await asyncio.sleep(20 * GATHER_SECONDS)
+        await writer.close()
+        return told
+
+    assert asyncio.run(use()) == [None] * 3
+    assert rows(tmp_path) == [6, 7, 8]
+
+
+def test_while_the_store_is_away_what_is_patient_is_kept_and_the_rest_fails_at_once(
+    owner: Owner, tmp_path: Path
+) -> None:
+    items, told, back = Items(), list[Any](), list[float]()
+
+    async def use() -> None:
+        writer = new_writer(owner)
+        writer.when_back(lambda: back.append(writer.away_seconds))
+        other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        writer.put(items, 1, lambda result, error: told.append(error), is_urgent=True, is_patient=True, size=10_000)
+        with pytest.raises(StoreBusyError):
+            await writer.do(adding(2))
+        assert writer.away_seconds > 0
+        for _ in range(2):
+            with pytest.raises(StoreLostError):
+                await asyncio.wait_for(writer.do(adding(3)), 0.02)
+        writer.put(items, 4, lambda result, error: told.append(error), is_urgent=False, is_patient=True)
+        assert 10_000 < writer.waiting_bytes < 12_000
+        assert told == []
+        other.execute("ROLLBACK")
+        other.close()
+        while writer.away_seconds:
+            await asyncio.sleep(0.01)
+        await writer.do(adding(5))
+        assert writer.waiting_bytes == 0
+        await writer.close()
+
+    asyncio.run(use())
+    assert rows(tmp_path) == [1, 4, 5]
+    assert (told, back) == ([None, None], [0.0])
+
+
+def test_what_is_urgent_is_synced_and_the_rest_a_second_later_at_most(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def note(connection: Connection) -> None:
+        synced.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    class Noted(Items):
+        def store(self, connection: Connection, rows: Sequence[int]) -> None:
+            note(connection)
+
+    # What an idle writer does.
+    monkeypatch.setattr(owner, "touch", note)
+
+    async def use() -> None:
+        writer, noted = new_writer(owner), Noted()
+        writer.put(noted, 1, lambda result, error: None, is_urgent=False, is_patient=True)
+        await asyncio.sleep(10 * GATHER_SECONDS)
+        await writer.store(noted, 2)
+        until = asyncio.get_running_loop().time() + 1.3
+        while asyncio.get_running_loop().time() < until:
+            writer.put(noted, 3, lambda result, error: None, is_urgent=False, is_patient=True)
+            await asyncio.sleep(2 * GATHER_SECONDS)
+        await writer.close()
+
+    asyncio.run(use())
+    # NORMAL is 1, FULL is 2.
+    assert synced[:2] == [1, 2]
+    assert set(synced[2:10]) == {1}
+    assert 1 <= synced[2:].count(2) <= 3
+
+
+def test_an_error_of_the_store_is_no_error_of_what_is_told(owner: Owner) -> None:
+    async def use() -> None:
+        writer = new_writer(owner)
+        with pytest.raises(StoreError, match="no such table"):
+            await writer.do(lambda connection: connection.execute(text("SELECT * FROM absent")))
+        with pytest.raises(ZeroDivisionError):
+            await writer.do(lambda connection: 1 // 0)
+        assert writer.away_seconds == 0
+        await writer.close()
+
+    asyncio.run(use())

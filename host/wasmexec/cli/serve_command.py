@@ -47,7 +47,7 @@ SIGTERM and Ctrl-C end it: it takes no new runs, running ones may end, accepted 
 @setting_options
 @click.pass_context
 def command(context: click.Context, /, config_file: str | None, check_config: bool, **options: Any) -> int:
-    """Run the statements of many tenants over HTTP: on one machine, with one SQLite file.
+    """Run the statements of many tenants over HTTP: on one machine, with one SQLite file or PostgreSQL.
 
     Prints its address and, the first time, a key for the operator, which makes tenants and their keys. docs/serving.md
     has the API by example.

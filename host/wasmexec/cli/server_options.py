@@ -23,7 +23,7 @@ class _Said(NamedTuple):
 
 _HELP: Final = {
     "listen": _Said("Where to listen; port 0 is a free one.", "HOST:PORT"),
-    "store": _Said("The SQLite file, made if need be.", "FILE"),
+    "store": _Said("An SQLite file, made if need be, or postgresql://USER@HOST/DATABASE.", "PLACE"),
     "secrets_key_file": _Said("Keys that seal what is secret in the store.", "FILE", "STORE.key"),
     "image": _Said("core, full or a manifest file.", "NAME", "the best that is built"),
     "workers": _Said("Processes that run statements.", default="one per processor"),
@@ -46,6 +46,9 @@ _HELP: Final = {
     "step_processes": _Said("Runs of steps that are under way at once."),
     "keep_step_runs": _Said("Ended runs of each step that are kept."),
     "drain_seconds": _Said("How long running statements may go on after SIGTERM."),
+    "store_away_seconds": _Said("How long runs are taken while the store does not answer, except lasting ones."),
+    "max_unstored_bytes": _Said("Ends of runs that wait for a store that does not answer."),
+    "keep_runs_days": _Said("How long runs stay on record after their end."),
     "metrics": _Said("Where Prometheus finds the metrics, without a key.", "HOST:PORT", "nowhere"),
     "metrics_tenants": _Said("How many tenants, the busiest, metrics name."),
     "access_log": _Said('A line of JSON for each request; "-" is standard error.', "FILE", "none"),

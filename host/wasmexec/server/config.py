@@ -18,6 +18,7 @@ from ..store.database import resolve_url
 DEFAULT_PORT = 8700
 DEFAULT_METRICS_PORT = 9700
 _MOST_WORKERS = 256
+_STORES: Final = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 _RANGES: Final[dict[str, tuple[float, float]]] = {
     "workers": (1, _MOST_WORKERS),
     "slots": (1, 64),
@@ -38,6 +39,9 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_connections_per_address": (1, 1_000_000),
     "metrics_tenants": (0, 10_000),
     "traces_sampled": (0, 1),
+    "keep_runs_days": (1, 36_500),
+    "store_away_seconds": (0, 3600),
+    "max_unstored_bytes": (64 * 1024, 64 * GIB),
 }
 _FRACTIONS: Final = frozenset(("traces_sampled",))
 _TEXTS: Final = ("listen", "store", "image", "secrets_key_file", "metrics", "access_log", "traces")
@@ -64,9 +68,10 @@ class ServerConfig:
     listen: str = f"127.0.0.1:{DEFAULT_PORT}"
     """HOST:PORT; port 0 is a free one. TLS is up to a proxy in front."""
     store: str = "wasmexec-server.sqlite3"
-    """The SQLite file of tenants, keys, runs and usage; made if it is not there."""
+    """Of tenants, keys, runs and usage: an SQLite file, made if it is not there, or postgresql://USER@HOST/DATABASE."""
     secrets_key_file: str | None = None
-    """The file of the keys that seal secrets, orders and inputs in the store; None: beside it, STORE.key."""
+    """The file of the keys that seal secrets, orders and inputs in the store; None: STORE.key beside the file,
+    for PostgreSQL DATABASE.key in the working folder."""
     image: str | None = None
     """core, full or a manifest file; None: the best that is built."""
     workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, _MOST_WORKERS))
@@ -115,6 +120,12 @@ class ServerConfig:
     """URL of a receiver of OpenTelemetry traces over OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces."""
     traces_sampled: float = 1.0
     """The part of the requests that are traced."""
+    store_away_seconds: float = 30.0
+    """For how long synchronous runs are taken while the store does not answer; those that are to outlive it are not."""
+    max_unstored_bytes: int = 64 * MIB
+    """Of ends of runs that the store has not taken yet; beyond it new runs are refused with 503."""
+    keep_runs_days: int = 30
+    """How long runs stay on record after their end, with their rows and logs; their usage stays."""
     limits: Limits = field(default_factory=Limits)
     """The most that any tenant's runs may use."""
 
@@ -133,8 +144,9 @@ class ServerConfig:
             raise ConfigError(f"server: wall must be one of {', '.join(Mode)}, not {self.wall!r}")
         if not isinstance(self.limits, Limits):
             raise ConfigError("server: limits must be a table of limits: [limits] wall_seconds = 60")
-        if "://" in self.store and not self.store.startswith("sqlite:"):
-            raise ConfigError("server: store must be an SQLite file; other databases are not there yet")
+        scheme, separator, _ = self.store.partition("://")
+        if separator and scheme not in _STORES:
+            raise ConfigError("server: store must be an SQLite file or postgresql://USER@HOST/DATABASE")
         if self.traces is not None and not self.traces.startswith(("http://", "https://")):
             raise ConfigError(f"server: traces must be a URL of http or https, not {self.traces!r}")
         _ = self.address, self.metrics_address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import ConfigError
 from ..image import Image
@@ -13,8 +14,11 @@ from .config import ServerConfig
 from .http.app import App
 from .http.connections import Connections, descriptors_for
 from .http.listener import Listener, listening_socket, make_listener
+from .runs.recorder import Recorder
+from .runs.restoring import restore
 from .runs.runs import Runs
 from .steps.step_runs import StepRuns
+from .storage.retention import Retention
 from .storage.storage import Storage
 from .tenants.directory import Directory
 from .tenants.keys import OPERATOR, Scope
@@ -35,6 +39,7 @@ class Front:
         self._storage = storage
         self._listeners: list[Listener] = []
         self._serving: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(cls, config: ServerConfig, runs: Runs, image: Image, stop: Callable[[], None]) -> Front:
@@ -54,6 +59,8 @@ class Front:
                 listens.close()
             raise
         front = cls(storage)
+        runs.recorder = Recorder(config, storage, runs.drop)
+        storage.writer.when_back(runs.go_on)
         directory = Directory(storage, config.limits, config.max_queued)
         step_runs = front.step_runs = StepRuns(config, storage, runs, str(image.manifest))
         descriptors_for(config.max_connections)
@@ -66,17 +73,30 @@ class Front:
             few = Connections(_MOST_SCRAPERS, _MOST_SCRAPERS, watch)
             metrics = metrics_app(watch, runs, directory, storage, connections, f"{image.name} {image.stamp[:16]}")
             front.metrics_url = front._serve(make_listener(metrics, config.head_seconds, few), sockets[1])
-        unfinished = storage.runs.unfinished()
-        runs.restore(unfinished, directory.tenants)
-        front.restored = len(unfinished) + await step_runs.restore(directory.tenants)
+        front.restored = storage.runs.count_unfinished()
+        for tenant in directory.tenants.values():
+            await runs.recorder.know(tenant)
+            runs.know(tenant)
+        front._tasks = [
+            asyncio.create_task(restore(runs, storage, directory.tenants)),
+            asyncio.create_task(Retention(storage, config.keep_runs_days, runs.recorder.note_deleted).sweep_often()),
+        ]
+        front.restored += await step_runs.restore(directory.tenants)
         front.admin_key = await _first_key(directory)
         return front
 
     async def serve_until(self, stopped: asyncio.Event) -> None:
-        """Return once it is asked to stop."""
+        """Return once it is asked to stop, or has lost its store: then `lost` tells why."""
         waiting = asyncio.create_task(stopped.wait())
-        await asyncio.wait([*self._serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        reasons: list[asyncio.Future[Any]] = [*self._serving, waiting, self._storage.taken]
+        await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+
+    @property
+    def lost(self) -> Exception | None:
+        """Why this server must not go on: another one has its store."""
+        taken = self._storage.taken
+        return taken.result() if taken.done() else None
 
     async def stop_listening(self) -> None:
         """Take no more requests, and let those that are there have their answers."""
@@ -84,9 +104,12 @@ class Front:
             listener.should_exit = True
         await asyncio.gather(*self._serving)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Have everything on disk."""
-        self._storage.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._storage.close()
 
     def _serve(self, listener: Listener, listens: socket.socket) -> str:
         """Take requests; the address."""

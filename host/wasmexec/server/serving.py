@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from .watching.watch import Watch, check_watch, check_writable
 SWITCH_SECONDS = 0.0005
 """How long the thread that writes the store keeps the interpreter's lock from the loop."""
 _CHECK_SECONDS = 1.0
+_CHECK_RATIO = 100
+"""Looking at a hundred thousand runs takes a tenth of a second: at most a hundredth of the time goes there."""
 _log = logging.getLogger(__name__)
 
 
@@ -98,10 +101,12 @@ async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> N
             on_start(Started(front.url, front.admin_key, front.restored, front.metrics_url))
             await front.serve_until(stopped)
             await front.step_runs.stop()
-            await runs.drain(config.drain_seconds)
+            await runs.drain(config.drain_seconds if front.lost is None else 0.0)
             await front.stop_listening()
+            if front.lost is not None:
+                raise front.lost
         finally:
-            front.close()
+            await front.close()
     finally:
         await runs.fleet.close()
         await watch.close()
@@ -127,9 +132,11 @@ def _tell_wall(mode: Mode) -> None:
 
 
 def _check_often(runs: Runs) -> None:
-    """Find out within a second that something is held that nobody has."""
-    asyncio.get_running_loop().call_later(_CHECK_SECONDS, _check_often, runs)
+    """Find out within a second that something is held that nobody has; later where that takes long."""
+    began = time.monotonic()
     try:
         runs.check()
     except AssertionError as error:
         _log.error("an invariant does not hold: %s", error)
+    pause = max(_CHECK_SECONDS, _CHECK_RATIO * (time.monotonic() - began))
+    asyncio.get_running_loop().call_later(pause, _check_often, runs)

@@ -66,8 +66,9 @@ class Database:
         self.url = url.render_as_string(hide_password=True)
         self._process_id = os.getpid()
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            _prepare_file(Path(str(url.database)), create=create)
+        self.file = Path(str(url.database)) if self.is_sqlite else None
+        if self.file is not None:
+            _prepare_file(self.file, create=create)
         self.engine = _sqlite(url, busy_timeout_seconds) if self.is_sqlite else _postgres(url, busy_timeout_seconds)
         self._writer = self.engine.execution_options(**{_WRITES: True})
 
@@ -95,6 +96,10 @@ class Database:
         """A transaction that is stored whole at the end, or not at all if the block raises."""
         with self._transaction(self._writer) as connection:
             yield connection
+
+    def connect_to_write(self) -> Connection:
+        """A connection for transactions that write, one after the other; its errors are the driver's."""
+        return self._writer.connect()
 
     @contextlib.contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:

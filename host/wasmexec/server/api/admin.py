@@ -171,6 +171,7 @@ class AdminApi:
     async def _put(self, document: TenantRequest, actor: Actor) -> tuple[Tenant, bool]:
         is_new = document.name not in self._directory.tenants
         tenant = await self._directory.put_tenant(document, actor)
+        await self._runs.recorder.know(tenant)
         self._runs.know(tenant)
         return tenant, is_new
 

@@ -30,7 +30,10 @@ class HealthApi:
         return json_answer(200, {"live": True})
 
     async def get_ready(self, request: Request) -> Answered:
-        """Whether a probe run was answered in the last seconds."""
+        """Whether a probe run was answered in the last seconds, and the store answers."""
         fleet = self._runs.fleet
-        state = {"ready": self._runs.is_ready, "workers": len(fleet.pids), "worker_deaths": fleet.deaths}
+        state = {
+            "ready": self._runs.is_ready, "workers": len(fleet.pids), "worker_deaths": fleet.deaths,
+            "store_answers": not self._runs.storage.writer.away_seconds,
+        }  # fmt: skip
         return json_answer(200 if self._runs.is_ready else 503, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..documents import RunDocument, RunRequest
@@ -12,14 +13,18 @@ from ..http.operations import Answered, Operation, Route, route
 from ..problems import ProblemError, not_found
 from ..runs.admission import new_run
 from ..runs.documents import ended_document, live_document, recorded_document
+from ..runs.records import KeptAnswer
+from ..runs.repeats import First, Key, Repeats, key_of
 from ..tenants.keys import Scope
+from .run_list import RunListApi
 
 if TYPE_CHECKING:
     from ..http.request import Request
     from ..runs.run import Run
     from ..runs.runs import Runs
     from ..storage.storage import Storage
-    from ..tenants.directory import Directory
+    from ..tenants.directory import Directory, Tenant
+    from ..watching.run_trace import RunTrace
     from .access import Access
 
 
@@ -32,16 +37,21 @@ class RunsApi:
         self._directory = directory
         self._runs = runs
         self._image = image
+        self._repeats = Repeats(storage.request_keys)
+        self._list = RunListApi(access, storage, runs)
 
     def routes(self) -> tuple[Route, ...]:
         """Paths and operations."""
         return (
-            route("/v1/runs", POST=Operation(
+            route("/v1/runs", GET=self._list.listing, POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=RunRequest,
-                answers={200: RunDocument, 202: RunDocument}, problems=(408, 413, 415),
-                headers={"Prefer": "respond-async: answer 202 as soon as the run is on disk"},
+                answers={200: RunDocument, 202: RunDocument}, problems=(408, 409, 410, 413, 415, 422),
+                headers={
+                    "Prefer": "respond-async: answer 202 as soon as the run is on disk",
+                    "Idempotency-Key": "the same request with the same key gets the answer to the first one, for a day",
+                },
             )),
-            route("/v1/runs/{id}", GET=Operation(
+            route("/v1/runs/{id}", DELETE=self._list.deletion, GET=Operation(
                 handler=self.get_run, scope=Scope.READ, answers={200: RunDocument},
             )),
             route("/v1/runs/{id}/rows", GET=Operation(
@@ -58,12 +68,17 @@ class RunsApi:
     async def post_run(self, request: Request) -> Answered:
         """Run a statement: wait for its end, or be told where to look for it."""
         tenant, key = self._access.tenant(request, Scope.RUN)
-        if request.header(b"idempotency-key") is not None:
-            raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
+        repeated = request.header(b"idempotency-key")
         is_durable = _prefers_async(request.header(b"prefer"))
-        self._runs.refuse_if_full(0)
+        self._runs.refuse_if_full(0, is_durable=is_durable)
         body = await self._access.large_body(request)
         trace = self._runs.watch.run_asked(request)
+        if repeated is not None:
+            request_key = await key_of(repeated, tenant.name, body, is_durable=is_durable)
+            first = partial(self._first, tenant, key.id, body, request_key, is_durable, trace)
+            kept = await self._repeats.answer(request_key, first)
+            request.run_id = kept.run_id
+            return _kept(kept)
         run = new_run(tenant, key.id, body, self._image, is_durable=is_durable, trace=trace)
         request.run_id = run.id
         del body
@@ -76,6 +91,26 @@ class RunsApi:
         if run.refusal is not None:
             raise ProblemError.of(run.refusal)
         return Answered(200, ended_document(run))
+
+    async def _first(
+        self, tenant: Tenant, key_id: str, body: bytes, request_key: Key, is_durable: bool, trace: RunTrace | None
+    ) -> First:
+        """The first request with its key: its run goes on though the client hangs up, who may come back with the key.
+
+        Raises:
+            ProblemError: it is refused.
+        """
+        run = new_run(tenant, key_id, body, self._image, is_durable=is_durable, trace=trace)
+        run.request_key = request_key
+        if is_durable:
+            kept = await self._runs.accept(run)
+            assert kept is not None
+            return First(kept, None)
+        self._runs.submit(run)
+        await asyncio.shield(run.ended)
+        if run.refusal is not None:
+            raise ProblemError.of(run.refusal)
+        return First(KeptAnswer(*request_key, run.id, run.created_at, 200, ended_document(run)), run.recorded)
 
     async def get_run(self, request: Request) -> Answered:
         """How a run is, without its rows and logs."""
@@ -119,9 +154,14 @@ class RunsApi:
             await self._runs.settle(run)
             return run, None
         record = await self._storage.runs.find(run_id, tenant.name)
-        if record is None:
+        if record is not None and record["state"] != "ended":
+            # Another process had accepted it, and this one is about to know it.
+            await self._runs.restored.wait()
+            run = self._runs.find(run_id, tenant.name)
+            record = None if run is not None else await self._storage.runs.find(run_id, tenant.name)
+        if run is None and record is None:
             raise not_found()
-        return None, record
+        return run, record
 
     async def _payload(self, request: Request, name: str) -> Answered:
         run, record = await self._find(request, Scope.READ)
@@ -168,6 +208,14 @@ class RunsApi:
         if waiting is None or waiting.expected_start is None:
             return live_document(run, waiting)
         return live_document(run, waiting, waiting.expected_start - now)
+
+
+def _kept(answer: KeptAnswer) -> Answered:
+    """The answer over HTTP to each request with the same key."""
+    headers = {}
+    if answer.status == 202:
+        headers = {"Location": f"/v1/runs/{answer.run_id}", "Preference-Applied": "respond-async"}
+    return Answered(answer.status, answer.body or b"", headers)
 
 
 def _prefers_async(prefer: str | None) -> bool:

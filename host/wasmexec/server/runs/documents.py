@@ -55,10 +55,16 @@ def ended_document(run: Run) -> bytes:
 
 def recorded_document(record: Mapping[str, Any]) -> bytes:
     """A run as it is on record."""
-    head = {
+    head: dict[str, Any] = {
         "id": record["id"], "state": record["state"], "attempts": record["attempts"],
         "created_at": time_text(record["created_at"]), "started_at": time_text(record["started_at"]),
-        "ended_at": time_text(record["ended_at"]), "status": record["status"], "row_count": record["row_count"],
+        "ended_at": time_text(record["ended_at"]),
+    }  # fmt: skip
+    if record["state"] != "ended":
+        # Of a server that was ended; this one takes it up in a moment.
+        return msgspec.json.encode(head)
+    head |= {
+        "status": record["status"], "row_count": record["row_count"],
         "log_count": record["log_count"], "log_dropped": record["log_dropped"], "has_rows": bool(record["has_rows"]),
         "usage": {
             "wall_seconds": record["wall_us"] / MICROSECONDS, "cpu_seconds": record["cpu_us"] / MICROSECONDS,

@@ -1,4 +1,4 @@
-"""What is stored of a run: as it waits, and as it has ended."""
+"""What is stored of a run: as it waits, as it starts, as it has ended, and the answer to a request that has a key."""
 
 from __future__ import annotations
 
@@ -16,8 +16,38 @@ class SavedAccount(NamedTuple):
     spent: str
 
 
+class KeptAnswer(NamedTuple):
+    """The answer to the first request with an Idempotency-Key; `digest` is that of the request.
+
+    `body` is None if its run has been deleted.
+    """
+
+    tenant: str
+    key: str
+    digest: bytes
+    run_id: str
+    created_at: float
+    status: int
+    body: bytes | None
+
+
+class NewRun(NamedTuple):
+    """A run that is accepted, with the answer that says so if its request has a key."""
+
+    id: str
+    tenant: str
+    key_id: str
+    created_at: float
+    order: bytes
+    input: bytes
+    wall_seconds: float
+    has_grants: bool
+    kind: str
+    answer: KeptAnswer | None
+
+
 class StoredRun(NamedTuple):
-    """A run that was accepted and has not ended, as a restarted server finds it."""
+    """A run that was accepted and has not ended, as a restarted server finds it; `size` is that of order and input."""
 
     id: str
     tenant: str
@@ -25,10 +55,19 @@ class StoredRun(NamedTuple):
     created_at: float
     may_have_effects: bool
     attempts: int
-    order: bytes
-    input: bytes
+    size: int
     wall_seconds: float
     has_grants: bool
+    kind: str | None
+
+
+class StartedRun(NamedTuple):
+    """An attempt that begins."""
+
+    id: str
+    attempts: int
+    may_have_effects: bool
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +83,7 @@ class EndedRun:
     attempts: int
     wall_seconds: float
     has_grants: bool
+    kind: str
     lost_cpu_seconds: float
     """What attempts have used that went down with their worker."""
     answer: Answer
@@ -52,3 +92,5 @@ class EndedRun:
     project: str | None
     accounts: tuple[SavedAccount, ...]
     """Those that were charged for it, with it."""
+    kept: KeptAnswer | None
+    """The answer over HTTP, if that is the only one and its request has a key."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
     from .fleet import Entry, KeptOrder
+    from .repeats import Key
 
 ATTEMPTS = 3
 MOST_SPARED = 10
@@ -64,6 +65,10 @@ class Run:
     effective: Mapping[str, bytes] = field(default_factory=dict)
     """The limits and the grants that are in force, as JSON for who asked for it."""
     max_wait_seconds: float | None = None
+    is_loaded: bool = True
+    """Whether `order` and `data` are here, or in the store only."""
+    request_key: Key | None = None
+    """The key of its request, if that had one."""
     attempts: int = 0
     spared: int = 0
     """Attempts that were lost because of another run."""
@@ -91,7 +96,7 @@ class Run:
     stored: asyncio.Future[None] | None = None
     """When it is on disk; None if it need not be before it starts."""
     recorded: asyncio.Future[None] | None = None
-    """When its end is on disk; None as long as it has not ended."""
+    """When its end is on disk; None as long as it has not ended, or as nobody waits for that."""
     ended: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -101,13 +106,18 @@ class Run:
 
     @property
     def http_grants(self) -> list[HttpGrant]:
-        """What it may reach, as its order says."""
-        if not self.has_grants:
+        """What it may reach, as its order says once that is here."""
+        if not self.has_grants or not self.is_loaded:
             return []
         if self.kept is not None:
             return self.kept.http_grants
         order = msgspec.json.decode(self.order, type=_GrantingOrder)
         return [HttpGrant(**grant) for grant in order.grants.http]
+
+    @property
+    def is_start_noted(self) -> bool:
+        """Whether each attempt is on record before it begins: after a crash nobody could know what it had done."""
+        return self.is_durable and (self.has_grants or self.tenant.document.repeat_lost == "never")
 
     @property
     def is_asleep(self) -> bool:

@@ -15,24 +15,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import WasmexecError
+from ...store.errors import StoreBusyError, StoreError, StoreLostError
 from ...workers.answers import Answer
 from ..problems import ProblemError
+from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import State, TenantRules, Waiting
 from ..scheduling.scheduler import Scheduler
-from ..storage.accounts import saved
 from .costs import charges_of, costs_of
-from .records import EndedRun, StoredRun
+from .documents import live_document
+from .records import KeptAnswer, NewRun, StartedRun
 from .run import Phase, Run, cancelled_answer, lost_answer, overdue_answer, unstored_answer
 from .suspects import Suspects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from ..config import ServerConfig
     from ..storage.storage import Storage
     from ..tenants.directory import Tenant
     from ..watching.watch import Watch
     from .fleet import Entry, Fleet, Process
+    from .recorder import Recorder
 
 GROW_SECONDS = 0.25
 """How often what runs have used so far is charged to their tenants."""
@@ -53,10 +56,11 @@ _log = logging.getLogger(__name__)
 
 
 class Runs:
-    """See the module. `fleet` and `storage` are set once they are there, before anything is asked."""
+    """See the module. `fleet`, `storage` and `recorder` are set once they are there, before anything is asked."""
 
     fleet: Fleet
     storage: Storage
+    recorder: Recorder
 
     def __init__(self, config: ServerConfig, watch: Watch) -> None:
         self._config = config
@@ -68,6 +72,12 @@ class Runs:
         self._probes: dict[int, Process] = {}
         self._suspects = Suspects()
         self._size = 0
+        self._held: dict[str, Run] = {}
+        """Durable runs that need the store to start, and wait until it is there again; to the scheduler they sleep."""
+        self.restored = asyncio.Event()
+        """Whether all that another process had accepted is known."""
+        self.accepted: set[str] = set()
+        """Until then: what this one has accepted."""
         self._is_draining = False
         self.probed_at: float | None = None
 
@@ -81,10 +91,11 @@ class Runs:
     def forget(self, tenant: Tenant) -> None:
         """Schedule nothing of a tenant that has no runs, until it is known again."""
         self._scheduler.remove_tenant(tenant.name)
+        self.recorder.counts.forget(tenant.name)
 
     def of_tenant(self, tenant: Tenant) -> list[Run]:
         """The runs of a tenant that have not ended, or whose end is not on disk yet."""
-        return [run for run in self._live.values() if run.tenant is tenant]
+        return list(self.live_of(tenant))
 
     def submit(self, run: Run) -> None:
         """Have a run wait for its turn, which may be now.
@@ -93,12 +104,13 @@ class Runs:
             ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
         self.refuse_if_full(run.size)
+        self.recorder.refuse_full(run.tenant)
         self._suspects.refuse(run)
         run.tenant.refuse_inactive(is_durable=False)
         self._admit(run)
         self._dispatch()
 
-    def refuse_if_full(self, size: int) -> None:
+    def refuse_if_full(self, size: int, *, is_durable: bool = False) -> None:
         """Return if the server takes one more run of this size.
 
         Raises:
@@ -119,21 +131,30 @@ class Runs:
                 f"they would be more than {most:,}", value=most, used=self._size, asked=size, changed_by="operator",
                 headers={"Retry-After": "1"},
             )  # fmt: skip
+        self.recorder.refuse_without_store(is_durable=is_durable)
 
-    async def accept(self, run: Run) -> None:
+    async def accept(self, run: Run) -> KeptAnswer | None:
         """Store a durable run and have it wait: once this returns it can be acknowledged.
+
+        The answer is what was stored for the key of its request, if that had one.
 
         Raises:
             ProblemError: as `submit`.
             StoreError: it is not stored; nothing runs.
         """
-        self.refuse_if_full(run.size)
+        self.refuse_if_full(run.size, is_durable=True)
+        self.recorder.refuse_full(run.tenant)
         self._suspects.refuse(run)
         run.tenant.refuse_inactive(is_durable=True)
         self._admit(run)
-        run.stored = self.storage.runs.add(StoredRun(
-            run.id, run.tenant.name, run.key_id, run.created_at, False, 0, run.order, run.data,
-            run.limits.wall_seconds, run.has_grants,
+        if not self.restored.is_set():
+            self.accepted.add(run.id)
+        kept = None
+        if run.request_key is not None:
+            kept = KeptAnswer(*run.request_key, run.id, run.created_at, 202, live_document(run))
+        run.stored = self.storage.runs.add(NewRun(
+            run.id, run.tenant.name, run.key_id, run.created_at, run.order, run.data, run.limits.wall_seconds,
+            run.has_grants, run.statement, kept,
         ))  # fmt: skip
         # It may get its slot meanwhile, and is handed over once it is stored.
         self._dispatch()
@@ -141,7 +162,11 @@ class Runs:
             await asyncio.shield(run.stored)
         except WasmexecError as error:
             self._withdraw(run, unstored_answer(error))
+            if isinstance(error, StoreLostError):
+                # It may be there all the same.
+                self.storage.runs.forget(run.id)
             raise
+        return kept
 
     @property
     def largest_share(self) -> int:
@@ -180,7 +205,20 @@ class Runs:
         suspected = self._suspects.why_waiting(run)
         if suspected is not None:
             return suspected
+        if run.id in self._held:
+            message = "the store does not answer, and the run needs it to start"
+            rule, owner = "server.store_away", Owner.SERVER
+            return Waiting(rule=rule, owner=owner, message=message, value=None, position=1, expected_start=None)
         return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
+
+    def live_of(self, tenant: Tenant) -> Iterable[Run]:
+        """The runs of a tenant that have not ended, or whose end is not on disk yet."""
+        live = itertools.chain(tenant.queued.values(), tenant.running.values(), self.recorder.ending_of(tenant))
+        return (run for run in live if isinstance(run, Run) and run.tenant is tenant)
+
+    def drop(self, run: Run) -> None:
+        """Its end is on disk: it is found there."""
+        self._live.pop(run.id, None)
 
     @property
     def size(self) -> int:
@@ -190,30 +228,22 @@ class Runs:
     @property
     def is_ready(self) -> bool:
         """Whether a probe went through all of it a moment ago."""
-        return (
-            not self._is_draining and self.probed_at is not None and time.monotonic() - self.probed_at < READY_SECONDS
-        )
+        if self._is_draining or self.storage.writer.away_seconds:
+            return False
+        return self.probed_at is not None and time.monotonic() - self.probed_at < READY_SECONDS
 
     # How it begins and ends.
 
-    def restore(self, stored: Iterable[StoredRun], tenants: Mapping[str, Tenant]) -> None:
-        """Know the tenants, and go on with the runs that another process had accepted and not ended."""
-        for tenant in tenants.values():
-            # They were admitted: whatever the rules are now, none of them is refused.
+    def take_up(self, tenants: Collection[Tenant], restored: Sequence[Run]) -> None:
+        """Go on with runs of these tenants that another process had accepted, whatever the rules are now."""
+        for tenant in tenants:
             self._scheduler.set_tenant(tenant.name, TenantRules(max_queued=_NO_BOUND, max_wait_seconds=_NO_BOUND))
-        for item in stored:
-            tenant = tenants[item.tenant]
-            run = Run(
-                id=item.id, tenant=tenant, key_id=item.key_id, order=item.order, data=item.input,
-                statement=item.id, limits=tenant.ceiling.limits,
-                has_grants=item.has_grants, is_durable=True, created_at=item.created_at,
-                attempts=item.attempts, has_requested=item.may_have_effects,
-            )  # fmt: skip
+        for run in restored:
             self._admit(run, is_admitted=True)
             had_started = run.has_requested or run.attempts > 0
             if had_started and run.why_not_repeated is not None:
                 self._end(run, lost_answer("the server was ended while it ran", run.why_not_repeated))
-        for tenant in tenants.values():
+        for tenant in tenants:
             self._scheduler.set_tenant(tenant.name, tenant.rules)
         self._dispatch()
 
@@ -433,35 +463,76 @@ class Runs:
         self.watch.run_started(run)
         run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds, run.http_grants)
         self._by_number[run.number] = run
-        noted = run.stored
-        if run.is_durable and (run.has_grants or run.tenant.document.repeat_lost == "never"):
-            # Before it can send anything: after a crash nobody would know whether it had.
-            noted = self.storage.runs.note_start(run.id, run.attempts, may_have_effects=run.has_grants)
-        if noted is None or (noted.done() and noted.exception() is None):
+        prepared = run.stored
+        if run.is_durable and (not run.is_loaded or run.is_start_noted):
+            prepared = asyncio.ensure_future(self._prepare(run))
+        if prepared is None or (prepared.done() and prepared.exception() is None):
             self.fleet.give(run.entry, run.kept or run.order, run.data)
         else:
-            noted.add_done_callback(partial(self._give, run, run.number))
+            prepared.add_done_callback(partial(self._give, run, run.number))
 
-    def _give(self, run: Run, number: int, noted: asyncio.Future[None]) -> None:
-        """Hand over a run whose start has been noted, if it has still the slot that was held for it."""
+    async def _prepare(self, run: Run) -> None:
+        """Do what needs the store before an attempt can begin. Raises: StoreError."""
+        if run.stored is not None:
+            await asyncio.shield(run.stored)
+        if not run.is_loaded:
+            found = await self.storage.runs.order(run.id)
+            if run.phase is Phase.ENDED:
+                return
+            if found is None:
+                raise StoreError("it is not there any more")
+            run.order, run.data = found
+            run.is_loaded = True
+            self._size += run.size
+            if run.entry is not None:
+                run.entry.grants = run.http_grants
+        if run.is_start_noted:
+            # Before it can send anything: after a crash nobody would know whether it had.
+            await self.storage.runs.note_start(StartedRun(run.id, run.attempts, run.has_grants, time.time()))
+
+    def _give(self, run: Run, number: int, prepared: asyncio.Future[None]) -> None:
+        """Hand over a run that is prepared, if it has still the slot that was held for it."""
+        error = prepared.exception()
         if self._by_number.get(number) is not run or run.entry is None:
             return
-        if noted.exception() is None and not run.is_cancelled:
+        if error is None and not run.is_cancelled:
             self.fleet.give(run.entry, run.kept or run.order, run.data)
             return
         entry, run.entry = run.entry, None
         del self._by_number[number]
-        if run.is_cancelled:
+        is_stored = run.stored is None or (run.stored.done() and run.stored.exception() is None)
+        if not is_stored:
+            self._withdraw(run, unstored_answer(error))
+        elif run.is_cancelled:
             self._end(run, cancelled_answer())
+        elif isinstance(error, (StoreLostError, StoreBusyError)):
+            self._hold(run)
         else:
-            self._end(run, unstored_answer(noted.exception()))
+            self._end(run, unstored_answer(error))
         self.fleet.release(entry)
+
+    def _hold(self, run: Run) -> None:
+        """Have a run that cannot start without the store wait for it, without a slot."""
+        run.attempts -= 1
+        run.phase = Phase.QUEUED
+        run.tenant.running.pop(run.id, None)
+        run.tenant.queued[run.id] = run
+        self._scheduler.sleep(run.id, 0.0)
+        self._held[run.id] = run
+
+    def go_on(self) -> None:
+        """The store is there again."""
+        held, self._held = self._held, {}
+        for run_id in held:
+            self._scheduler.wake(run_id)
+        self._dispatch()
 
     def _end(self, run: Run, answer: Answer) -> None:
         """It has ended, once: record it, and tell whoever waits."""
         run.phase = Phase.ENDED
         run.answer = answer
         run.ended_at = time.time()
+        self._held.pop(run.id, None)
         if self._scheduler.state(run.id) is not None:
             self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
         self._size -= run.size
@@ -474,34 +545,12 @@ class Runs:
         tenant.settle(run, charges, run.ended_at)
         self.watch.run_ended(run)
         if run.on_end is None:
-            self._record(run)
+            self.recorder.record(run)
         else:
             self._live.pop(run.id, None)
             run.on_end(run)
         if not run.ended.done():
             run.ended.set_result(answer)
-
-    def _record(self, run: Run) -> None:
-        assert run.answer is not None
-        assert run.ended_at is not None
-        recorded = self.storage.runs.end(EndedRun(
-            id=run.id, tenant=run.tenant.name, key_id=run.key_id, created_at=run.created_at, started_at=run.started_at,
-            ended_at=run.ended_at, attempts=run.attempts, wall_seconds=run.limits.wall_seconds,
-            has_grants=run.has_grants, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,
-            is_new=not run.is_durable, keep_rows=run.is_durable, project=run.tenant.projects.get(run.key_id),
-            accounts=tuple(saved(account, run.ended_at) for account in run.tenant.accounts(run.key_id)),
-        ))  # fmt: skip
-        run.recorded = recorded
-        # Until it is on disk it is found here.
-        recorded.add_done_callback(partial(self._recorded, run))
-
-    def _recorded(self, run: Run, done: asyncio.Future[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if error is None:
-            self._live.pop(run.id, None)
-            return
-        _log.error("the end of %s is not on record yet: %s", run.id, error)
-        asyncio.get_running_loop().call_later(_RECORD_AGAIN_SECONDS, self._record, run)
 
     def _withdraw(self, run: Run, answer: Answer) -> None:
         """It was never accepted."""
@@ -514,4 +563,5 @@ class Runs:
         self._suspects.waiting.pop(run.id, None)
         self._scheduler.end(run.id)
         run.tenant.queued.pop(run.id, None)
+        run.tenant.running.pop(run.id, None)
         run.tenant.settle(run, {}, time.time())

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, Connection, Engine, delete, select
 
 from ..documents import PartRules
 from ..quotas.budgets import Account, Dimension, Window
@@ -16,6 +14,7 @@ from ..quotas.refusals import Number, Owner
 from ..runs.records import SavedAccount
 from ..tenants.keys import Actor
 from .audit import audit, changes
+from .prepared import Prepared, bound, upsert
 from .tables import accounts, part_rules
 
 if TYPE_CHECKING:
@@ -28,14 +27,7 @@ Since: TypeAlias = tuple[float, Number]
 _packed = list[tuple[Dimension, Window, float, Number]]
 
 
-def _save_statement() -> Insert:
-    new = upsert(accounts).values({column.name: bindparam(column.name) for column in accounts.c})
-    return new.on_conflict_do_update(index_elements=["owner", "owner_id"], set_={"spent": new.excluded.spent})
-
-
 _NO_RULES = msgspec.json.encode(PartRules())
-# Made once: making one takes longer than executing it.
-_SAVE = _save_statement()
 
 
 def saved(account: Account, now: float) -> SavedAccount:
@@ -44,10 +36,20 @@ def saved(account: Account, now: float) -> SavedAccount:
     return SavedAccount(account.owner, account.owner_id, msgspec.json.encode(spent).decode())
 
 
-def save_accounts(connection: Connection, rows: Iterable[SavedAccount]) -> None:
-    """Store how accounts stand, in the transaction that ends a run."""
-    for row in rows:
-        connection.execute(_SAVE, row._asdict())
+class AccountRows:
+    """How accounts stand, written in the transaction that ends runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        new = upsert(accounts, engine).values(bound(SavedAccount._fields))
+        changed = {"spent": new.excluded.spent}
+        saving = new.on_conflict_do_update(index_elements=["owner", "owner_id"], set_=changed)
+        self._save = Prepared(saving, SavedAccount._fields, engine)
+
+    def store(self, connection: Connection, rows: Iterable[SavedAccount]) -> None:
+        """Store the last state of each account."""
+        last = {(row.owner, row.owner_id): row for row in rows}
+        if last:
+            self._save.execute(connection, list(last.values()))
 
 
 class AccountStorage:
@@ -69,7 +71,7 @@ class AccountStorage:
 
         def work(connection: Connection) -> None:
             old = connection.execute(select(part_rules.c.document).where(_is(tenant, owner, name))).scalar()
-            new = upsert(part_rules).values(row)
+            new = upsert(part_rules, connection.engine).values(row)
             changed = {"document": document}
             connection.execute(new.on_conflict_do_update(index_elements=["tenant", "owner", "name"], set_=changed))
             detail = changes(msgspec.json.decode(old or _NO_RULES), msgspec.json.decode(document))

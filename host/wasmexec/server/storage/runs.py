@@ -1,109 +1,166 @@
-"""Runs in the database, from their acceptance to their end, with their usage."""
+"""Runs in the database, from their acceptance to their end."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Row, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
-from ..runs.costs import costs_of
-from ..runs.records import EndedRun, StoredRun
+from ..runs.records import EndedRun, NewRun, StartedRun, StoredRun
 from ..vault.places import input_place, order_place
-from .accounts import save_accounts
-from .tables import COSTS, runs
-from .usage import add_usage
+from .idempotency import drop_answers
+from .run_rows import EndedRuns, ForgottenRuns, NewRuns, StartedRuns
+from .tables import IS_UNFINISHED, runs
 
 if TYPE_CHECKING:
     import asyncio
 
     from .transactions import Transactions
 
-_HOUR = 3600
+PAGE = 200
+"""How many of the runs that have not ended are read at once: some 8 ms of the loop."""
+_PAYLOADS = ("order", "input", "rows", "logs")
+_FIGURES = tuple(column for column in runs.c if column.name not in _PAYLOADS)
+_HAS_ROWS = runs.c.rows.is_not(None).label("has_rows")
 
 
-def _end_statement() -> Update:
-    changed = [column.name for column in runs.c if column.name not in ("id", "tenant", "key_id", "created_at")]
-    waiting = update(runs).where(runs.c.id == bindparam("run_id"), runs.c.state != "ended")
-    return waiting.values({name: bindparam(name) for name in changed})
+Counted: TypeAlias = Callable[[dict[str, int]], None]
 
 
-# Made once: making one takes longer than executing it.
-_INSERT_WAITING = insert(runs).values({
-    **{name: bindparam(name) for name in ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds",
-                                          "has_grants")},
-    "state": "queued", "may_have_effects": 0, "attempts": 0,
-})  # fmt: skip
-_INSERT_ENDED = insert(runs).values({column.name: bindparam(column.name) for column in runs.c})
-_END = _end_statement()
+class Place(NamedTuple):
+    """Where a run stands among others by its age."""
+
+    created_at: float
+    id: str
+
+
+class RunFilter(NamedTuple):
+    """Which runs are asked for: times are seconds of the epoch, None is no rule, `before` a place in the list."""
+
+    status: int | None = None
+    created_after: float | None = None
+    created_before: float | None = None
+    before: Place | None = None
 
 
 class RunStorage:
     """Rows of runs."""
 
     def __init__(self, storage: Transactions) -> None:
+        engine = storage.database.engine
         self._storage = storage
+        self._new, self._started = NewRuns(engine, storage.vault), StartedRuns(engine)
+        self._ended, self._forgotten = EndedRuns(engine), ForgottenRuns(engine)
 
-    def add(self, run: StoredRun) -> asyncio.Future[None]:
-        """Store a run that waits: when this is done it can be acknowledged."""
-        vault = self._storage.vault
-        row = {
-            "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "created_at": run.created_at,
-            "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants),
-        }  # fmt: skip
+    # Written.
 
-        def work(connection: Connection) -> None:
-            order = vault.seal(run.order, order_place(run.tenant, run.id))
-            data = vault.seal(run.input, input_place(run.tenant, run.id))
-            connection.execute(_INSERT_WAITING, {**row, "order": order, "input": data})
+    def add(self, run: NewRun) -> asyncio.Future[None]:
+        """Store a run that waits: when this is done it can be acknowledged; fails at once if the store is away."""
+        return self._storage.put(self._new, run, size=len(run.order) + len(run.input))
 
-        return self._storage.write(work)
-
-    def note_start(self, run_id: str, attempts: int, *, may_have_effects: bool) -> asyncio.Future[None]:
+    def note_start(self, run: StartedRun) -> asyncio.Future[None]:
         """Note that an attempt begins."""
+        return self._storage.put(self._started, run)
 
-        def work(connection: Connection) -> None:
-            connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id)
-                .values(attempts=attempts, may_have_effects=int(may_have_effects), started_at=time.time())
-            )
+    def end(self, run: EndedRun, told: Callable[[Any, Exception | None], None]) -> None:
+        """Record the end of a run and its usage, in one transaction, once; kept until the store takes it."""
+        answer, kept = run.answer, run.kept
+        size = len(answer.error) + len(answer.warnings)
+        size += len(answer.rows) + len(answer.logs) if run.keep_rows else 0
+        size += len(kept.body) if kept is not None and kept.body is not None else 0
+        self._storage.writer.put(
+            self._ended, run, told, is_urgent=run.keep_rows or kept is not None, is_patient=True, size=size
+        )
 
-        return self._storage.write(work)
+    def forget(self, run_id: str) -> None:
+        """Delete a run that was not acknowledged, and may have been stored all the same; kept as `end` is."""
+        self._storage.writer.put(self._forgotten, run_id, lambda result, error: None, is_urgent=False, is_patient=True)
 
-    def end(self, run: EndedRun) -> asyncio.Future[None]:
-        """Record the end of a run and its usage, in one transaction, once."""
+    def delete(self, run_id: str, tenant: str, counted: Counted) -> asyncio.Future[dict[str, int]]:
+        """Delete a run that has ended, its rows and its log; its usage stays. As `delete_older`."""
+        rules = (runs.c.id == run_id, runs.c.tenant == tenant)
+        return self._storage.write(lambda connection: _delete(connection, *rules, most=1), counted)
 
-        def work(connection: Connection) -> None:
-            row = _ended_row(run)
-            if run.is_new:
-                # It was never waiting for anybody else.
-                connection.execute(_INSERT_ENDED, row)
-            elif connection.execute(_END, {**row, "run_id": run.id}).rowcount != 1:
-                return
-            add_usage(connection, _usage_row(run, row))
-            save_accounts(connection, run.accounts)
+    def delete_older(self, ended_before: float, most: int, counted: Counted) -> asyncio.Future[dict[str, int]]:
+        """Delete at most so many runs that ended before a time; how many of each tenant, which `counted` is told, too.
 
-        return self._storage.write(work)
+        Before anything else is told of what was written later.
+        """
+        rule = runs.c.ended_at < ended_before
+        return self._storage.write(lambda connection: _delete(connection, rule, most=most), counted)
 
-    def unfinished(self) -> list[StoredRun]:
-        """The runs that were accepted and have not ended, oldest first."""
-        columns = [runs.c[name] for name in StoredRun._fields]
+    # Read.
+
+    def count_unfinished(self) -> int:
+        """How many were accepted and have not ended."""
         with self._storage.database.read() as connection:
-            found = connection.execute(select(*columns).where(runs.c.state != "ended").order_by(runs.c.created_at))
-            return [self._stored(row) for row in found]
+            return int(connection.execute(select(func.count()).select_from(runs).where(IS_UNFINISHED)).scalar_one())
+
+    def count_ended(self, connection: Connection, tenant: str) -> int:
+        """How many runs of a tenant are on record."""
+        query = select(func.count()).select_from(runs).where(runs.c.tenant == tenant, runs.c.state == "ended")
+        return int(connection.execute(query).scalar_one())
+
+    async def unfinished(self, after: Place | None) -> list[StoredRun]:
+        """The next of the runs that were accepted and have not ended, oldest first, without what they are to do."""
+        lengths = func.length(runs.c.order) + func.length(runs.c.input)
+        columns = [lengths.label("size") if name == "size" else runs.c[name] for name in StoredRun._fields]
+        query = select(*columns).where(IS_UNFINISHED).order_by(runs.c.created_at, runs.c.id).limit(PAGE)
+        if after is not None:
+            query = query.where(_is_younger(after))
+
+        def work(connection: Connection) -> list[StoredRun]:
+            return [
+                StoredRun(*row)._replace(may_have_effects=bool(row.may_have_effects), has_grants=bool(row.has_grants))
+                for row in connection.execute(query)
+            ]
+
+        return await self._storage.read(work)
+
+    async def order(self, run_id: str) -> tuple[bytes, bytes] | None:
+        """The order and the input of a run that has not ended; None if it has.
+
+        Raises:
+            SealError: they were changed, or are another run's.
+        """
+        vault, columns = self._storage.vault, (runs.c.tenant, runs.c.order, runs.c.input)
+
+        def work(connection: Connection) -> tuple[bytes, bytes] | None:
+            row = connection.execute(select(*columns).where(runs.c.id == run_id)).first()
+            if row is None or row.order is None:
+                return None
+            order = vault.open(bytes(row.order), order_place(row.tenant, run_id))
+            return order, vault.open(bytes(row.input), input_place(row.tenant, run_id))
+
+        return await self._storage.read(work)
 
     async def find(self, run_id: str, tenant: str) -> dict[str, Any] | None:
         """The record of a run of a tenant without its payloads; None if there is none."""
-        left_out = ("order", "input", "rows", "logs")
-        columns = [column for column in runs.c if column.name not in left_out]
-        has_rows = runs.c.rows.is_not(None).label("has_rows")
 
         def work(connection: Connection) -> dict[str, Any] | None:
-            row = connection.execute(
-                select(*columns, has_rows).where(runs.c.id == run_id, runs.c.tenant == tenant)
-            ).first()
+            query = select(*_FIGURES, _HAS_ROWS).where(runs.c.id == run_id, runs.c.tenant == tenant)
+            row = connection.execute(query).first()
             return None if row is None else dict(row._mapping)
+
+        return await self._storage.read(work)
+
+    async def ended(self, tenant: str, asked: RunFilter, most: int) -> list[dict[str, Any]]:
+        """The records of a tenant's runs that have ended, newest first, without their payloads."""
+        rules: list[ColumnElement[bool]] = [runs.c.tenant == tenant, runs.c.state == "ended"]
+        if asked.status is not None:
+            rules.append(runs.c.status == asked.status)
+        if asked.created_after is not None:
+            rules.append(runs.c.created_at > asked.created_after)
+        if asked.created_before is not None:
+            rules.append(runs.c.created_at < asked.created_before)
+        if asked.before is not None:
+            rules.append(_is_older(asked.before))
+        query = select(*_FIGURES, _HAS_ROWS).where(*rules).order_by(runs.c.created_at.desc(), runs.c.id.desc())
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            return [dict(row._mapping) for row in connection.execute(query.limit(most))]
 
         return await self._storage.read(work)
 
@@ -116,33 +173,21 @@ class RunStorage:
 
         return await self._storage.read(work)
 
-    def _stored(self, row: Row[Any]) -> StoredRun:
-        """Raises: SealError: it was changed, or is another run's."""
-        vault = self._storage.vault
-        return StoredRun(**{
-            **row._mapping, "may_have_effects": bool(row.may_have_effects), "has_grants": bool(row.has_grants),
-            "order": vault.open(row.order, order_place(row.tenant, row.id)),
-            "input": vault.open(row.input, input_place(row.tenant, row.id)),
-        })  # fmt: skip
+
+def _delete(connection: Connection, *rules: ColumnElement[bool], most: int) -> dict[str, int]:
+    old = select(runs.c.id, runs.c.tenant).where(runs.c.state == "ended", *rules).order_by(runs.c.ended_at).limit(most)
+    found = connection.execute(old).all()
+    ids = [row.id for row in found]
+    drop_answers(connection, ids)
+    connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+    return dict(Counter(row.tenant for row in found))
 
 
-def _ended_row(run: EndedRun) -> dict[str, Any]:
-    answer, used = run.answer, run.answer.usage
-    return {
-        "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "state": "ended",
-        "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at, "started_at": run.started_at,
-        "ended_at": run.ended_at, "attempts": run.attempts, "order": None, "input": None,
-        "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants), "status": int(answer.status),
-        **costs_of(answer, run.lost_cpu_seconds), "peak_memory_bytes": used.peak_memory_bytes,
-        "log_dropped": answer.log_dropped, "project": run.project,
-        "rows": answer.rows if run.keep_rows else None, "logs": answer.logs if run.keep_rows else None,
-        "error": answer.error, "warnings": answer.warnings,
-    }  # fmt: skip
+def _is_older(place: Place) -> ColumnElement[bool]:
+    same = and_(runs.c.created_at == place.created_at, runs.c.id < place.id)
+    return and_(runs.c.created_at <= place.created_at, or_(runs.c.created_at < place.created_at, same))
 
 
-def _usage_row(run: EndedRun, row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "tenant": run.tenant, "hour": int(run.ended_at) // _HOUR * _HOUR, "project": run.project or "",
-        "key_id": run.key_id, "runs": 1,
-        "failed": int(not run.answer.status.succeeded), **{name: row[name] for name in COSTS},
-    }  # fmt: skip
+def _is_younger(place: Place) -> ColumnElement[bool]:
+    same = and_(runs.c.created_at == place.created_at, runs.c.id > place.id)
+    return and_(runs.c.created_at >= place.created_at, or_(runs.c.created_at > place.created_at, same))

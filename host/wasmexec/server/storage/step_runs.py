@@ -18,10 +18,10 @@ from ...store.records import Advance, LogPage, RowError, RowErrorPage, RunHandle
 from ..runs.records import SavedAccount
 from ..vault.places import step_request_place
 from ..vault.vault import SealError
-from .accounts import save_accounts
+from .accounts import AccountRows
 from .steps import joined, stored_name
 from .tables import COSTS, COUNTS, step_runs
-from .usage import add_usage
+from .usage import UsagePlace, UsageRows, hour_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -89,6 +89,8 @@ class StepRunStorage:
 
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
+        self._usage = UsageRows(storage.database.engine)
+        self._accounts = AccountRows(storage.database.engine)
         self.keep = KEPT_RUNS
 
     def add(self, run: StoredStepRun, request: bytes) -> asyncio.Future[None]:
@@ -144,7 +146,7 @@ class StepRunStorage:
 
     def charge(self, run: StoredStepRun, charge: Charge) -> asyncio.Future[None]:
         """Add what a run has used since the last time."""
-        return self._storage.write(lambda connection: _charge(connection, run, charge))
+        return self._storage.write(lambda connection: self._charge(connection, run, charge))
 
     def end(
         self, run: StoredStepRun, handle: RunHandle, ending: Ending, charge: Charge
@@ -168,7 +170,7 @@ class StepRunStorage:
                 record = store.get_run(handle.run_id)
             failed = record.status is None or not record.status.succeeded
             _end(connection, run, None, None)
-            _charge(connection, run, charge.ended(failed=failed))
+            self._charge(connection, run, charge.ended(failed=failed))
             _forget_old(connection, run, self.keep)
             return None
 
@@ -187,7 +189,7 @@ class StepRunStorage:
                 values = {"state": "queued", "store_run": None}
                 connection.execute(update(step_runs).where(step_runs.c.id == run.id).values(values))
                 store.delete_run(run.store_run)
-            _charge(connection, run, charge.ended(failed=True) if is_over else charge)
+            self._charge(connection, run, charge.ended(failed=True) if is_over else charge)
 
         return self._storage.write(work)
 
@@ -196,7 +198,7 @@ class StepRunStorage:
 
         def work(connection: Connection) -> None:
             _end(connection, run, int(status), error)
-            _charge(connection, run, Charge().ended(failed=True))
+            self._charge(connection, run, Charge().ended(failed=True))
 
         return self._storage.write(work)
 
@@ -269,6 +271,17 @@ class StepRunStorage:
             lambda connection: joined(connection).row_errors(store_run, after=after, limit=limit)
         )
 
+    def _charge(self, connection: Connection, run: StoredStepRun, charge: Charge) -> None:
+        """Add to the record of a run and to the usage of its tenant, which is the sum of the records."""
+        counts = charge.counts
+        added = {name: step_runs.c[name] + counts[name] for name in COSTS if counts.get(name)}
+        if added:
+            connection.execute(update(step_runs).where(step_runs.c.id == run.id).values(added))
+        if any(counts.values()):
+            place = UsagePlace(hour_of(time.time()), run.tenant, run.project or "", run.key_id)
+            self._usage.add(connection, {place: [counts.get(name, 0) for name in COUNTS]})
+            self._accounts.store(connection, charge.accounts)
+
 
 def _select() -> Select[Any]:
     return select(*(step_runs.c[name] for name in StoredStepRun._fields))
@@ -296,17 +309,3 @@ def _forget_old(connection: Connection, run: StoredStepRun, keep: int) -> None:
         connection.execute(delete(step_runs).where(step_runs.c.id == item.id))
         if item.store_run is not None:
             joined(connection).delete_run(item.store_run)
-
-
-def _charge(connection: Connection, run: StoredStepRun, charge: Charge) -> None:
-    """Add to the record of a run and to the usage of its tenant, which is the sum of the records."""
-    counts = charge.counts
-    added = {name: step_runs.c[name] + counts[name] for name in COSTS if counts.get(name)}
-    if added:
-        connection.execute(update(step_runs).where(step_runs.c.id == run.id).values(added))
-    if any(counts.values()):
-        add_usage(connection, {
-            "tenant": run.tenant, "hour": int(time.time()) // _HOUR * _HOUR, "project": run.project or "",
-            "key_id": run.key_id, **dict.fromkeys(COUNTS, 0), **counts,
-        })  # fmt: skip
-        save_accounts(connection, charge.accounts)

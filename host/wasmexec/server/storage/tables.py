@@ -1,10 +1,27 @@
-"""The tables of the server. Times are seconds of the epoch, costs whole microseconds."""
+"""The tables of the server. Times are seconds of the epoch, costs whole microseconds.
+
+What is added (a table, an index, a column that may be null or has a server default) comes into older stores by itself;
+any other change raises `VERSION`, and is a step of `upgrade`.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
 
-VERSION = 1
+VERSION = 2
 metadata = MetaData()
 
 properties = Table(
@@ -54,6 +71,11 @@ accounts = Table(
     Column("spent", Text, nullable=False),
 )
 
+_state = Column("state", String(10), nullable=False)
+# Written out: an index of some rows serves only a query that says the same.
+IS_UNFINISHED: ColumnElement[bool] = _state != literal_column("'ended'")
+"""Of rows of runs: it was accepted and has not ended."""
+
 COSTS = ("cpu_us", "wall_us", "http_requests", "http_bytes_sent", "http_bytes_received", "output_bytes", "row_count",
          "log_count", "gb_us", "log_bytes")  # fmt: skip
 
@@ -67,7 +89,7 @@ runs = Table(
     Column("tenant", String(63), nullable=False),
     Column("key_id", String(40), nullable=False),
     # queued, ended; one that runs is queued for whoever comes after a crash.
-    Column("state", String(10), nullable=False),
+    _state,
     # Whether an attempt has begun that may reach the network: it is not repeated after a crash.
     Column("may_have_effects", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -89,8 +111,29 @@ runs = Table(
     Column("error", LargeBinary),
     Column("warnings", LargeBinary),
     Column("project", String(63)),
+    # A hash of the statement: what runs of a kind have in common.
+    Column("kind", String(40)),
     Index("ix_wx_server_runs_tenant", "tenant", "created_at"),
-    Index("ix_wx_server_runs_state", "state"),
+    Index("ix_wx_server_runs_ended", "ended_at"),
+    Index("ix_wx_server_runs_unfinished", "created_at", "id", sqlite_where=IS_UNFINISHED,
+          postgresql_where=IS_UNFINISHED),
+)  # fmt: skip
+
+request_keys = Table(
+    "wx_server_request_keys",
+    metadata,
+    Column("tenant", String(63), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # SHA-256 of the request.
+    Column("digest", LargeBinary, nullable=False),
+    Column("run_id", String(40), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    # Null once its run has been deleted.
+    Column("answer", LargeBinary),
+    Index("ix_wx_server_request_keys_run", "run_id"),
+    Index("ix_wx_server_request_keys_created", "created_at"),
 )
 
 step_versions = Table(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from ...store.database import Database
 from ..vault.vault import Vault
+from .writer import Kind, Writer
 
 _T = TypeVar("_T")
 
@@ -27,8 +28,17 @@ class Transactions(Protocol):
         """Seals what is secret."""
         ...
 
-    def write(self, work: Callable[[Connection], _T]) -> asyncio.Future[_T]:
+    @property
+    def writer(self) -> Writer:
+        """The thread that writes, for what need not be on disk at once."""
+        ...
+
+    def write(self, work: Callable[[Connection], _T], told: Callable[[_T], None] | None = None) -> asyncio.Future[_T]:
         """Have something done by the thread that writes; the future is done once it is on disk."""
+        ...
+
+    def put(self, kind: Kind, row: Any, *, size: int = 0) -> asyncio.Future[None]:
+        """Have a row of a kind stored as soon as can be; the future is done once it is on disk."""
         ...
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:

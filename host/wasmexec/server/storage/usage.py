@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
-from sqlalchemy.dialects.sqlite import Insert
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, Connection, Engine, func, select, tuple_
 
 from ..quotas.budgets import Budget, Spent, Window
 from ..quotas.refusals import Owner
 from ..runs.costs import charges_of
+from .prepared import Prepared, bound, upsert
 from .tables import COSTS, COUNTS, usage
 
 if TYPE_CHECKING:
@@ -19,19 +18,10 @@ if TYPE_CHECKING:
 
     from .transactions import Transactions
 
-_KEY = ("tenant", "hour", "project", "key_id")
+_HOUR = 3600
 _MICROSECONDS = 1_000_000
+_KEY = ("tenant", "hour", "project", "key_id")
 _PLACE = ("hour", "tenant", "project", "key_id")
-
-
-def _usage_statement() -> Insert:
-    new = upsert(usage).values({column.name: bindparam(column.name) for column in usage.c})
-    added = {name: usage.c[name] + new.excluded[name] for name in COUNTS}
-    return new.on_conflict_do_update(index_elements=_KEY, set_=added)
-
-
-# Made once: making one takes longer than executing it.
-_ADD = _usage_statement()
 
 
 class UsageFilter(NamedTuple):
@@ -48,7 +38,7 @@ class UsageFilter(NamedTuple):
 
 
 class UsagePlace(NamedTuple):
-    """A line of usage among all."""
+    """A line of usage among all; `hour` is the second of the epoch at which it begins."""
 
     hour: int
     tenant: str
@@ -56,9 +46,23 @@ class UsagePlace(NamedTuple):
     key_id: str
 
 
-def add_usage(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Add what one run has used, in the transaction that ends it."""
-    connection.execute(_ADD, row)
+def hour_of(seconds: float) -> int:
+    """The beginning of the hour in which a time lies, both in seconds of the epoch."""
+    return int(seconds) // _HOUR * _HOUR
+
+
+class UsageRows:
+    """What runs have used, added up in the transaction that puts it on their records."""
+
+    def __init__(self, engine: Engine) -> None:
+        names = (*UsagePlace._fields, *COUNTS)
+        new = upsert(usage, engine).values(bound(names))
+        added = {name: usage.c[name] + new.excluded[name] for name in COUNTS}
+        self._add = Prepared(new.on_conflict_do_update(index_elements=_KEY, set_=added), names, engine)
+
+    def add(self, connection: Connection, sums: Mapping[UsagePlace, Sequence[int]]) -> None:
+        """Add to lines of usage, the numbers in the order of `COUNTS`."""
+        self._add.execute(connection, [(*place, *counts) for place, counts in sums.items()])
 
 
 class UsageStorage:
