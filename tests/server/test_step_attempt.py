@@ -18,6 +18,7 @@ from wasmexec import Limits
 from wasmexec._wall.wall import Mode
 from wasmexec.server.config import ServerConfig
 from wasmexec.server.documents import GrantsDocument, TenantRequest
+from wasmexec.server.runs.recorder import Recorder
 from wasmexec.server.runs.runs import Runs
 from wasmexec.server.steps.attempt import Attempt, AttemptLost
 from wasmexec.server.steps.enclosure import StepEnclosure
@@ -50,6 +51,7 @@ class Attempts:
         self.runs = Runs(ServerConfig(), Watch())
         fleet: Any = SimpleNamespace(slots=0, keep=lambda order, grants: None, forget=lambda order: None)
         self.runs.fleet, self.runs.storage = fleet, self.storage
+        self.runs.recorder = Recorder(ServerConfig(), self.storage, self.runs.drop)
         self.tenant = make_tenant()
         self.runs.know(self.tenant)
 

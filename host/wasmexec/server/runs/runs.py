@@ -104,7 +104,9 @@ class Runs:
             ProblemError: 429, 503: there is no room for it, or it cannot start in time.
         """
         self.refuse_if_full(run.size)
-        self.recorder.refuse_full(run.tenant)
+        if run.on_end is None:
+            # An execution of something larger is not on record by itself.
+            self.recorder.refuse_full(run.tenant)
         self._suspects.refuse(run)
         run.tenant.refuse_inactive(is_durable=False)
         self._admit(run)
