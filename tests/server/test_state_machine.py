@@ -159,7 +159,8 @@ class Sequence(RuleBasedStateMachine):
         """Whether a synchronous run was answered: always, unless the server was killed, or refused it."""
         try:
             answer = future.result(60)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, RuntimeError):
+            # It was killed meanwhile, or before it was asked.
             assert self.fronts
             return False
         if answer.status_code != 200:

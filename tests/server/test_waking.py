@@ -34,6 +34,7 @@ def test_never_more_of_a_tenant_compute_than_may_though_all_wake_at_once(
     def have_ended() -> bool:
         counts = tenant.counts
         seen.add(counts["executing"])
+        time.sleep(0.002)
         return not any(counts[name] for name in ("queued", "executing", "asleep"))
 
     wait_until(have_ended)

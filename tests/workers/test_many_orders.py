@@ -194,7 +194,7 @@ def test_answers_and_states_come_back_as_they_were_packed() -> None:
     assert unpack_answer(*pack_answer(answer)) == answer
     called = answer._replace(calls=(CALL, CALL._replace(status=None, error="connect_timeout")))
     assert unpack_answer(*pack_answer(called)) == called
-    states = [State(1, 0.5, True), State(2**60, 0.0, False)]
+    states = [State(1, 0.5, True), State(2**60, 0.0, False, 7)]
     assert unpack_states(pack_states(states)) == states
 
 
@@ -271,7 +271,19 @@ def test_an_answer_that_breaks_the_rules_is_refused(head: bytes, body: bytes) ->
 
 
 @pytest.mark.parametrize(
-    "head", [b"", b"{}", b"[[1,0.5]]", b"[[1,0.5,1]]", b"[[-1,0.5,true]]", b"[[1,-1,true]]", b'[["1",0,true]]', b"[1]"]
+    "head",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"[[1,0.5,true]]",
+        b"[[1,0.5,1,0]]",
+        b"[[-1,0.5,true,0]]",
+        b"[[1,-1,true,0]]",
+        b'[["1",0,true,0]]',
+        b"[[1,0.5,true,-1]]",
+        b"[[1,0.5,true,0,0]]",
+    ],
 )
 def test_states_that_break_the_rules_are_refused(head: bytes) -> None:
     with pytest.raises(BadMessage):

@@ -119,7 +119,11 @@ class Execution:
     def go_on(self) -> None:
         """Let it compute again, if it has asked for that; on any thread."""
         with self._lock:
-            is_held = self._gate.open() and self._phase is Phase.QUEUED
+            was_shut = self._gate.open()
+            is_held = was_shut and self._phase is Phase.QUEUED
+            if was_shut and not is_held:
+                # It blocks, and has a place again as soon as its thread has taken it.
+                self._guest.is_elsewhere = False
         if is_held:
             self._resume()
 

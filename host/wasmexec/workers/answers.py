@@ -2,7 +2,7 @@
 
     ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text], HTTP requests]
             body    the texts, one behind the other: rows, log, error (null if there is none), warnings
-    STATE   head    [[number, processor seconds so far, whether it waits], ...]
+    STATE   head    [[number, processor seconds so far, whether it waits, GO_ONs that it has had], ...]
 
 SECURITY: the parent reads heads only, every field of them checked for type and range. The texts pass through it as
 bytes: a worker that a guest broke out of can put anything into them, and nothing is decided by what they say.
@@ -80,6 +80,8 @@ class State(NamedTuple):
     execution: int
     cpu_seconds: float
     is_waiting: bool
+    let_on: int = 0
+    """How often it was let go on: what it told before it knew of the last time is late."""
 
 
 def answer_room(limits: Limits) -> Room:
@@ -219,10 +221,11 @@ def unpack_states(head: bytes) -> list[State]:
     """
     states = []
     for item in read_list(_decoded(head), MAX_STATES):
-        number, seconds, waits = read_exactly(item, 3)
+        number, seconds, waits, let_on = read_exactly(item, 4)
         if type(waits) is not bool:
             raise BadMessage("a state that is none")
-        states.append(State(read_integer(number, 0, 2**63), read_number(seconds, MAX_SECONDS), waits))
+        known = (read_integer(number, 0, 2**63), read_number(seconds, MAX_SECONDS), waits)
+        states.append(State(*known, read_integer(let_on, 0, 2**31)))
     return states
 
 

@@ -124,6 +124,7 @@ class _Executions:
         self._live: dict[int, Running | None] = {}
         self._stopped: set[int] = set()
         self._going_on: set[int] = set()
+        self._let_on: dict[int, int] = {}
         self._some = threading.Event()
         self._starters = ThreadPoolExecutor(_STARTERS, "wasmexec-starter")
         threading.Thread(target=self._tell_states, name="wasmexec-states", daemon=True).start()
@@ -156,7 +157,14 @@ class _Executions:
             if running is None:
                 self._going_on.add(number)
         if running is not None:
-            running.go_on()
+            self._let(number, running)
+
+    def _let(self, number: int, running: Running) -> None:
+        running.go_on()
+        # Only now: until then it may be told that it waits.
+        with self._lock:
+            if number in self._live:
+                self._let_on[number] = self._let_on.get(number, 0) + 1
 
     def _start(self, frame: Frame) -> None:
         number = frame.execution
@@ -193,7 +201,7 @@ class _Executions:
         if running is not None and is_late:
             running.cancel()
         if running is not None and may_go_on:
-            running.go_on()
+            self._let(number, running)
         self._some.set()
 
     def _done(self, number: int, calls: list[CallRecord], outcome: Result | BaseException) -> None:
@@ -202,6 +210,7 @@ class _Executions:
             self._live.pop(number, None)
             self._stopped.discard(number)
             self._going_on.discard(number)
+            self._let_on.pop(number, None)
         self._outbox.write(pack(Kind.ANSWER, number, head, body))
 
     def _tell_states(self) -> NoReturn:
@@ -212,10 +221,12 @@ class _Executions:
             tick.wait(STATE_SECONDS)
             with self._lock:
                 live = {number: running for number, running in self._live.items() if running is not None}
+                let_on = dict(self._let_on)
                 if not self._live:
                     self._some.clear()
             states = {
-                number: State(number, running.cpu_seconds, running.is_waiting) for number, running in live.items()
+                number: State(number, running.cpu_seconds, running.is_waiting, let_on.get(number, 0))
+                for number, running in live.items()
             }
             news = [state for number, state in states.items() if told.get(number) != state]
             told = states

@@ -69,7 +69,17 @@ class WorkerFigures(NamedTuple):
 class Entry:
     """One execution in a worker: since when, until when at the latest, and whether it computes."""
 
-    __slots__ = ("cpu_seconds", "due", "grants", "has_asked", "is_waiting", "number", "process", "waits_since")
+    __slots__ = (
+        "cpu_seconds",
+        "due",
+        "grants",
+        "has_asked",
+        "is_waiting",
+        "let_on",
+        "number",
+        "process",
+        "waits_since",
+    )
 
     def __init__(self, number: int, process: Process, due: float, grants: Sequence[HttpGrant] = ()) -> None:
         self.number = number
@@ -80,6 +90,8 @@ class Entry:
         self.is_waiting = False
         self.has_asked = False
         """Whether it has something to do again, and waits to be let."""
+        self.let_on = 0
+        """How often it was."""
         self.waits_since = math.inf
 
     def is_long_asleep(self, now: float) -> bool:
@@ -335,6 +347,7 @@ class Fleet:
     def go_on(self, entry: Entry) -> None:
         """Let one compute again that has asked for it."""
         entry.has_asked = entry.is_waiting = False
+        entry.let_on += 1
         entry.process.awake[entry.number] = entry
         entry.process.send(pack(Kind.GO_ON, entry.number))
         self._write_soon(entry.process)
@@ -466,7 +479,7 @@ class Fleet:
         if entry is None:
             return
         entry.cpu_seconds = max(entry.cpu_seconds, state.cpu_seconds)
-        if entry.is_waiting is not state.is_waiting:
+        if entry.is_waiting is not state.is_waiting and state.let_on == entry.let_on:
             entry.is_waiting = state.is_waiting
             entry.waits_since = time.monotonic()
             if state.is_waiting:
