@@ -65,6 +65,7 @@ class Sequence(RuleBasedStateMachine):
     def begin(self, most: int | None) -> None:
         self.name = f"sequence-{next(Place.numbers)}"
         self.key = self.place.server.tenant(self.name, max_executing=most, **BUDGETS).key
+        self.most = most
         self.kinds: dict[str, str] = {}
         self.cancelled: dict[str, int] = {}
         self.seen: dict[str, int] = {}
@@ -79,6 +80,13 @@ class Sequence(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(sorted(STATEMENTS)), count=st.integers(1, 4))
     def submit(self, kind: str, count: int) -> None:
+        if self.most == 0:
+            # Nothing is admitted then.
+            text = STATEMENTS[kind].format(next(Place.numbers))
+            asked = {"statement": text}
+            answer = self.place.server.ask("POST", "/v1/runs", self.key, asked, prefer="respond-async")
+            assert (answer.status_code, answer.json()["rule"]) == (429, "count.executing")
+            return
         for _ in range(count):
             self.kinds[self.tenant.start(STATEMENTS[kind].format(next(Place.numbers)))] = kind
 
@@ -115,6 +123,7 @@ class Sequence(RuleBasedStateMachine):
     @rule(most=st.sampled_from([None, 0, 1, 3]), weight=st.integers(1, 5))
     def change_quota(self, most: int | None, weight: int) -> None:
         self.place.server.tenant(self.name, max_executing=most, weight=weight, **BUDGETS)
+        self.most = most
 
     def note(self, run_id: str, found: dict[str, Any]) -> int:
         """The status of one that has ended, which stays."""
