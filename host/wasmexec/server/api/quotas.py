@@ -20,6 +20,7 @@ from ..tenants.keys import Scope
 if TYPE_CHECKING:
     from ..http.request import Request
     from ..quotas.refusals import Number
+    from ..storage.storage import Storage
     from ..tenants.directory import Directory, Tenant
     from ..tenants.keys import Actor, KeyRecord
     from ..tenants.rule_sets import RuleSet
@@ -79,8 +80,9 @@ class PartDocument(Struct):
 class QuotasApi:
     """The handlers."""
 
-    def __init__(self, access: Access, directory: Directory) -> None:
+    def __init__(self, access: Access, storage: Storage, directory: Directory) -> None:
         self._access = access
+        self._storage = storage
         self._directory = directory
 
     def routes(self) -> tuple[Route, ...]:
@@ -108,7 +110,7 @@ class QuotasApi:
     async def get_quotas(self, request: Request) -> Answered:
         """Every rule that holds for the asking key: its value, what is used, when that resets, who may change it."""
         tenant, key = self._access.tenant(request, Scope.READ)
-        return self._all(tenant, key.id)
+        return await self._all(tenant, key.id)
 
     async def get_of_tenant(self, request: Request) -> Answered:
         """Every rule of a tenant, without those of its projects and keys."""
@@ -116,12 +118,15 @@ class QuotasApi:
         tenant = self._directory.tenants.get(request.parts["name"])
         if tenant is None:
             raise not_found()
-        return self._all(tenant, "")
+        return await self._all(tenant, "")
 
-    def _all(self, tenant: Tenant, key_id: str) -> Answered:
+    async def _all(self, tenant: Tenant, key_id: str) -> Answered:
         """What a key may have; "" is one that has no rules but its tenant's."""
         limits, executing = tenant.limits_for(key_id, {}), tenant.executing
-        rules = [*self._counts(tenant), *(rule for one in tenant.rule_sets(key_id) for rule in self._rules(one))]
+        # What is live is known without the store, which may be away.
+        has_rule = tenant.document.max_steps is not None
+        steps = await self._storage.steps.count(tenant.name) if has_rule else None
+        rules = [*self._counts(tenant, steps), *(rule for one in tenant.rule_sets(key_id) for rule in self._rules(one))]
         return json_answer(200, QuotasDocument(
             tenant=tenant.name, weight=tenant.document.weight,
             runs=RunCounts(
@@ -178,7 +183,7 @@ class QuotasApi:
         quotas = [] if rules is None else list(self._rules(rules))
         return json_answer(200, PartDocument(owner.value, name, document, quotas))
 
-    def _counts(self, tenant: Tenant) -> Iterator[QuotaRule]:
+    def _counts(self, tenant: Tenant, steps: int | None) -> Iterator[QuotaRule]:
         document, executing = tenant.document, tenant.executing
         counts: dict[str, tuple[int | None, int | None]] = {
             "executing": (document.max_executing, executing),
@@ -186,7 +191,7 @@ class QuotasApi:
             "queued": (tenant.max_queued, len(tenant.queued)),
             "streams": (document.max_streams, len(tenant.streams)),
             "stored_runs": (document.max_stored_runs, None),
-            "steps": (document.max_steps, None),
+            "steps": (document.max_steps, steps),
             "secrets": (document.max_secrets, len(tenant.secrets)),
             "keys": (document.max_keys, self._directory.keys.count(tenant.name)),
         }

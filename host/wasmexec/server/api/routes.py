@@ -44,7 +44,7 @@ def all_routes(
         *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
         *StepRunsApi(access, storage, step_runs).routes(),
         *UsageApi(access, storage).routes(),
-        *QuotasApi(access, directory).routes(),
+        *QuotasApi(access, storage, directory).routes(),
         *SecretsApi(access, directory).routes(),
         *KeysApi(access, directory).routes(),
         *AuditApi(access, storage).routes(),

@@ -83,6 +83,10 @@ class StepStorage:
             self._prepared = asyncio.ensure_future(work)
         await asyncio.shield(self._prepared)
 
+    async def count(self, tenant: str) -> int:
+        """How many steps a tenant has."""
+        return await self._storage.read(lambda connection: len(_names(connection, tenant)))
+
     async def put(
         self,
         tenant: str,
