@@ -212,11 +212,7 @@ class Writer:
             _log.warning("the store is there again, after %.1f s", self.away_seconds)
             self._away_since = None
         for item, outcome in told:
-            self._bytes -= item.size
-            try:
-                item.told(outcome.result, outcome.error)
-            except Exception:
-                _log.exception("what was told of the store")
+            self._tell(item, outcome)
         if lost is None and was_away:
             for call in self._when_back:
                 call()
@@ -228,18 +224,22 @@ class Writer:
         if self._away_since is None:
             _log.error("the store is out of reach: %s", error)
             self._away_since = self._began_at
-        failed, self._waiting = self._waiting, []
-        for item in failed:
-            if item.is_patient:
-                self._waiting.append(item)
-            else:
-                self._bytes -= item.size
-                item.told(None, error)
+        failed = [item for item in self._waiting if not item.is_patient]
+        self._waiting = [item for item in self._waiting if item.is_patient]
         if isinstance(error, StoreTakenError):
             self._is_taken = True
             self._taken(error)
-            return
-        self._loop.call_later(_AGAIN_SECONDS, self._try_again)
+        else:
+            self._loop.call_later(_AGAIN_SECONDS, self._try_again)
+        for item in failed:
+            self._tell(item, _Outcome(None, error))
+
+    def _tell(self, item: _Item, outcome: _Outcome) -> None:
+        self._bytes -= item.size
+        try:
+            item.told(outcome.result, outcome.error)
+        except Exception:
+            _log.exception("what was told of the store")
 
     def _try_again(self) -> None:
         if not self._under_way and not self._is_closed:
