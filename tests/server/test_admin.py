@@ -101,6 +101,11 @@ def test_nothing_is_left_of_a_tenant_that_was_deleted(server: LiveServer) -> Non
     computing = tenant.start("while True: pass")
     tenant.until(computing, state="running")
     waiting = [tenant.start("await sleep(60)\nreturn []") for _ in range(3)]
+    keys = {"scopes": ["steps", "run", "read"]}
+    steps = Tenant(server, ask(server, "POST", "/tenants/deleted/keys", keys).json()["key"])
+    document = {"statement": "return [{'c': DATA_CHECKPOINT}]", "output_schema": [{"name": "c", "type": "json"}]}
+    assert server.ask("PUT", "/v1/steps/counts", steps.key, document).status_code == 201
+    assert server.ask("PUT", "/v1/steps/counts/checkpoint", steps.key, {"n": 7}).status_code == 200
     refused = ask(server, "DELETE", "/tenants/deleted")
     assert (refused.status_code, refused.json()["rule"]) == (409, "tenant.runs")
     # The control: it is still there.
@@ -113,9 +118,13 @@ def test_nothing_is_left_of_a_tenant_that_was_deleted(server: LiveServer) -> Non
     for run_id in (ended, computing, *waiting):
         assert again.get(f"/v1/runs/{run_id}").status_code == 404
     assert again.usage["runs"] == 0
+    steps = Tenant(server, ask(server, "POST", "/tenants/deleted/keys", keys).json()["key"])
+    assert steps.get("/v1/steps/counts").status_code == 404
+    assert server.ask("PUT", "/v1/steps/counts", steps.key, document).json()["version"] == 1
+    assert steps.get("/v1/steps/counts/checkpoint").json()["version"] == 0
     assert again.run("return []").status_code == 200
     with sqlite3.connect(server.folder / "store.sqlite3") as store:
-        assert store.execute("SELECT count(*) FROM wx_server_keys WHERE tenant = 'deleted'").fetchone() == (1,)
+        assert store.execute("SELECT count(*) FROM wx_server_keys WHERE tenant = 'deleted'").fetchone() == (2,)
 
 
 def test_workers_are_replaced_one_after_the_other_and_nothing_is_lost(server: LiveServer) -> None:

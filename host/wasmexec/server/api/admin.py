@@ -19,6 +19,7 @@ from ..tenants.keys import Scope
 if TYPE_CHECKING:
     from ..http.request import Request
     from ..runs.runs import Runs
+    from ..steps.step_runs import StepRuns
     from ..storage.storage import Storage
     from ..tenants.directory import Directory, Tenant
     from ..tenants.keys import Actor
@@ -65,7 +66,8 @@ class DeletionQuery(Struct, forbid_unknown_fields=True):
 class AdminApi:
     """The handlers."""
 
-    def __init__(self, access: Access, storage: Storage, directory: Directory, runs: Runs) -> None:
+    def __init__(self, access: Access, storage: Storage, directory: Directory, runs: Runs, step_runs: StepRuns) -> None:
+        self._step_runs = step_runs
         self._access = access
         self._storage = storage
         self._directory = directory
@@ -145,7 +147,7 @@ class AdminApi:
         query, tenant = request.query(DeletionQuery), self._tenant(request)
         if query.cancel:
             await self._cancel_all(tenant)
-        live = len(self._runs.of_tenant(tenant))
+        live = len(self._runs.of_tenant(tenant)) + len(self._step_runs.of_tenant(tenant))
         if live:
             raise ProblemError(
                 409, "tenant.runs", f"the tenant {tenant.name} has {live:,} runs that have not ended; cancel them with "
@@ -184,7 +186,12 @@ class AdminApi:
     async def _cancel_all(self, tenant: Tenant) -> None:
         """Cancel its runs and wait until their ends are on record, which takes milliseconds as a rule."""
         until = time.monotonic() + _END_SECONDS
-        while (runs := self._runs.of_tenant(tenant)) and time.monotonic() < until:
+        while time.monotonic() < until:
+            runs, step_runs = self._runs.of_tenant(tenant), self._step_runs.of_tenant(tenant)
+            if not runs and not step_runs:
+                return
+            for step_run in step_runs:
+                self._step_runs.cancel(step_run)
             for run in runs:
                 self._runs.cancel(run)
             await asyncio.sleep(0.01)

@@ -48,7 +48,7 @@ def all_routes(
         *SecretsApi(access, directory).routes(),
         *KeysApi(access, directory).routes(),
         *AuditApi(access, storage).routes(),
-        *AdminApi(access, storage, directory, runs).routes(),
+        *AdminApi(access, storage, directory, runs, step_runs).routes(),
         *WorkersApi(access, storage, runs, config.drain_seconds, stop).routes(),
         *HealthApi(runs).routes(),
     )

@@ -82,8 +82,8 @@ class StepRuns:
         """
         tenant = run.tenant
         self._runs.refuse_if_full(0)
-        live = [other for other in self._live.values() if other.tenant is tenant]
-        refusal = check_count("step_runs", live, tenant.max_queued)
+        tenant.refuse_inactive(is_durable=True)
+        refusal = check_count("step_runs", self.of_tenant(tenant), tenant.max_queued)
         if refusal is not None:
             raise ProblemError.of(refusal)
         used = sum(other.size for other in self._live.values())
@@ -103,6 +103,10 @@ class StepRuns:
             raise
         run.is_stored = True
         self._dispatch()
+
+    def of_tenant(self, tenant: Tenant) -> list[StepRun]:
+        """The runs of a tenant's steps that have not ended."""
+        return [run for run in self._live.values() if run.tenant is tenant]
 
     def find(self, run_id: str, tenant: str, step: str) -> StepRun | None:
         """A run that has not ended."""

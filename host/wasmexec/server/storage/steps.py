@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
@@ -189,15 +190,18 @@ class StepStorage:
             count = connection.execute(live).scalar_one()
             if count:
                 return InUse(count)
-            connection.execute(delete(step_runs).where(*mine))
-            connection.execute(
-                delete(step_versions).where(step_versions.c.tenant == tenant, step_versions.c.name == name)
-            )
-            joined(connection).delete_step(stored_name(tenant, name))
+            _delete(tenant, name, connection)
             audit(connection, actor, tenant, "step.delete", name, {"version": present.version})
             return present
 
         return await self._storage.write(work)
+
+    async def delete_all(self, tenant: str) -> None:
+        """Delete every step of a tenant that has no runs which have not ended, one after the other."""
+        await self.prepare()
+        names = await self._storage.read(lambda connection: _names(connection, tenant))
+        for name in sorted(names):
+            await self._storage.write(partial(_delete, tenant, name))
 
     async def checkpoint(self, tenant: str, name: str) -> Checkpoint | None:
         """The checkpoint of a step, version 0 if it never had one; None if there is no such step."""
@@ -239,6 +243,13 @@ class StepStorage:
             return changed
 
         return await self._storage.write(work)
+
+
+def _delete(tenant: str, name: str, connection: Connection) -> None:
+    """A step with its versions, checkpoint and runs."""
+    connection.execute(delete(step_runs).where(step_runs.c.tenant == tenant, step_runs.c.step == name))
+    connection.execute(delete(step_versions).where(step_versions.c.tenant == tenant, step_versions.c.name == name))
+    joined(connection).delete_step(stored_name(tenant, name))
 
 
 def _select() -> Select[Any]:

@@ -409,6 +409,7 @@ class Directory:
         ended = self.keys.forget(tenant.name)
         del self.tenants[tenant.name]
         try:
+            await self._storage.steps.delete_all(tenant.name)
             await self._storage.tenants.remove(tenant.name, actor)
         except BaseException:
             tenant.is_deleted = False
