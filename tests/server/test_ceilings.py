@@ -15,8 +15,10 @@ from wasmexec import ConfigError, Grants, HttpGrant, Limits
 from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.egress import EgressPolicy
 from wasmexec.limits import GIB, MIB
+from wasmexec.server.documents import PartRules
 from wasmexec.server.quotas.ceilings import Ceiling
-from wasmexec.server.quotas.refusals import Refusal
+from wasmexec.server.quotas.refusals import Owner, Refusal
+from wasmexec.server.tenants.rule_sets import ceiling_of_part
 
 
 def test_a_request_tightens_and_what_it_leaves_out_is_the_default_under_the_ceiling() -> None:
@@ -24,6 +26,12 @@ def test_a_request_tightens_and_what_it_leaves_out_is_the_default_under_the_ceil
     effective = ceiling.limits_for({"wall_seconds": 300, "log_records": 5})
     assert effective == Limits(wall_seconds=300, cpu_seconds=5, memory_bytes=512 * MIB, log_records=5)
     assert ceiling.limits_for({}) == Limits(cpu_seconds=5, memory_bytes=512 * MIB)
+
+
+def test_the_rules_of_a_project_name_only_limits_that_there_are() -> None:
+    assert ceiling_of_part(Owner.PROJECT, PartRules(limits={"wall_seconds": 2})) is not None
+    with pytest.raises(ConfigError, match="limits: there is no limit 'wall', only cpu_seconds"):
+        ceiling_of_part(Owner.PROJECT, PartRules(limits={"wall": 2}))
 
 
 def test_a_limit_over_the_ceiling_is_refused_by_name() -> None:

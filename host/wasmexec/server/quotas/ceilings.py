@@ -29,11 +29,7 @@ class Ceiling:
         Raises:
             ConfigError: there is no such limit, or the value makes no sense.
         """
-        known = {item.name for item in fields(Limits)}
-        for name in asked:
-            if name not in known:
-                raise ConfigError(f"limits: there is no limit {name!r:.80}, only {', '.join(sorted(known))}")
-        wanted, usual = Limits(**asked), Limits()  # type: ignore[arg-type]
+        wanted, usual = limits_of(asked), Limits()
         effective: dict[str, Number] = {}
         for name in (item.name for item in fields(Limits)):
             ceiling, value = getattr(self.limits, name), getattr(wanted, name)
@@ -104,3 +100,16 @@ def _narrowed(ceiling: HttpGrant, grant: HttpGrant) -> HttpGrant | None:
     return replace(
         ceiling, host=grant.host, ports=ports, methods=methods, schemes=schemes, allow_private=grant.allow_private
     )
+
+
+def limits_of(values: Mapping[str, Number]) -> Limits:
+    """The limits of these values, the others as usual.
+
+    Raises:
+        ConfigError: there is no such limit, or a value makes no sense.
+    """
+    known = {item.name for item in fields(Limits)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"limits: there is no limit {name!r:.80}, only {', '.join(sorted(known))}")
+    return Limits(**values)  # type: ignore[arg-type]

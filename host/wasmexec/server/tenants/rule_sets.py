@@ -10,7 +10,7 @@ from ...limits import LIMIT_RANGES, Limits
 from ..documents import GrantsDocument, PartRules
 from ..problems import ProblemError
 from ..quotas.budgets import Account, Budget
-from ..quotas.ceilings import Ceiling
+from ..quotas.ceilings import Ceiling, limits_of
 from ..quotas.rates import Rate, RateCharge, Unit
 from ..quotas.refusals import Owner, Refusal
 from ..quotas.rules import QuotaRules, budgets_of, rates_of
@@ -57,7 +57,7 @@ def ceiling_of_part(owner: Owner, rules: PartRules) -> Ceiling | None:
         return None
     limits = {name: highest for name, (_, highest) in LIMIT_RANGES.items()} | rules.limits
     grants = None if rules.grants is None else grants_of(rules.grants)
-    return Ceiling(owner=owner, limits=Limits(**limits), grants=grants)  # type: ignore[arg-type]
+    return Ceiling(owner=owner, limits=limits_of(limits), grants=grants)
 
 
 def limits_within(ceilings: Sequence[Ceiling], asked: Mapping[str, int | float]) -> Limits:
