@@ -7,7 +7,8 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak million conformance image image-core verify native-env clean
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak million conformance schemathesis image image-core verify \
+	native-env schemathesis-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,7 +24,7 @@ serve-demo: image ## a server, two tenants, a statement of each over curl, a req
 unit: .venv/ready ## the tests that need no image: host, guest Python natively, the build
 	$(BIN)/python -m pytest tests/unit tests/guest_unit tests/build $(addprefix --ignore=,$(NEEDS_BUILD))
 
-test: image native-env ## every test, on the real image (built first if need be): two at a time, then alone what measures
+test: image native-env schemathesis-env ## every test, on the real image (built first if need be): two at a time, then alone what measures
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not timing"
 	$(BIN)/python -m pytest -m timing
 
@@ -43,6 +44,8 @@ fix: .venv/ready ## mend style: what ruff can mend, then the layout of Python an
 lock: .venv-lock/ready ## pin the host's dependencies anew (make lock UPGRADE=--upgrade: to the newest versions)
 	.venv-lock/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
 		--no-emit-index-url --custom-compile-command 'make lock' --quiet --output-file host/requirements.lock
+	.venv-lock/bin/uv pip compile tests/requirements-schemathesis.in --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+		--no-emit-index-url --custom-compile-command 'make lock' --quiet --output-file tests/requirements-schemathesis.txt
 
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
@@ -60,6 +63,9 @@ conformance: image native-env ## upstream's own tests and the sweep, in the gues
 	$(BIN)/python -m tests.conformance $(CONFORMANCE)
 	$(BIN)/python -m tests.differential.sweep
 
+schemathesis: image schemathesis-env ## requests made from the OpenAPI document, against a running server, for some minutes (SECONDS=600)
+	$(BIN)/python -m tests.server.api_tester $(SECONDS)
+
 image: .venv/ready ## the full image, if anything changed
 	$(RUN) image build full
 
@@ -70,6 +76,8 @@ verify: image ## every check of the built image, with the sweep over all C types
 	$(RUN) image verify full
 
 native-env: .venv-native/ready ## native CPython with the guest's package versions, for comparisons
+
+schemathesis-env: .venv-schemathesis/ready ## the tester of the HTTP API, whose dependencies are not ours
 
 # Nothing floats here: the host enforces the boundary, so a run tomorrow installs what was tested today.
 .venv/ready: pyproject.toml host/requirements.lock wasm-build/make-venv.sh
@@ -88,5 +96,10 @@ native-env: .venv-native/ready ## native CPython with the guest's package versio
 	.venv-native/bin/python -m pip install --quiet --requirement tests/requirements-native.txt
 	@touch $@
 
+.venv-schemathesis/ready: tests/requirements-schemathesis.txt wasm-build/make-venv.sh
+	sh wasm-build/make-venv.sh $(PYTHON) .venv-schemathesis
+	.venv-schemathesis/bin/python -m pip install --quiet --require-hashes --requirement tests/requirements-schemathesis.txt
+	@touch $@
+
 clean: ## remove the environments of this checkout (the image cache stays)
-	rm -rf .venv .venv-native .venv-lock .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-native .venv-schemathesis .venv-lock .mypy_cache .ruff_cache .pytest_cache

@@ -17,7 +17,7 @@ from .terminal import note, say
 @click.group(
     "serve",
     cls=LazyGroup,
-    names=("audit", "rotate-secrets-key"),
+    names=("audit", "describe", "rotate-secrets-key"),
     module="serve_{}",
     invoke_without_command=True,
     subcommand_metavar="[COMMAND]...",

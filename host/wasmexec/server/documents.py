@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from .quotas.rules import QuotaRules
+from .tenants.keys import Scope
 
 NULL = Raw(b"null")
 MAX_STATEMENT = 1024 * 1024
@@ -25,34 +26,53 @@ _Count = Annotated[int, Meta(ge=0, le=10**12)] | None
 _Texts = Annotated[list[Annotated[str, Meta(max_length=2000)]], Meta(max_length=200)]
 
 
+def raw_field(default: Raw) -> Raw:
+    """A field with such a default; from a factory, for msgspec cannot put a Raw into the schema of a struct."""
+    made: Raw = msgspec.field(default_factory=lambda: default)
+    return made
+
+
 class SecretDocument(Struct, forbid_unknown_fields=True):
-    """A secret that the statement never holds."""
+    """A secret that the statement never holds: it is put into requests to some hosts."""
 
     value: str
     hosts: _Texts
+    """Where it may be sent."""
     also_in: _Texts = []
+    """Parts of a request beside headers in which it may stand: url, body."""
 
 
 class GrantsDocument(Struct, forbid_unknown_fields=True):
-    """What a run may reach, written as for --allow-http; `http_private` also on private networks."""
+    """What a run may reach, written as for --allow-http."""
 
     http: _Texts = []
+    """Such as "GET https://api.example.com"."""
     http_private: _Texts = []
+    """The same, on private networks, too."""
 
 
 class RunRequest(Struct, forbid_unknown_fields=True):
-    """The body of POST /v1/runs; the names are those of `Executor.run`."""
+    """A statement and what it gets; the names are those of `Executor.run`."""
 
     statement: Annotated[str, Meta(max_length=MAX_STATEMENT)]
-    input_data: Raw = NULL
+    """The Python code; it returns its rows."""
+    input_data: Raw = raw_field(NULL)
+    """What the statement finds as INPUT_DATA: any JSON, as a rule a list of objects."""
     extra_inputs: Annotated[list[Raw], Meta(max_length=64)] = []
-    output_schema: Raw = NULL
-    checkpoint: Raw = NULL
-    local_variables: Raw = Raw(b"{}")
+    """INPUT_DATA2, INPUT_DATA3 and so on."""
+    output_schema: Raw = raw_field(NULL)
+    """A JSON schema that every row has to match."""
+    checkpoint: Raw = raw_field(NULL)
+    """What the statement finds as DATA_CHECKPOINT."""
+    local_variables: Raw = raw_field(Raw(b"{}"))
+    """Members of LocalVariable."""
     limits: dict[str, int | float] = {}
+    """Limits by name, each at most the tenant's."""
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
     secrets: dict[str, str | SecretDocument] = {}
+    """Secrets by name; a text is one that the statement may read."""
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] | None = None
+    """How long it may wait for its start, at most the tenant's."""
     stored_secrets: Annotated[dict[str, Annotated[str, Meta(max_length=64)]], Meta(max_length=MOST_SECRETS)] = {}
     """More secrets: the names of stored ones by the names that the statement has for them."""
 
@@ -63,9 +83,61 @@ class WaitingDocument(Struct):
     rule: str
     detail: str
     changed_by: str
+    """Who may change the rule: tenant, operator, nobody."""
     value: Any = None
+    """What the rule allows."""
     position: int | None = None
+    """Its place among the tenant's own runs; the next one has 1."""
     expected_start: str | None = None
+
+
+class LogDocument(Struct):
+    """A message of a run's log."""
+
+    time: str
+    """ISO 8601, UTC."""
+    level: str
+    message: str
+
+
+class ErrorDocument(Struct, omit_defaults=True):
+    """Why a run has no rows; which members there are depends on `type`."""
+
+    type: str
+    """A class of `wasmexec.errors`: StatementRaised, CpuLimitError, OutputError, GuestLostError."""
+    message: str
+    line: int | None = None
+    """Of the statement."""
+    column: int | None = None
+    function: str | None = None
+    text: str | None = None
+    rendered: str | None = None
+    type_name: str | None = None
+    """Of the exception that the statement raised."""
+    exception_message: str | None = None
+    traceback: str | None = None
+    limit: float | None = None
+    used: float | None = None
+    pointer: str | None = None
+    """The JSON pointer of what was refused."""
+    rule: str | None = None
+    value: Any = None
+    fix: str | None = None
+    """What to write instead."""
+    trap: str | None = None
+    detail: str | None = None
+
+
+class UsedDocument(Struct):
+    """What a run has used."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    output_bytes: int
+    http_requests: int
+    http_bytes_sent: int
+    http_bytes_received: int
 
 
 class RunDocument(Struct, omit_defaults=True):
@@ -76,37 +148,49 @@ class RunDocument(Struct, omit_defaults=True):
     """
 
     id: str
-    state: str
+    state: Literal["queued", "running", "ended"]
     attempts: int
+    """How often it was begun: more than once if a worker process died under it."""
     created_at: str
+    """ISO 8601, UTC, as all times."""
     started_at: str | None
     ended_at: str | None
     is_asleep: bool | None = None
+    """Whether it sleeps or waits for HTTP, and holds no slot."""
     cpu_seconds: float | None = None
+    """What it has used so far, while it runs."""
     waiting: WaitingDocument | None = None
+    """Why it waits, while it does."""
     status: int | None = None
+    """How it ended: 200 rows, 201 none, 202 rows and warnings; 300 to 307 and 400 failed."""
     row_count: int | None = None
     log_count: int | None = None
     log_dropped: int | None = None
     has_rows: bool | None = None
+    """Whether its rows and log are kept."""
     rows: list[Any] | None = None
-    logs: list[dict[str, Any]] | None = None
-    error: dict[str, Any] | None = None
+    logs: list[LogDocument] | None = None
+    error: ErrorDocument | None = None
     warnings: list[str] | None = None
-    usage: dict[str, int | float] | None = None
+    usage: UsedDocument | None = None
     limits: dict[str, int | float] | None = None
     grants: GrantsDocument | None = None
 
 
 class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
-    """What the operator says of a tenant, and what is kept of it; 0 is none, null is no rule."""
+    """A tenant and its rules; 0 is none, null is no rule."""
 
     name: Name
     weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    """Its share of the processors when others want them, too."""
     limits: dict[str, int | float] = msgspec.field(default_factory=dict)
+    """The most that each of its runs may use, at most the server's."""
     grants: GrantsDocument = msgspec.field(default_factory=GrantsDocument)
+    """What its runs may reach."""
     max_queued: _Count = None
+    """Runs that wait; null: as the server has it."""
     max_executing: _Count = None
+    """Runs that compute at once."""
     max_asleep: _Count = None
     max_streams: _Count = None
     max_stored_runs: _Count = None
@@ -114,6 +198,7 @@ class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     max_secrets: _Count = None
     max_keys: _Count = None
     max_wait_seconds: Annotated[float, Meta(ge=0, le=10**9)] = 86_400.0
+    """How long a run may wait for its start."""
     repeat_lost: Literal["safe", "always", "never"] = "safe"
     trace_requests: bool = False
     """Whether HTTP requests of its runs carry `traceparent`: those who are asked could tell whose trace it is."""
@@ -129,13 +214,14 @@ class PartRules(QuotaRules, forbid_unknown_fields=True, kw_only=True):
 
 
 class KeyRequest(Struct, forbid_unknown_fields=True):
-    """The body of POST /v1/keys and of POST /v1/admin/tenants/{name}/keys; without a name the key has one of its id."""
+    """What a new key is to be."""
 
     name: Name | None = None
-    scopes: Annotated[list[str], Meta(min_length=1, max_length=20)] = msgspec.field(
-        default_factory=lambda: ["run", "read"]
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=20)] = msgspec.field(
+        default_factory=lambda: [Scope.RUN, Scope.READ]
     )
     lifetime_seconds: Annotated[float, Meta(gt=0, le=10**9)] | None = None
+    """Null: it does not expire."""
     project: Name | None = None
 
 

@@ -16,6 +16,32 @@ from .quotas.refusals import Refusal
 MEDIA_TYPE = b"application/problem+json"
 
 
+class ProblemDocument(msgspec.Struct):
+    """Why a request is refused, as problem+json (RFC 9457); rules may have more members of their own."""
+
+    type: str
+    """A URN that ends with the rule."""
+    title: str
+    """The phrase of the status."""
+    status: int
+    rule: str
+    """By which rule, with dots: rate.requests, limit.wall_seconds."""
+    detail: str
+    """What happened, and what to do."""
+    value: Any = None
+    """What the rule allows."""
+    used: int | float | None = None
+    """What of that is taken."""
+    asked: Any = None
+    """What was asked for."""
+    owner: str | None = None
+    """Whose rule it is: key, project, tenant, server."""
+    changed_by: str | None = None
+    """Who may change it: tenant, operator, nobody."""
+    retry_after_seconds: float | None = None
+    """When the same request can succeed; left out if only a change of the rule or of the request helps."""
+
+
 class ProblemError(Exception):
     """A request is answered with an HTTP error; `members` are those of the document beside type, title and status."""
 

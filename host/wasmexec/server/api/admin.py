@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..documents import TenantRequest
+from ..documents import Name, TenantRequest
 from ..http.operations import Answered, Operation, Route, json_answer, route
 from ..http.request import decode_body
 from ..problems import ProblemError
@@ -29,6 +29,20 @@ _END_SECONDS = 5.0
 """For the runs of a tenant that is deleted to end."""
 _tenant_decoder = msgspec.json.Decoder(TenantRequest)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
+_EXAMPLES = {
+    "a name is enough": {"name": "acme"},
+    "rules": {
+        "name": "acme", "weight": 2, "limits": {"wall_seconds": 10}, "grants": {"http": ["GET https://api.example.com"]},
+        "max_queued": 100, "max_executing": 4, "requests_per_second": 50, "cpu_seconds_per_day": 3600,
+    },
+}  # fmt: skip
+_RULES_EXAMPLES = {"for a tenant that pays little": {"max_executing": 1, "cpu_seconds_per_day": 600}}
+
+
+class TenantRules(TenantRequest, forbid_unknown_fields=True, kw_only=True):
+    """The rules of a tenant whose name is in the address; the name in the body may be left out, or is the same."""
+
+    name: Name | UnsetType = UNSET  # type: ignore[assignment]
 
 
 class TenantDocument(Struct):
@@ -83,14 +97,14 @@ class AdminApi:
                 ),
                 POST=Operation(
                     handler=self.post_tenant, scope=Scope.ADMIN, body=TenantRequest,
-                    answers={200: TenantRequest, 201: TenantRequest}, problems=(408, 409, 413, 415),
+                    answers={200: TenantRequest, 201: TenantRequest}, problems=(409,), examples=_EXAMPLES,
                 ),
             ),
             route("/v1/admin/tenants/{name}",
                 GET=Operation(handler=self.get_tenant, scope=Scope.ADMIN, answers=changed),
                 PUT=Operation(
-                    handler=self.put_tenant, scope=Scope.ADMIN, body=TenantRequest,
-                    answers={200: TenantDocument, 201: TenantDocument}, problems=(408, 409, 413, 415),
+                    handler=self.put_tenant, scope=Scope.ADMIN, body=TenantRules,
+                    answers={200: TenantDocument, 201: TenantDocument}, problems=(409,), examples=_RULES_EXAMPLES,
                 ),
                 DELETE=Operation(
                     handler=self.delete_tenant, scope=Scope.ADMIN, query=DeletionQuery, answers={204: None},

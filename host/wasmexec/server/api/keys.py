@@ -76,7 +76,8 @@ class KeyList(Struct):
 _key_decoder = msgspec.json.Decoder(KeyRequest)
 _admin_key_decoder = msgspec.json.Decoder(AdminKeyRequest)
 _rotation_decoder = msgspec.json.Decoder(RotationRequest)
-_BODY = (408, 413, 415)
+
+_EXAMPLES = {"for half a year, to look only": {"scopes": ["read"], "lifetime_seconds": 15_552_000}}
 
 
 class KeysApi:
@@ -93,12 +94,12 @@ class KeysApi:
             route("/v1/keys", GET=Operation(
                 handler=self.get_keys, scope=Scope.KEYS, answers={200: KeyList},
             ), POST=Operation(
-                handler=self.post_key, scope=Scope.KEYS, body=KeyRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_key, scope=Scope.KEYS, body=KeyRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,), examples=_EXAMPLES,
             )),
             route("/v1/keys/{id}:rotate", POST=Operation(
-                handler=self.post_rotate, scope=Scope.KEYS, body=RotationRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_rotate, scope=Scope.KEYS, body=RotationRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,),
             )),
             route("/v1/keys/{id}", DELETE=Operation(
                 handler=self.delete_key, scope=Scope.KEYS, answers={200: KeyDocument},
@@ -106,12 +107,12 @@ class KeysApi:
             route(admin, GET=Operation(
                 handler=self.get_tenant_keys, scope=Scope.ADMIN, answers={200: KeyList},
             ), POST=Operation(
-                handler=self.post_tenant_key, scope=Scope.ADMIN, body=KeyRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_tenant_key, scope=Scope.ADMIN, body=KeyRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,), examples=_EXAMPLES,
             )),
             route(f"{admin}/{{id}}:rotate", POST=Operation(
-                handler=self.post_tenant_rotate, scope=Scope.ADMIN, body=RotationRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_tenant_rotate, scope=Scope.ADMIN, body=RotationRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,),
             )),
             route(f"{admin}/{{id}}", DELETE=Operation(
                 handler=self.delete_tenant_key, scope=Scope.ADMIN, answers={200: KeyDocument},
@@ -119,12 +120,12 @@ class KeysApi:
             route("/v1/admin/keys", GET=Operation(
                 handler=self.get_admin_keys, scope=Scope.ADMIN, answers={200: KeyList},
             ), POST=Operation(
-                handler=self.post_admin_key, scope=Scope.ADMIN, body=AdminKeyRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_admin_key, scope=Scope.ADMIN, body=AdminKeyRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,),
             )),
             route("/v1/admin/keys/{id}:rotate", POST=Operation(
-                handler=self.post_admin_rotate, scope=Scope.ADMIN, body=RotationRequest, answers={201: IssuedKey},
-                problems=(*_BODY, 409),
+                handler=self.post_admin_rotate, scope=Scope.ADMIN, body=RotationRequest, is_body_optional=True,
+                answers={201: IssuedKey}, problems=(409,),
             )),
             route("/v1/admin/keys/{id}", DELETE=Operation(
                 handler=self.delete_admin_key, scope=Scope.ADMIN, answers={200: KeyDocument}, problems=(409,),

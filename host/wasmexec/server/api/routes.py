@@ -11,6 +11,7 @@ from .admin import AdminApi
 from .audit import AuditApi
 from .health import HealthApi
 from .keys import KeysApi
+from .openapi import OpenApi
 from .quotas import QuotasApi
 from .runs import RunsApi
 from .secrets import SecretsApi
@@ -39,7 +40,7 @@ def all_routes(
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
-    return (
+    routes = (
         *RunsApi(access, storage, directory, runs, image).routes(),
         *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
         *StepRunsApi(access, storage, step_runs).routes(),
@@ -52,3 +53,4 @@ def all_routes(
         *WorkersApi(access, storage, runs, config.drain_seconds, stop).routes(),
         *HealthApi(runs).routes(),
     )
+    return (*routes, *OpenApi(routes).routes())

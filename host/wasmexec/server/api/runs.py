@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..documents import RunDocument, RunRequest
+from ..documents import LogDocument, RunDocument, RunRequest
 from ..http.bodies import Disconnected
 from ..http.operations import Answered, Operation, Route, route
 from ..problems import ProblemError, not_found
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
     from ..watching.run_trace import RunTrace
     from .access import Access
 
+_EXAMPLES = {
+    "rows and a log": {"statement": "log.info('hello')\nreturn INPUT_DATA", "input_data": [{"a": 1}]},
+    "a schema and limits": {
+        "statement": "return [{'total': sum(row['n'] for row in INPUT_DATA)}]", "input_data": [{"n": 1}, {"n": 2}],
+        "output_schema": {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]},
+        "limits": {"wall_seconds": 5, "cpu_seconds": 1},
+    },
+}  # fmt: skip
+_ANSWER_HEADERS = {
+    "RateLimit": "What is left of the rate of requests, where the tenant has one",
+    "RateLimit-Policy": "The rate of requests, where the tenant has one",
+    "Location": "With 202: where the run is found",
+    "Preference-Applied": "With 202: respond-async",
+}
+
 
 class RunsApi:
     """The handlers; `image` is the manifest that statements run in."""
@@ -45,11 +60,12 @@ class RunsApi:
         return (
             route("/v1/runs", GET=self._list.listing, POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=RunRequest,
-                answers={200: RunDocument, 202: RunDocument}, problems=(408, 409, 410, 413, 415, 422),
+                answers={200: RunDocument, 202: RunDocument}, problems=(409, 410, 422),
                 headers={
                     "Prefer": "respond-async: answer 202 as soon as the run is on disk",
                     "Idempotency-Key": "the same request with the same key gets the answer to the first one, for a day",
                 },
+                examples=_EXAMPLES, answer_headers=_ANSWER_HEADERS,
             )),
             route("/v1/runs/{id}", DELETE=self._list.deletion, GET=Operation(
                 handler=self.get_run, scope=Scope.READ, answers={200: RunDocument},
@@ -58,7 +74,7 @@ class RunsApi:
                 handler=self.get_rows, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
             )),
             route("/v1/runs/{id}/logs", GET=Operation(
-                handler=self.get_logs, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
+                handler=self.get_logs, scope=Scope.READ, answers={200: list[LogDocument]}, problems=(409, 410),
             )),
             route("/v1/runs/{id}:cancel", POST=Operation(
                 handler=self.post_cancel, scope=Scope.RUN, answers={200: RunDocument},

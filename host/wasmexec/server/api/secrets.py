@@ -38,6 +38,8 @@ class SecretList(Struct):
 
 _decoder = msgspec.json.Decoder(SecretDocument)
 
+_EXAMPLES = {"for one host": {"value": "sk-4f9a17", "hosts": ["api.example.com"]}}
+
 
 class SecretsApi:
     """The handlers."""
@@ -53,7 +55,7 @@ class SecretsApi:
                 handler=self.get_secrets, scope=Scope.SECRETS, answers={200: SecretList},
             )),
             route("/v1/secrets/{name}", PUT=Operation(
-                handler=self.put_secret, scope=Scope.SECRETS, body=SecretDocument,
+                handler=self.put_secret, scope=Scope.SECRETS, body=SecretDocument, examples=_EXAMPLES,
                 answers={200: StoredSecretDocument, 201: StoredSecretDocument}, problems=(408, 409, 413, 415),
             ), DELETE=Operation(
                 handler=self.delete_secret, scope=Scope.SECRETS, answers={204: None},

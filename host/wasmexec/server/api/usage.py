@@ -30,7 +30,6 @@ _PAGE = 2000
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "ndjson": "application/x-ndjson"}
 _COLUMNS = ("hour", "tenant", "project", "key_id", *COUNTS)
 _Time = Annotated[datetime, Meta(tz=True)]
-_Counts = dict[str, int]
 
 
 class UsageQuery(Struct, forbid_unknown_fields=True):
@@ -53,10 +52,9 @@ class AllUsageQuery(UsageQuery, forbid_unknown_fields=True):
     tenant: Annotated[str, Meta(max_length=63)] | None = None
 
 
-class UsageHour(Struct):
-    """What runs have used that ended in one hour: `hour` is its beginning, in seconds of the epoch."""
+class UsageTotal(Struct):
+    """Runs that have ended, and what they have used; times in whole microseconds, `gb_us` of a memory of 1 GB."""
 
-    hour: int
     runs: int
     failed: int
     cpu_us: int
@@ -71,13 +69,20 @@ class UsageHour(Struct):
     log_bytes: int
 
 
+class UsageHour(UsageTotal):
+    """The same for the runs that ended in one hour."""
+
+    hour: int
+    """Its beginning, in seconds of the epoch."""
+
+
 class UsageDocument(Struct):
-    """Usage in all and by the hour; times are whole microseconds, `gb_us` of a memory of 1 GB (10^9 bytes)."""
+    """What a tenant's runs have used; hours in which none ended are left out."""
 
     tenant: str | None
     since: str
     until: str
-    total: _Counts
+    total: UsageTotal
     hours: list[UsageHour]
 
 
@@ -94,10 +99,12 @@ class UsageApi:
             route("/v1/usage", GET=Operation(
                 handler=self.get_usage, scope=Scope.READ, query=UsageQuery, answers={200: UsageDocument},
                 problems=(406,), headers={"Accept": ", ".join(_MEDIA_TYPES.values())},
+                other_media_types=(_MEDIA_TYPES["csv"], _MEDIA_TYPES["ndjson"]),
             )),
             route("/v1/admin/usage", GET=Operation(
                 handler=self.get_all_usage, scope=Scope.ADMIN, query=AllUsageQuery, answers={200: UsageDocument},
                 problems=(406,), headers={"Accept": ", ".join(_MEDIA_TYPES.values())},
+                other_media_types=(_MEDIA_TYPES["csv"], _MEDIA_TYPES["ndjson"]),
             )),
         )  # fmt: skip
 
@@ -122,7 +129,7 @@ class UsageApi:
             hours = await self._storage.usage.hours(asked)
             return json_answer(200, UsageDocument(
                 tenant=tenant, since=_time(since), until=_time(until),
-                total={name: sum(hour[name] for hour in hours) for name in COUNTS},
+                total=UsageTotal(**{name: sum(hour[name] for hour in hours) for name in COUNTS}),
                 hours=[UsageHour(**hour) for hour in hours],
             ))  # fmt: skip
         # What cannot be read at all is a problem, not half an answer.

@@ -12,6 +12,8 @@ import msgspec
 from .request import Request
 
 JSON = b"application/json"
+PART = "[A-Za-z0-9_-]{1,64}"
+"""What a part of a path may be that a route names."""
 
 
 class Answered(NamedTuple):
@@ -42,7 +44,8 @@ class Operation:
     The first line of the handler's docstring is its summary. `scope` is what a key must have, None if no key is needed.
     `body` is the type that the body is decoded to, `query` a Struct of the query's parameters, `answers` the type of
     the document for each status that is not a problem (None: no document), `problems` the statuses of problem+json
-    beside those that every operation can answer (400, 401, 403, 404, 429, 500, 503 as far as they apply).
+    beside those that operations can answer by what they have: 400, 500 and 503 always, 401, 403 and 429 with a scope,
+    404 with a part in the path, 408, 413 and 415 with a body.
     """
 
     handler: Handler
@@ -54,6 +57,14 @@ class Operation:
     media_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of a request that it knows, and what each is for."""
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that its answers may have, and what each tells."""
+    other_media_types: tuple[str, ...] = ()
+    """Other forms of its first answer, which a request asks for by `Accept` or a parameter."""
+    is_body_optional: bool = False
+    body_media_type: str = "application/json"
+    examples: Mapping[str, object] = field(default_factory=dict)
+    """Bodies that it takes, by what each shows."""
 
 
 class Route(NamedTuple):
@@ -66,7 +77,7 @@ class Route(NamedTuple):
 
 def route(path: str, **operations: Operation) -> Route:
     """A route by its path: `/v1/runs/{id}`."""
-    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", path))
+    pattern = re.compile(re.sub(r"\{(\w+)\}", rf"(?P<\1>{PART})", path))
     return Route(path, pattern, operations)
 
 

@@ -1,0 +1,37 @@
+"""`api_document`: the OpenAPI document of this version without a server that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..api.routes import all_routes
+from ..config import ServerConfig
+from ..runs.runs import Runs
+from ..storage.storage import Storage
+from ..tenants.directory import Directory
+from ..watching.watch import Watch
+from .document import openapi_document
+
+
+def api_document() -> dict[str, Any]:
+    """The document, as JSON-able values: the real handlers, over an empty store that is gone afterwards."""
+    return asyncio.run(_document())
+
+
+async def _document() -> dict[str, Any]:
+    with TemporaryDirectory(prefix="wasmexec-") as folder:
+        config = ServerConfig(store=str(Path(folder) / "store.sqlite3"))
+        storage = Storage(config.store, config.key_file, asyncio.get_running_loop())
+        try:
+            directory = Directory(storage, config.limits, config.max_queued)
+            runs = Runs(config, Watch())
+            return openapi_document(all_routes(config, storage, directory, runs, image="", stop=_nothing))
+        finally:
+            storage.close()
+
+
+def _nothing() -> None:
+    """There is no server that could be stopped."""
