@@ -310,10 +310,10 @@ class ScriptedServer:
     `received` has what each connection sent, up to the end of its headers.
     """
 
-    def __init__(self, *answers: bytes) -> None:
+    def __init__(self, *answers: bytes, port: int = 0) -> None:
         self.received: list[bytes] = []
         self._answers = answers
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(LONGEST_WAIT_SECONDS)
         self.port = int(self._listener.getsockname()[1])
         self.authority = f"127.0.0.1:{self.port}"
