@@ -161,6 +161,11 @@ def known_ids(tenant: Tenant, name: str) -> Known:
     key = issue_key(server, name, [Scope.READ])["id"]
     secret = {"value": "hunter22", "hosts": ["api.example.com"]}
     assert server.ask("PUT", "/v1/secrets/known", tenant.key, secret).status_code in (200, 201)
+    numbers = {"statement": "return INPUT_DATA", "output_schema": [{"name": "n", "type": "integer"}]}
+    for step in ("known", "kept"):
+        assert server.ask("PUT", f"/v1/steps/{step}", tenant.key, numbers).status_code in (200, 201)
+    run = server.ask("POST", "/v1/steps/kept/runs", tenant.key, {"input_data": [{"n": 1}]}).json()["id"]
+    wait_until(lambda: tenant.get(f"/v1/steps/kept/runs/{run}").json()["state"] == "ended")
     for other in ("known", "holder"):
         server.tenant(other)
     keys = [issue_key(server, "holder", [Scope.READ])["id"] for _ in range(3)]
@@ -170,6 +175,9 @@ def known_ids(tenant: Tenant, name: str) -> Known:
         "/v1/quotas/keys/{name}": {"name": [key]}, "/v1/secrets/{name}": {"name": ["known"]},
         "/v1/admin/tenants/{name}": {"name": ["known"]}, "/v1/admin/keys/{id}": {"id": admin},
         "/v1/admin/tenants/{name}/keys/{id}": {"name": ["holder"], "id": keys},
+        "/v1/steps/{name}": {"name": ["known"]}, "/v1/steps/{name}/checkpoint": {"name": ["kept"]},
+        "/v1/steps/{name}/versions/{version}": {"name": ["kept"], "version": ["1"]},
+        "/v1/steps/{name}/runs": {"name": ["kept"]}, "/v1/steps/{name}/runs/{id}": {"name": ["kept"], "id": [run]},
     }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ class StepRunsApi:
         return (
             route("/v1/steps/{name}/runs", POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=StepRunRequest, answers={202: StepRunDocument},
-                problems=(408, 413, 415),
+                examples={"three rows": {"input_data": [{"n": 1}, {"n": 2}, {"n": 3}]}},
             ), GET=Operation(
                 handler=self.get_runs, scope=Scope.READ, query=PageQuery, answers={200: StepRunList},
             )),

@@ -77,6 +77,14 @@ class CheckpointDocument(Struct):
     changed_at: str | None
 
 
+_EXAMPLES = {
+    "numbers, each twice": {
+        "statement": "return [{'n': 2 * row['n']} for row in INPUT_DATA]",
+        "output_schema": [{"name": "n", "type": "integer"}],
+    },
+}
+
+
 class StepsApi:
     """The handlers."""
 
@@ -94,7 +102,7 @@ class StepsApi:
             route("/v1/steps/{name}", GET=Operation(
                 handler=self.get_step, scope=Scope.READ, answers={200: StepDocument},
             ), PUT=Operation(
-                handler=self.put_step, scope=Scope.STEPS, body=dict[str, Any],
+                handler=self.put_step, scope=Scope.STEPS, body=dict[str, Any], examples=_EXAMPLES,
                 answers={200: StepDocument, 201: StepDocument}, problems=(408, 409, 412, 413, 415), headers=_CONDITIONS,
             ), DELETE=Operation(
                 handler=self.delete_step, scope=Scope.STEPS, answers={204: None}, problems=(409, 412),
@@ -107,6 +115,7 @@ class StepsApi:
                 handler=self.get_checkpoint, scope=Scope.READ, answers={200: CheckpointDocument},
             ), PUT=Operation(
                 handler=self.put_checkpoint, scope=Scope.STEPS, body=Any, answers={200: CheckpointDocument},
+                examples={"any JSON": {"seen": 17}},
                 problems=(408, 412, 413, 415), headers=_CONDITIONS,
             ), DELETE=Operation(
                 handler=self.delete_checkpoint, scope=Scope.STEPS, answers={200: CheckpointDocument}, problems=(412,),

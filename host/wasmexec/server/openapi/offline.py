@@ -10,6 +10,7 @@ from typing import Any
 from ..api.routes import all_routes
 from ..config import ServerConfig
 from ..runs.runs import Runs
+from ..steps.step_runs import StepRuns
 from ..storage.storage import Storage
 from ..tenants.directory import Directory
 from ..watching.watch import Watch
@@ -28,7 +29,8 @@ async def _document() -> dict[str, Any]:
         try:
             directory = Directory(storage, config.limits, config.max_queued)
             runs = Runs(config, Watch())
-            return openapi_document(all_routes(config, storage, directory, runs, image="", stop=_nothing))
+            steps = StepRuns(config, storage, runs, image="")
+            return openapi_document(all_routes(config, storage, directory, runs, steps, image="", stop=_nothing))
         finally:
             storage.close()
 

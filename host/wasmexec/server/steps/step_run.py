@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import Raw, Struct
 
 from ...result import Usage
+from ..documents import NULL, raw_field
 from ..runs.costs import MICROSECONDS, charges_of
 from ..storage.step_runs import Ending
 from ..storage.tables import COSTS
@@ -33,7 +34,7 @@ SILENT_SECONDS: Final = 300.0
 class StepRunRequest(Struct, forbid_unknown_fields=True):
     """The body of POST /v1/steps/{name}/runs; the names are those of `Step.run`."""
 
-    input_data: Raw = Raw(b"null")
+    input_data: Raw = raw_field(NULL)
     extra_inputs: list[Raw] = []
     local_variables: dict[str, Raw] = {}
     secrets: dict[str, str] = {}
