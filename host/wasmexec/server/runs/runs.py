@@ -302,6 +302,8 @@ class Runs:
         for run in self._by_number.values():
             assert run.phase is Phase.RUNNING, f"{run.id} has a number and does not run"
             assert run.id in run.tenant.running, f"{run.id} is not among its tenant's"
+        for account in {account for run in self._by_number.values() for account in run.tenant.accounts(run.key_id)}:
+            account.check()
         assert self._size == sum(run.size for run in self._live.values() if run.phase is not Phase.ENDED), "bytes"
 
     # What the fleet tells.
