@@ -166,7 +166,8 @@ def test_how_far_it_is_and_that_it_waits_is_told(worker: Worker) -> None:
         for state in unpack_states(frame.fields)
         if state.execution == 30
     ]
-    assert states[-1].is_waiting
+    # It may have been told of once more after it woke.
+    assert any(state.is_waiting for state in states)
     assert states[-1].cpu_seconds > 0.1
     assert not states[0].is_waiting
     assert [state.cpu_seconds for state in states] == sorted(state.cpu_seconds for state in states)
