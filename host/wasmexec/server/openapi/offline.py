@@ -32,7 +32,7 @@ async def _document() -> dict[str, Any]:
             steps = StepRuns(config, storage, runs, image="")
             return openapi_document(all_routes(config, storage, directory, runs, steps, image="", stop=_nothing))
         finally:
-            storage.close()
+            await storage.close()
 
 
 def _nothing() -> None:
