@@ -75,6 +75,8 @@ def test_a_program_does_everything_with_typed_results(server: LiveServer) -> Non
         assert [(record.level, record.message) for record in run.logs] == [("info", "é")]
         assert run.limits is not None
         assert run.limits["wall_seconds"] == 5
+        once = [client.run("import random\nreturn [{'n': random.random()}]", idempotency_key="k") for _ in range(2)]
+        assert once[0] == once[1]
         failed = client.run("1 / 0")
         assert failed.error is not None
         assert (failed.status, failed.error.type_name, failed.error.line) == (300, "ZeroDivisionError", 1)
@@ -90,7 +92,7 @@ def test_a_program_does_everything_with_typed_results(server: LiveServer) -> Non
             client.rows(asleep.id)
         assert (early.value.rule, early.value.retry_after_seconds) == ("run.ended", 1)
         assert client.cancel(asleep.id).status == 303
-        wait_until(lambda: client.usage(days=1).total.runs == 4)
+        wait_until(lambda: client.usage(days=1).total.runs == 5)
         assert client.quotas().runs.max_executing == 1
 
 
@@ -193,6 +195,10 @@ def test_only_what_is_safe_is_asked_again() -> None:
             with pytest.raises(AnswerLost if first is lost else ServerFailed):
                 client.run("return []")
             assert len(web.received) == 1
+        with ScriptedServer(first, GOOD) as web, Client(web.url(), "k", retries=QUICK) as client:
+            assert client.start("return []").status == 201
+            keys = [re.findall(rb"idempotency-key: (\S+)", asked.lower()) for asked in web.received]
+            assert keys[0] == keys[1] != []
     # Without a time to try again, or after as many attempts as were allowed, it is told.
     with ScriptedServer(FULL, GOOD) as web, Client(web.url(), "k", retries=QUICK) as client:
         with pytest.raises(ServerFailed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,9 +79,7 @@ def test_an_sqlite_file_that_others_lock_costs_acknowledgements_and_nothing_else
         tenant = server.until_ready().tenant("acme")
         other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        began = time.monotonic()
         assert start(tenant)[0] == 503
-        assert time.monotonic() - began < 10
         assert start(tenant) == (503, "server.store_away_seconds")
         assert not is_ready(server)
         assert server.client.get("/readyz").json()["store_answers"] is False

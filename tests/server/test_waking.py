@@ -43,6 +43,7 @@ def test_never_more_of_a_tenant_compute_than_may_though_all_wake_at_once(
     assert max(seen) == 2
 
 
+@pytest.mark.timing
 def test_one_that_waits_for_its_slot_is_cancelled_and_is_out_of_time_in_time(server: LiveServer) -> None:
     tenant = server.tenant("held", max_executing=1)
     held = tenant.start(SLEEPS.format(0.5) + COMPUTES.format(1000), limits={"wall_seconds": 1.5})

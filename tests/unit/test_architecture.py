@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store", "workers"),
     ("step",),
     ("server",),
-    ("pytest_plugin", "cli", "fuzz"),
+    ("client", "pytest_plugin", "cli", "fuzz"),
     ("__main__",),
 )
 """From the ground up: a module imports what is on its own floor or below. `wasmexec` itself is the door."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -68,18 +69,28 @@ class AsyncClient:
         self._max_answer_bytes = max_answer_bytes
 
     async def run(
-        self, statement: str, *, timeout_seconds: float | None = None, **options: Unpack[RunOptions]
-    ) -> RunDocument:
+        self, statement: str, *, timeout_seconds: float | None = None, idempotency_key: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> RunDocument:  # fmt: skip
         """Run a statement and wait for its end: everything is in the answer, rows and log included.
 
         A statement that fails is an answer, too: look at `status`. Once `timeout_seconds` are over the client hangs up,
-        which cancels the run.
+        which cancels the run. With an `idempotency_key` it does not, and who asks again with the same one, as the
+        client itself does if the answer is lost, gets the answer to the first request.
         """
-        return await self._ask(operations.post_run(statement, options, prefer=None, timeout_seconds=timeout_seconds))
+        return await self._ask(operations.post_run(
+            statement, options, is_durable=False, idempotency_key=idempotency_key, timeout_seconds=timeout_seconds
+        ))  # fmt: skip
 
-    async def start(self, statement: str, **options: Unpack[RunOptions]) -> RunDocument:
-        """Have a statement run, whatever becomes of this client and the server; returns once that is on disk."""
-        return await self._ask(operations.post_run(statement, options, prefer="respond-async", timeout_seconds=None))
+    async def start(
+        self, statement: str, *, idempotency_key: str | None = None, **options: Unpack[RunOptions]
+    ) -> RunDocument:
+        """Have a statement run, whatever becomes of this client and the server; returns once that is on disk.
+
+        It runs once, however often the client has to ask: without an `idempotency_key` the client makes one.
+        """
+        key = idempotency_key or secrets.token_urlsafe(18)
+        return await self._ask(operations.post_run(statement, options, is_durable=True, idempotency_key=key))
 
     async def get(self, run_id: str) -> RunDocument:
         """How a run is, without its rows and log; `waiting` says why it waits."""

@@ -72,12 +72,16 @@ class TenantOptions(QuotaOptions, total=False):
 
 
 def post_run(
-    statement: str, options: RunOptions, *, prefer: str | None, timeout_seconds: float | None
-) -> Call[RunDocument]:
-    """Run a statement."""
+    statement: str, options: RunOptions, *, is_durable: bool, idempotency_key: str | None,
+    timeout_seconds: float | None = None,
+) -> Call[RunDocument]:  # fmt: skip
+    """Run a statement. With a key of the request it runs once, however often it is asked for."""
+    headers = {"Prefer": "respond-async"} if is_durable else {}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
     return Call(
         method="POST", path=path_of("runs"), answer=RunDocument, body=encoded({"statement": statement, **options}),
-        headers={} if prefer is None else {"Prefer": prefer}, is_repeatable=False, timeout_seconds=timeout_seconds,
+        headers=headers, is_repeatable=idempotency_key is not None, timeout_seconds=timeout_seconds,
     )  # fmt: skip
 
 
