@@ -154,8 +154,11 @@ def with_every_scope(server: LiveServer, name: str, **rules: Any) -> Tenant:
 def known_ids(tenant: Tenant, name: str) -> Known:
     """Names of resources of a tenant, some of each kind."""
     server = tenant.server
-    ended, asleep = tenant.start("log.info('x')\nreturn [{'a': 1}]"), tenant.start("await sleep(5)\nreturn []")
-    tenant.until(ended, state="ended")
+    # Some are deleted.
+    ended = [tenant.start("log.info('x')\nreturn [{'a': 1}]") for _ in range(12)]
+    asleep = tenant.start("await sleep(5)\nreturn []")
+    for run_id in ended:
+        tenant.until(run_id, state="ended")
     tenant.until(asleep, state="running")
     # Not the one that it is asked with, which could get rules that let nothing through.
     key = issue_key(server, name, [Scope.READ])["id"]
@@ -171,7 +174,7 @@ def known_ids(tenant: Tenant, name: str) -> Known:
     keys = [issue_key(server, "holder", [Scope.READ])["id"] for _ in range(3)]
     admin = [server.ask("POST", "/v1/admin/keys", server.admin, {}).json()["id"] for _ in range(3)]
     return {
-        "/v1/runs/{id}": {"id": [ended, asleep]}, "/v1/keys/{id}": {"id": [key]},
+        "/v1/runs/{id}": {"id": [*ended, asleep]}, "/v1/keys/{id}": {"id": [key]},
         "/v1/quotas/keys/{name}": {"name": [key]}, "/v1/secrets/{name}": {"name": ["known"]},
         "/v1/admin/tenants/{name}": {"name": ["known"]}, "/v1/admin/keys/{id}": {"id": admin},
         "/v1/admin/tenants/{name}/keys/{id}": {"name": ["holder"], "id": keys},
