@@ -22,7 +22,7 @@ class _Said(NamedTuple):
 
 
 _HELP: Final = {
-    "listen": _Said("Where to listen; port 0 is a free one.", "HOST:PORT"),
+    "listen": _Said("Where to listen; port 0 is a free one, a path its owner's.", "HOST:PORT|unix:PATH"),
     "store": _Said("An SQLite file, made if need be, or postgresql://USER@HOST/DATABASE.", "PLACE"),
     "secrets_key_file": _Said("Keys that seal what is secret in the store.", "FILE", "STORE.key"),
     "image": _Said("core, full or a manifest file.", "NAME", "the best that is built"),
@@ -39,6 +39,7 @@ _HELP: Final = {
     "max_body_bytes": _Said("The longest body of a request."),
     "body_seconds": _Said("How long a body may take to arrive."),
     "head_seconds": _Said("How long the head of a request may take to arrive."),
+    "stall_seconds": _Said("How long a client may take nothing of its answer."),
     "max_connections": _Said("Open connections."),
     "max_connections_per_address": _Said("Open connections of one address."),
     "max_queued_bytes": _Said("Orders and inputs of all runs that have not ended."),

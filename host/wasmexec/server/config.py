@@ -17,6 +17,9 @@ from ..store.database import resolve_url
 
 DEFAULT_PORT = 8700
 DEFAULT_METRICS_PORT = 9700
+_UNIX = "unix:"
+_MOST_PATH_BYTES = 107
+"""What the system's address of a socket has room for."""
 _MOST_WORKERS = 256
 _STORES: Final = ("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 _RANGES: Final[dict[str, tuple[float, float]]] = {
@@ -30,6 +33,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_body_bytes": (1024, GIB),
     "body_seconds": (0.1, 3600),
     "head_seconds": (0.1, 3600),
+    "stall_seconds": (0.1, 3600),
     "max_queued_bytes": (MIB, 64 * GIB),
     "max_queued": (0, 1_000_000),
     "step_processes": (1, 256),
@@ -66,7 +70,7 @@ class ServerConfig:
     """
 
     listen: str = f"127.0.0.1:{DEFAULT_PORT}"
-    """HOST:PORT; port 0 is a free one. TLS is up to a proxy in front."""
+    """HOST:PORT, port 0 being a free one, or unix:PATH for a socket of its owner. TLS is up to a proxy in front."""
     store: str = "wasmexec-server.sqlite3"
     """Of tenants, keys, runs and usage: an SQLite file, made if it is not there, or postgresql://USER@HOST/DATABASE."""
     secrets_key_file: str | None = None
@@ -96,6 +100,8 @@ class ServerConfig:
     """How long the body of a request may take to arrive."""
     head_seconds: float = 10.0
     """How long the head of a request may take to arrive."""
+    stall_seconds: float = 30.0
+    """How long a client may take nothing of its answer, or less than a kilobyte a second, before it is let go."""
     max_queued_bytes: int = 256 * MIB
     """Orders and inputs of all runs that have not ended, together; beyond it new ones are refused with 503."""
     max_queued: int = 1000
@@ -159,8 +165,16 @@ class ServerConfig:
         return Path(f"{resolve_url(self.store).database}.key")
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Host and port of `listen`."""
+    def address(self) -> tuple[str, int] | str:
+        """Host and port of `listen`, or the path of a socket."""
+        if self.listen.startswith(_UNIX):
+            path = self.listen.removeprefix(_UNIX)
+            if not 1 <= len(os.fsencode(path)) <= _MOST_PATH_BYTES or "\0" in path:
+                raise ConfigError(
+                    f"server: listen must have a path of at most {_MOST_PATH_BYTES} bytes behind {_UNIX!r}, "
+                    f"not {path!r:.200}"
+                )
+            return path
         return _address("listen", self.listen, DEFAULT_PORT)
 
     @property

@@ -13,7 +13,7 @@ from .api.routes import all_routes
 from .config import ServerConfig
 from .http.app import App
 from .http.connections import Connections, descriptors_for
-from .http.listener import Listener, listening_socket, make_listener
+from .http.listener import Listener, listening_socket, make_listener, remove_path
 from .runs.recorder import Recorder
 from .runs.restoring import restore
 from .runs.runs import Runs
@@ -36,6 +36,8 @@ class Front:
         self.restored = 0
         self.url = ""
         self.metrics_url: str | None = None
+        self._path: str | None = None
+        """Of the socket that it listens at, if that is a file."""
         self._storage = storage
         self._listeners: list[Listener] = []
         self._serving: list[asyncio.Task[None]] = []
@@ -56,7 +58,7 @@ class Front:
             storage = runs.storage = Storage(config.store, config.key_file, asyncio.get_running_loop(), watch.committed)
         except BaseException:
             for listens in sockets:
-                listens.close()
+                _close(listens)
             raise
         front = cls(storage)
         runs.recorder = Recorder(config, storage, runs.drop)
@@ -66,13 +68,15 @@ class Front:
         descriptors_for(config.max_connections)
         connections = Connections(config.max_connections, config.max_connections_per_address, watch)
         app = App(all_routes(config, storage, directory, runs, step_runs, str(image.manifest), stop), watch)
-        front.url = front._serve(make_listener(app, config.head_seconds, connections), sockets[0])
+        front.url = front._serve(make_listener(app, config.head_seconds, config.stall_seconds, connections), sockets[0])
         if watch.metrics is not None:
             from .watching.exporter import metrics_app
 
             few = Connections(_MOST_SCRAPERS, _MOST_SCRAPERS, watch)
             metrics = metrics_app(watch, runs, directory, storage, connections, f"{image.name} {image.stamp[:16]}")
-            front.metrics_url = front._serve(make_listener(metrics, config.head_seconds, few), sockets[1])
+            front.metrics_url = front._serve(
+                make_listener(metrics, config.head_seconds, config.stall_seconds, few), sockets[1]
+            )
         front.restored = storage.runs.count_unfinished()
         for tenant in directory.tenants.values():
             await runs.recorder.know(tenant)
@@ -100,6 +104,7 @@ class Front:
 
     async def stop_listening(self) -> None:
         """Take no more requests, and let those that are there have their answers."""
+        self._leave_path()
         for listener in self._listeners:
             listener.should_exit = True
         await asyncio.gather(*self._serving)
@@ -110,29 +115,49 @@ class Front:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._storage.close()
+        self._leave_path()
+
+    def _leave_path(self) -> None:
+        """Before it is not listened at any more: afterwards it may be the next server's."""
+        if self._path is not None:
+            remove_path(self._path)
+            self._path = None
 
     def _serve(self, listener: Listener, listens: socket.socket) -> str:
         """Take requests; the address."""
-        host, port = listens.getsockname()[:2]
         self._listeners.append(listener)
         self._serving.append(asyncio.create_task(listener.serve(sockets=[listens])))
+        address = listens.getsockname()
+        if isinstance(address, str):
+            self._path = address
+            return f"unix:{address}"
+        host, port = address[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _listening(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+def _listening(addresses: Sequence[tuple[str, int] | str]) -> list[socket.socket]:
     """A socket that listens at each address.
 
     Raises: ConfigError: one cannot be listened at.
     """
     found: list[socket.socket] = []
-    for host, port in addresses:
+    for address in addresses:
         try:
-            found.append(listening_socket((host, port)))
+            found.append(listening_socket(address))
         except OSError as error:
             for listens in found:
-                listens.close()
-            raise ConfigError(f"server: nothing can listen at {host}:{port}: {error.strerror}") from None
+                _close(listens)
+            where = address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+            raise ConfigError(f"server: nothing can listen at {where}: {error.strerror}") from None
     return found
+
+
+def _close(listens: socket.socket) -> None:
+    """Nobody has been let in yet."""
+    address = listens.getsockname()
+    if isinstance(address, str):
+        remove_path(address)
+    listens.close()
 
 
 async def _first_key(directory: Directory) -> str | None:
