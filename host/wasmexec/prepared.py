@@ -113,26 +113,27 @@ class Prepared:
 
     def start(
         self, on_done: OnDone, *, input_data: object = NOT_GIVEN, extra_inputs: Sequence[object] | NotGiven = NOT_GIVEN,
-        checkpoint: object = NOT_GIVEN, on_log: OnLog | None = None,
+        checkpoint: object = NOT_GIVEN, on_record: OnLog | None = None,
         on_first_request: Callable[[], object] | None = None, on_wake: Callable[[], object] | None = None,
         free_awake: int = 0, on_request: Callable[[CallRecord], object] | None = None, traceparent: str | None = None,
+        recorder: Recorder | None = None, replay: Recording | None = None,
     ) -> Running | None:  # fmt: skip
         """Like `submit`, but what is returned also tells how far it is; None if nothing could start.
 
         `on_first_request` is called once before anything of the first HTTP request leaves: until then the execution
         has done nothing that anybody could see. `on_request` is called with the record of each HTTP request, on the
         same thread. Keep both short, for they hold up the calls of other executions. Every request carries
-        `traceparent`.
+        `traceparent`. `on_record` is called with each record of the log, on the thread of the guest, which waits.
         `on_wake` is called each time that it has something to do again while `free_awake` others are awake: it waits
         then until `Running.go_on` is called.
         """
-        order = self._order(input_data, extra_inputs, checkpoint, on_log, None, None, None)
+        order = self._order(input_data, extra_inputs, checkpoint, None, None, recorder, replay)
         if isinstance(order, Result):
             call_last(on_done, order)
             return None
         order = order._replace(
             on_first_request=on_first_request, on_wake=on_wake, free_awake=free_awake, on_request=on_request,
-            traceparent=traceparent,
+            traceparent=traceparent, on_record=on_record,
         )  # fmt: skip
         return Running(self._launcher.submit(order, on_done))
 

@@ -8,11 +8,13 @@ import signal
 import sys
 import time
 
-from wasmexec import Result, Status
-from wasmexec.workers.answers import State, answer_of, pack_answer, pack_states
+from wasmexec import LogRecord, Result, Status
+from wasmexec.workers.answers import State, answer_of, pack_answer, pack_lines, pack_states
 from wasmexec.workers.messages import HEAD, TO_WORKER_OF_MANY, FrameReader, Kind, pack
 
+RECORDS = [LogRecord(1.0, "info", text) for text in ("a", "b\n\r")]
 GOOD = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}])))
+LOGGED = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}], logs=RECORDS)))
 
 
 def write(data: bytes) -> None:
@@ -20,9 +22,15 @@ def write(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
+def lines(number: int, first: int, records: list[LogRecord]) -> bytes:
+    """The frames of some lines of a log."""
+    return b"".join(b"".join(pack(Kind.LOG, number, *frame)) for frame in pack_lines(first, records))
+
+
 def answer(what: str, number: int) -> None:
     """Do what the statement names."""
     good = b"".join(pack(Kind.ANSWER, number, *GOOD))
+    logged = b"".join(pack(Kind.ANSWER, number, *LOGGED))
     said = {
         "good": good,
         "twice": good + good,
@@ -34,6 +42,16 @@ def answer(what: str, number: int) -> None:
         "ready again": b"".join(pack(Kind.READY)),
         "no JSON": b"".join(pack(Kind.ANSWER, number, b"{", GOOD[1])),
         "another length": b"".join(pack(Kind.ANSWER, number, GOOD[0], GOOD[1] + b" ")),
+        "lines": lines(number, 0, RECORDS[:1]) + lines(number, 1, RECORDS[1:]) + logged,
+        "lines of nobody": lines(number + 4711, 0, RECORDS),
+        "lines again": lines(number, 0, RECORDS) + lines(number, 0, RECORDS),
+        "lines missing": lines(number, 1, RECORDS),
+        "empty lines": b"".join(pack(Kind.LOG, number, b"[0]", b"\n\n")),
+        "lines without a number": b"".join(pack(Kind.LOG, number, b"[]", b"1")),
+        "too many lines": b"".join(pack(Kind.LOG, number, b"[0]", b"1\n" * 19_999 + b"1")),
+        "a long line": HEAD.pack(Kind.LOG, number, 3, 100 * 1024**2),
+        "lines that it takes back": lines(number, 0, RECORDS) + good,
+        "lines afterwards": logged + lines(number, 0, RECORDS),
         "asleep": b"".join(pack(Kind.STATE, 0, pack_states([State(number, 0.5, True)]))),
         "requests and dies": b"".join(pack(Kind.HTTP, number)),
     }

@@ -34,6 +34,7 @@ class Heard:
         self.requests: list[int] = []
         self.deaths: list[list[int]] = []
         self.woken_ones: list[int] = []
+        self.lines: list[bytes] = []
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         self.answers.append((entry.number, answer))
@@ -52,6 +53,9 @@ class Heard:
 
     def woken(self, entry: Entry) -> None:
         self.woken_ones.append(entry.number)
+
+    def logged(self, entry: Entry, lines: list[bytes]) -> None:
+        self.lines += lines
 
     def has_room(self) -> None:
         """Nobody waits here."""
@@ -111,6 +115,15 @@ def test_the_control_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ready again", "it sent twice that it is ready"),
         ("no JSON", "it sent no JSON: "),
         ("another length", "it sent texts of other lengths than it tells"),
+        ("lines of nobody", "it sent a result of execution 4712, which is not under way"),
+        ("lines again", "it sent lines that do not follow"),
+        ("lines missing", "it sent lines that do not follow"),
+        ("empty lines", "it sent lines that do not follow"),
+        ("lines without a number", "it sent a list that is too short"),
+        ("too many lines", "it sent more than 10,200 lines of a log"),
+        ("a long line", "it sent a frame of 3 and 104,857,600 bytes"),
+        ("lines that it takes back", "it sent a log with fewer lines than were told before"),
+        ("lines afterwards", "it sent a result of execution 1, which is not under way"),
         ("dies", "died (signal 9)"),
     ],
 )
@@ -129,6 +142,17 @@ def test_a_worker_that_breaks_the_rules_is_ended_and_replaced(
             give(fleet, 3, "good")
             await until(lambda: heard.answers and heard.answers[-1][0] == 3)
             assert fleet.deaths == 1
+
+    asyncio.run(use())
+
+
+def test_lines_are_heard_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            give(fleet, 1, "lines")
+            await until(lambda: heard.answers)
+            assert [json.loads(line)["message"] for line in heard.lines] == ["a", "b\n\r"]
+            assert (heard.answers[0][1].log_count, fleet.deaths) == (2, 0)
 
     asyncio.run(use())
 

@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -113,6 +114,40 @@ def test_a_client_that_hangs_up_has_its_run_cancelled_at_once(server: LiveServer
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
             wait_until(lambda: tenant.counts["asleep"] == 1)
+        began = time.monotonic()
+        wait_until(lambda: tenant.is_idle)
+        return time.monotonic() - began
+
+    assert best(5, measure) < 0.1
+
+
+def test_a_line_of_a_log_is_there_as_soon_as_it_was_written(server: LiveServer) -> None:
+    tenant = server.tenant("lines")
+    run_id = tenant.start("while True:\n    log.info('line')\n    await sleep(0.1)", limits={"wall_seconds": 10})
+    late: list[float] = []
+    headers = {"Authorization": f"Bearer {tenant.key}", "Accept": "text/event-stream"}
+    with server.client.stream("GET", f"/v1/runs/{run_id}/logs", headers=headers) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                written = datetime.fromisoformat(json.loads(line[6:])["time"]).timestamp()
+                late.append(time.time() - written)
+                if len(late) == 20:
+                    break
+    tenant.cancel(run_id)
+    # Ten milliseconds of them are for those that come together.
+    assert sorted(late)[5] < 0.03
+
+
+def test_a_client_that_hangs_up_has_its_batch_cancelled_at_once(server: LiveServer) -> None:
+    tenant = server.tenant("batches")
+
+    def measure() -> float:
+        head = f"POST /v1/runs:batch HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.key}\r\n"
+        body = json.dumps({"statement": SLEEPS}).encode() + b"\n"
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+            connection.sendall(b"%x\r\n%b\r\n" % (20 * len(body), 20 * body))
+            wait_until(lambda: tenant.counts["asleep"] == 20)
         began = time.monotonic()
         wait_until(lambda: tenant.is_idle)
         return time.monotonic() - began

@@ -238,7 +238,7 @@ GOOD_HEAD, GOOD_BODY = pack_answer(answer_of(Result(status=Status.FINISHED, rows
 
 def test_the_good_answer_is_believed() -> None:
     assert unpack_answer(GOOD_HEAD, GOOD_BODY).row_count == 1
-    assert GOOD_BODY == b'[{"a":1}][]null[]'
+    assert GOOD_BODY == b'[{"a":1}][]null[]nullnull'
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_the_good_answer_is_believed() -> None:
         (GOOD_HEAD.replace(b",1,0,0,", b",-1,0,0,"), GOOD_BODY),
         (GOOD_HEAD.replace(b",1,0,0,", b",1,99,0,"), GOOD_BODY),
         (GOOD_HEAD.replace(b",1,0,0,", b",1,0,1e9,"), GOOD_BODY),
-        (GOOD_HEAD.replace(b"[9,2,4,2]", b"[9,2,4,3]"), GOOD_BODY),
-        (GOOD_HEAD.replace(b"[9,2,4,2]", b"[11,0,4,2]"), GOOD_BODY),
-        (GOOD_HEAD.replace(b"[9,2,4,2]", b"[9,2,4]"), GOOD_BODY),
-        (GOOD_HEAD.replace(b"[9,2,4,2]", b"[-9,20,4,2]"), GOOD_BODY),
+        (GOOD_HEAD.replace(b"[9,2,4,2,4,4]", b"[9,2,4,3,4,4]"), GOOD_BODY),
+        (GOOD_HEAD.replace(b"[9,2,4,2,4,4]", b"[11,0,4,2,4,4]"), GOOD_BODY),
+        (GOOD_HEAD.replace(b"[9,2,4,2,4,4]", b"[9,2,4,2,4]"), GOOD_BODY),
+        (GOOD_HEAD.replace(b"[9,2,4,2,4,4]", b"[-9,20,4,2,4,4]"), GOOD_BODY),
         (GOOD_HEAD.replace(b"[0.0,0.0,", b"[-1,0.0,"), GOOD_BODY),
         (GOOD_HEAD.replace(b"[0.0,0.0,", b'["x",0.0,'), GOOD_BODY),
         (GOOD_HEAD.replace(b"[0.0,0.0,", b"[0.0,"), GOOD_BODY),

@@ -68,7 +68,7 @@ class Execution:
         # The usage of other requests is told to nobody.
         self._is_run = order.request.kind == "run"
         self._logs = None if order.on_log is None else LogDelivery(order.on_log, services.couriers)
-        deliver = None if self._logs is None else self._logs.post
+        deliver = order.on_record if self._logs is None else self._logs.post
         self._gate = Gate(order.on_wake, order.free_awake)
         self._guest = GuestRun(services, order, self._look, deliver, self._has_company, self._pass_gate)
         if self._logs is not None:

@@ -64,3 +64,5 @@ class Order(NamedTuple):
     """Called on the loop when an HTTP request begins."""
     traceparent: str | None = None
     """A header that every HTTP request carries."""
+    on_record: Callable[[LogRecord], None] | None = None
+    """Called with each log record on the thread of the guest, which waits for it; not beside `on_log`."""

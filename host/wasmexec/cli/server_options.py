@@ -43,6 +43,7 @@ _HELP: Final = {
     "max_connections": _Said("Open connections."),
     "max_connections_per_address": _Said("Open connections of one address."),
     "max_queued_bytes": _Said("Orders and inputs of all runs that have not ended."),
+    "max_live_log_bytes": _Said("Lines of the logs of all runs that have not ended."),
     "max_queued": _Said("Runs of a tenant that may wait, unless it has another number."),
     "step_processes": _Said("Runs of steps that are under way at once."),
     "keep_step_runs": _Said("Ended runs of each step that are kept."),

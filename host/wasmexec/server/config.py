@@ -38,6 +38,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_queued": (0, 1_000_000),
     "step_processes": (1, 256),
     "keep_step_runs": (1, 1_000_000),
+    "max_live_log_bytes": (0, 64 * GIB),
     "drain_seconds": (0, 3600),
     "max_connections": (1, 1_000_000),
     "max_connections_per_address": (1, 1_000_000),
@@ -104,6 +105,8 @@ class ServerConfig:
     """How long a client may take nothing of its answer, or less than a kilobyte a second, before it is let go."""
     max_queued_bytes: int = 256 * MIB
     """Orders and inputs of all runs that have not ended, together; beyond it new ones are refused with 503."""
+    max_live_log_bytes: int = 64 * MIB
+    """Lines of the logs of all runs that have not ended, together; beyond it they are told when a run has ended."""
     max_queued: int = 1000
     """How many runs of a tenant may wait, unless the tenant has another number."""
     step_processes: int = 8

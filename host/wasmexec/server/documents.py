@@ -75,6 +75,20 @@ class RunRequest(Struct, forbid_unknown_fields=True):
     """How long it may wait for its start, at most the tenant's."""
     stored_secrets: Annotated[dict[str, Annotated[str, Meta(max_length=64)]], Meta(max_length=MOST_SECRETS)] = {}
     """More secrets: the names of stored ones by the names that the statement has for them."""
+    record: bool = False
+
+
+class ReplayRequest(Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/runs/{id}:replay; all else is as it was recorded.
+
+    `secrets` and `stored_secrets` have all of the recorded run, whose values are kept nowhere.
+    """
+
+    statement: Annotated[str, Meta(max_length=MAX_STATEMENT)] | None = None
+    output_schema: Raw | None = None
+    limits: dict[str, int | float] = {}
+    secrets: dict[str, str | SecretDocument] = {}
+    stored_secrets: Annotated[dict[str, Annotated[str, Meta(max_length=64)]], Meta(max_length=MOST_SECRETS)] = {}
 
 
 class WaitingDocument(Struct):
@@ -143,8 +157,8 @@ class UsedDocument(Struct):
 class RunDocument(Struct, omit_defaults=True):
     """A run as answers tell of it; what has not happened yet is null or left out.
 
-    `rows` and `logs` are only in the answer to a synchronous run. `limits` and `grants` are those that are in force;
-    they are not on record.
+    `rows` and `logs` are only in the answer to a synchronous run, `replay` only in that to a replay. `limits` and
+    `grants` are those that are in force; they are not on record.
     """
 
     id: str
@@ -175,6 +189,7 @@ class RunDocument(Struct, omit_defaults=True):
     usage: UsedDocument | None = None
     limits: dict[str, int | float] | None = None
     grants: GrantsDocument | None = None
+    replay: dict[str, Any] | None = None
 
 
 class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
@@ -192,7 +207,7 @@ class TenantRequest(QuotaRules, forbid_unknown_fields=True, kw_only=True):
     max_executing: _Count = None
     """Runs that compute at once."""
     max_asleep: _Count = None
-    max_streams: _Count = None
+    max_streams: _Count = 1000
     max_stored_runs: _Count = None
     max_steps: _Count = None
     max_secrets: _Count = None
@@ -248,6 +263,18 @@ class PackedOrder(Struct):
     secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]
     wakes_freely: bool
     traceparent: str | None = None
+
+    record: bool = False
+    replay: Raw = NULL
+
+
+class RecordedOrder(Struct):
+    """What of a packed order is kept beside the recording of its run, to replay it; of its secrets the names."""
+
+    statement: str
+    schema: Raw
+    limits: dict[str, int | float]
+    secrets: dict[str, Raw]
 
 
 @overload

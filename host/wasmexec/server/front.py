@@ -20,6 +20,7 @@ from .runs.runs import Runs
 from .steps.step_runs import StepRuns
 from .storage.retention import Retention
 from .storage.storage import Storage
+from .streaming.streams import Streams
 from .tenants.directory import Directory
 from .tenants.keys import OPERATOR, Scope
 
@@ -31,7 +32,7 @@ class Front:
 
     step_runs: StepRuns
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, streams: Streams) -> None:
         self.admin_key: str | None = None
         self.restored = 0
         self.url = ""
@@ -41,6 +42,7 @@ class Front:
         self._storage = storage
         self._listeners: list[Listener] = []
         self._serving: list[asyncio.Task[None]] = []
+        self._streams = streams
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -60,14 +62,15 @@ class Front:
             for listens in sockets:
                 _close(listens)
             raise
-        front = cls(storage)
+        streams = Streams()
+        front = cls(storage, streams)
         runs.recorder = Recorder(config, storage, runs.drop)
         storage.writer.when_back(runs.go_on)
         directory = Directory(storage, config.limits, config.max_queued)
         step_runs = front.step_runs = StepRuns(config, storage, runs, str(image.manifest))
         descriptors_for(config.max_connections)
         connections = Connections(config.max_connections, config.max_connections_per_address, watch)
-        app = App(all_routes(config, storage, directory, runs, step_runs, str(image.manifest), stop), watch)
+        app = App(all_routes(config, storage, directory, runs, step_runs, streams, str(image.manifest), stop), watch)
         front.url = front._serve(make_listener(app, config.head_seconds, config.stall_seconds, connections), sockets[0])
         if watch.metrics is not None:
             from .watching.exporter import metrics_app
@@ -103,8 +106,9 @@ class Front:
         return taken.result() if taken.done() else None
 
     async def stop_listening(self) -> None:
-        """Take no more requests, and let those that are there have their answers."""
+        """Take no more requests, let those that are there have their answers, and end what would go on."""
         self._leave_path()
+        self._streams.close()
         for listener in self._listeners:
             listener.should_exit = True
         await asyncio.gather(*self._serving)

@@ -1,8 +1,11 @@
 """Answers of a worker of many orders: what its parent has to know of a result, checked, and finished JSON texts.
 
     ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text], HTTP requests]
-            body    the texts, one behind the other: rows, log, error (null if there is none), warnings
+            body    the texts, one behind the other: rows, log, error (null if there is none), warnings, report of a
+                    replay, recording (each null if there is none)
     STATE   head    [[number, processor seconds so far, whether it waits, GO_ONs that it has had], ...]
+    LOG     head    [number of the first line]
+            body    the lines, JSON texts with a newline between them
 
 SECURITY: the parent reads heads only, every field of them checked for type and range. The texts pass through it as
 bytes: a worker that a guest broke out of can put anything into them, and nothing is decided by what they say.
@@ -10,19 +13,22 @@ bytes: a worker that a guest broke out of can put anything into them, and nothin
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from .._finishing.acceptance import FILLED_BYTES
 from ..errors import WasmexecError
 from ..http_calls import HttpCall
-from ..limits import RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
-from ..result import Result, Usage
-from ..rows.json_text import decode, encode
+from ..limits import MIB, RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
+from ..replay import ReplayReport
+from ..result import LogRecord, Result, Usage
+from ..rows.json_text import decode, encode, encode_lines
 from ..status import Status
 from .messages import MAX_PART_BYTES, BadMessage, Room
+from .recordings import MAX_RECORDING_BYTES
 from .results import (
     MAX_DROPPED,
     MAX_SECONDS,
@@ -45,7 +51,14 @@ MAX_CALLS = 64
 HEAD_ROOM = 2048 + 512 * MAX_CALLS
 STATE_ROOM: Final = Room(256 * 1024, 0)
 MAX_STATES = 4096
-_TEXTS = 4
+LOG_HEAD_ROOM = 32
+LOG_BYTES = 64 * 1024
+"""Lines are sent together as long as they have not more."""
+NONE: Final = b"null"
+_TEXTS = 6
+_MARGIN_BYTES = 64 * 1024
+_REPORT_BYTES = 4 * MIB
+"""Of the report of a replay; of a longer one the counts are told."""
 _USAGE: Final = tuple(Usage.__slots__)
 _ESCAPED = 6
 """Bytes of JSON that one byte of a text becomes at most: `\\u0001`."""
@@ -59,7 +72,7 @@ _LAST_TIME: Final = 10.0**11
 
 
 class Answer(NamedTuple):
-    """How an execution ended. `rows`, `logs`, `error` and `warnings` are JSON texts that nobody here has read."""
+    """How an execution ended. What is bytes are JSON texts that nobody here has read."""
 
     status: Status
     usage: Usage
@@ -70,6 +83,9 @@ class Answer(NamedTuple):
     logs: bytes = b"[]"
     error: bytes = b"null"
     warnings: bytes = b"[]"
+    replay: bytes = NONE
+    """What was different from the recording that it has repeated."""
+    recording: bytes = NONE
     calls: tuple[HttpCall, ...] = ()
     """The first HTTP requests of the statement, if somebody wants to know."""
 
@@ -89,13 +105,14 @@ def answer_room(limits: Limits) -> Room:
     reserve = max(RESERVE_RECORDS.values())
     logs = _ESCAPED * (limits.log_bytes + reserve * RESERVE_MESSAGE_BYTES)
     logs += _RECORD_BYTES * (limits.log_records + reserve)
-    return Room(HEAD_ROOM, min(limits.output_bytes + FILLED_BYTES + logs + OTHER_BYTES, MAX_PART_BYTES))
+    others = OTHER_BYTES + _REPORT_BYTES + MAX_RECORDING_BYTES + _MARGIN_BYTES
+    return Room(HEAD_ROOM, min(limits.output_bytes + FILLED_BYTES + logs + others, MAX_PART_BYTES))
 
 
-def answer_of(result: Result) -> Answer:
-    """The answer that tells a result; one that cannot be told becomes one that says so."""
+def answer_of(result: Result, recording: bytes | None = None) -> Answer:
+    """The answer that tells a result and its recording; one that cannot be told becomes one that says so."""
     try:
-        return _answer_of(result)
+        return _answer_of(result)._replace(recording=NONE if recording is None else recording)
     except ValueError as reason:
         failure = WasmexecError(f"the result cannot be handed over: {reason}"[:MAX_TEXT])
         return _answer_of(Result(status=Status.RUNTIME_FAILED, error=failure, usage=result.usage))
@@ -113,12 +130,20 @@ def _answer_of(result: Result) -> Answer:
         status=result.status, usage=result.usage, row_count=len(result.block), log_count=len(result.logs),
         log_dropped=min(result.log_dropped, MAX_DROPPED), rows=pack_rows(result.block) or b"[]",
         logs=encode([record.as_dict() for record in result.logs]), error=error, warnings=warnings,
+        replay=NONE if result.replay is None else _report(result.replay),
     )  # fmt: skip
+
+
+def _report(replay: ReplayReport) -> bytes:
+    report = encode(replay.as_dict())
+    if len(report) > _REPORT_BYTES:
+        report = encode(dataclasses.replace(replay, requests=(), rows=()).as_dict() | {"is_identical": False})
+    return report
 
 
 def pack_answer(answer: Answer) -> tuple[bytes, bytes]:
     """Head and body of its frame."""
-    texts = (answer.rows, answer.logs, answer.error, answer.warnings)
+    texts = (answer.rows, answer.logs, answer.error, answer.warnings, answer.replay, answer.recording)
     usage = [getattr(answer.usage, name) for name in _USAGE]
     head = encode((
         int(answer.status), usage, answer.row_count, answer.log_count, answer.log_dropped,
@@ -150,7 +175,7 @@ def unpack_answer(head: bytes, body: bytes) -> Answer:
     return Answer(
         read, read_usage(usage), count, read_integer(logs, 0, sizes[1] // _LEAST_ROW_BYTES),
         read_integer(dropped, 0, MAX_DROPPED), texts[0], texts[1], texts[2], texts[3],
-        tuple(_read_call(call) for call in read_list(calls, MAX_CALLS)),
+        texts[4], texts[5], tuple(_read_call(call) for call in read_list(calls, MAX_CALLS)),
     )  # fmt: skip
 
 
@@ -227,6 +252,41 @@ def unpack_states(head: bytes) -> list[State]:
         known = (read_integer(number, 0, 2**63), read_number(seconds, MAX_SECONDS), waits)
         states.append(State(*known, read_integer(let_on, 0, 2**31)))
     return states
+
+
+def log_room(limits: Limits) -> Room:
+    """How long the parts of a frame of lines may be, under such limits or tighter ones."""
+    longest = _ESCAPED * max(limits.log_bytes, RESERVE_MESSAGE_BYTES) + _RECORD_BYTES
+    return Room(LOG_HEAD_ROOM, min(LOG_BYTES + longest, MAX_PART_BYTES))
+
+
+def most_lines(limits: Limits) -> int:
+    """How many lines a log may have."""
+    return limits.log_records + max(RESERVE_RECORDS.values())
+
+
+def pack_lines(first: int, records: Sequence[LogRecord]) -> Iterator[tuple[bytes, bytes]]:
+    """Head and body of each frame that these records of a log need, of which the first has this number."""
+    lines = encode_lines([record.as_dict() for record in records]).split(b"\n")[:-1]
+    start = size = 0
+    for number, line in enumerate(lines):
+        size += len(line) + 1
+        if size >= LOG_BYTES or number == len(lines) - 1:
+            yield encode([first + start]), b"\n".join(lines[start : number + 1])
+            start, size = number + 1, 0
+
+
+def unpack_lines(head: bytes, body: bytes, first: int) -> list[bytes]:
+    """The lines that `pack_lines` packed, `first` of which were here before.
+
+    Raises:
+        BadMessage: they are not those that follow.
+    """
+    (number,) = _list_of(head, 1)
+    lines = body.split(b"\n")
+    if read_integer(number, 0, 2**63) != first or not all(lines):
+        raise BadMessage("lines that do not follow")
+    return lines
 
 
 def read_exactly(value: object, count: int) -> list[object]:

@@ -21,6 +21,7 @@ lengths of the parts (4 each).
                         WAKE    one has something to do again, and waits for GO_ON
                         HTTP    it is about to send its first HTTP request
                         STATE   how far some executions are (number 0)       JSON, see `answers`
+                        LOG     lines of its log, as they come               JSON, see `answers` the lines
                         ANSWER  how an execution ended                       JSON, see `answers` JSON texts, likewise
 
 SECURITY: the worker ran hostile guests, so what comes from it is hostile. A head is believed only within the bounds
@@ -69,6 +70,7 @@ class Kind(enum.IntEnum):
     PROGRESS = 45
     END = 46
     REFUSED = 47
+    LOG = 11
 
 
 class Frame(NamedTuple):

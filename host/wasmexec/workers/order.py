@@ -11,10 +11,13 @@ from typing import Any
 from ..canned import CannedHttp
 from ..grants import Grants, HttpGrant
 from ..limits import Limits
+from ..options import NOT_GIVEN
 from ..proxy import Proxy
+from ..recording import Recording
 from ..rows.json_text import decode, encode
 from ..schema import RowSchema, row_schema
 from ..secret import Secret
+from .recordings import recording_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +39,16 @@ class Order:
     """Answers in place of the network; not for another process."""
     traceparent: str | None = None
     """A header that every HTTP request of it carries; only for a worker of many orders."""
+    is_recorded: bool = False
+    """Only of orders to a worker of many, like `replay`."""
+    replay: Recording | None = None
+    """What is repeated, with its inputs, checkpoint and variables in place of the order's."""
 
     def conditions(self) -> dict[str, Any]:
         """The keyword arguments of `Executor.prepare`."""
         return {
             "output_schema": self.output.prepared,
-            "local_variables": self.local_variables,
+            "local_variables": self.local_variables if self.replay is None else NOT_GIVEN,
             "limits": self.limits,
             "grants": self.grants,
             "secrets": self.secrets or None,
@@ -82,6 +89,7 @@ class Order:
     def unpack(data: bytes) -> Order:
         """The order that `pack` made."""
         content = decode(data)
+        replay = content.get("replay")
         return Order(
             image=Path(content["image"]),
             statement=content["statement"],
@@ -97,6 +105,8 @@ class Order:
                 name: value if hosts is None else Secret(value, hosts=hosts, also_in=also_in)
                 for name, (value, hosts, also_in) in content["secrets"].items()
             },
+            is_recorded=content.get("record") is True,
+            replay=None if replay is None else recording_of(replay),
         )
 
 

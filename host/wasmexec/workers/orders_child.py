@@ -16,9 +16,9 @@ from ..errors import ConfigError
 from ..executor import Executor
 from ..http_calls import CallRecord
 from ..prepared import Running
-from ..result import Result
+from ..result import LogRecord, Result
 from ..status import Status
-from .answers import MAX_CALLS, State, answer_of, pack_answer, pack_states
+from .answers import MAX_CALLS, State, answer_of, pack_answer, pack_lines, pack_states
 from .broker import Broker
 from .child import result_of
 from .figures import FOR_PROBES
@@ -26,9 +26,12 @@ from .local import cancelled
 from .messages import TO_WORKER_OF_MANY, Frame, Kind, kept_number, pack
 from .order import Order
 from .pipes import Inbox, Outbox, begin, tell_ready
+from .recordings import TextRecorder
 
 STATE_SECONDS = 0.05
 """How often the parent is told how far executions are."""
+LINE_SECONDS = 0.01
+"""For which lines of a log are gathered before they are sent."""
 _AT_ONCE_BYTES = 64 * 1024
 """What is longer is read and checked beside the thread that takes orders."""
 _STARTERS = 4
@@ -126,6 +129,7 @@ class _Executions:
         self._going_on: set[int] = set()
         self._let_on: dict[int, int] = {}
         self._some = threading.Event()
+        self._lines = _Lines(outbox)
         self._starters = ThreadPoolExecutor(_STARTERS, "wasmexec-starter")
         threading.Thread(target=self._tell_states, name="wasmexec-states", daemon=True).start()
 
@@ -174,19 +178,22 @@ class _Executions:
             if len(calls) < MAX_CALLS:
                 calls.append(call)
 
-        done = partial(self._done, number, calls)
+        done = partial(self._done, number, calls, None)
         try:
             if number in self._stopped:
                 done(cancelled())
                 return
             order = self.orders.of(frame.fields)
             prepared = self._executor.prepare(order.statement, **order.conditions(), compile_now=False)
+            recorder = TextRecorder() if order.is_recorded else None
+            inputs = {"input_data": frame.body, **order.inputs()} if order.replay is None else {"replay": order.replay}
             running = prepared.start(
-                done, input_data=frame.body, **order.inputs(),
+                partial(self._done, number, calls, recorder), recorder=recorder, **inputs,
                 on_first_request=lambda: self._outbox.write(pack(Kind.HTTP, number)),
                 on_wake=lambda: self._outbox.write(pack(Kind.WAKE, number)),
                 free_awake=self._slots if order.wakes_freely else 0,
                 on_request=note if self._reports_calls else None, traceparent=order.traceparent,
+                on_record=partial(self._lines.add, number),
             )  # fmt: skip
         except Exception as error:  # a tenant's order must not take the executions of others with it
             refusal = error if isinstance(error, ConfigError) else ConfigError(f"the order cannot be read: {error}")
@@ -204,8 +211,14 @@ class _Executions:
             self._let(number, running)
         self._some.set()
 
-    def _done(self, number: int, calls: list[CallRecord], outcome: Result | BaseException) -> None:
-        head, body = pack_answer(answer_of(result_of(outcome))._replace(calls=tuple(call.told() for call in calls)))
+    def _done(
+        self, number: int, calls: list[CallRecord], recorder: TextRecorder | None, outcome: Result | BaseException
+    ) -> None:
+        # The answer has all of them.
+        self._lines.end(number)
+        recording = None if recorder is None else recorder.text()
+        answer = answer_of(result_of(outcome), recording)._replace(calls=tuple(call.told() for call in calls))
+        head, body = pack_answer(answer)
         with self._lock:
             self._live.pop(number, None)
             self._stopped.discard(number)
@@ -232,3 +245,54 @@ class _Executions:
             told = states
             if news:
                 self._outbox.write(pack(Kind.STATE, 0, pack_states(news)))
+
+
+class _Lines:
+    """Lines of logs on their way to the parent, which has them a moment after they were written."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._changed = threading.Condition()
+        self._kept: dict[int, list[LogRecord]] = {}
+        self._sent: dict[int, int] = {}
+        self._under_way: int | None = None
+        self._some = threading.Event()
+        threading.Thread(target=self._tell, name="wasmexec-lines", daemon=True).start()
+
+    def add(self, number: int, record: LogRecord) -> None:
+        """One more of an execution."""
+        with self._changed:
+            self._kept.setdefault(number, []).append(record)
+        self._some.set()
+
+    def end(self, number: int) -> None:
+        """Send no more of an execution: nothing may come after its answer."""
+        with self._changed:
+            self._kept.pop(number, None)
+            self._changed.wait_for(lambda: self._under_way != number)
+            self._sent.pop(number, None)
+
+    def _tell(self) -> NoReturn:
+        tick = threading.Event()
+        while True:
+            self._some.wait()
+            tick.wait(LINE_SECONDS)
+            self._some.clear()
+            with self._changed:
+                numbers = list(self._kept)
+            for number in numbers:
+                self._send(number)
+
+    def _send(self, number: int) -> None:
+        with self._changed:
+            records = self._kept.pop(number, None)
+            if records is None:
+                return
+            first = self._sent.get(number, 0)
+            self._sent[number] = first + len(records)
+            self._under_way = number
+        for head, body in pack_lines(first, records):
+            self._outbox.write(pack(Kind.LOG, number, head, body))
+        with self._changed:
+            self._under_way = None
+            self._changed.notify_all()

@@ -9,10 +9,13 @@ from ..steps.checks import Checks
 from .access import Access
 from .admin import AdminApi
 from .audit import AuditApi
+from .batches import BatchesApi
+from .events import EventsApi
 from .health import HealthApi
 from .keys import KeysApi
 from .openapi import OpenApi
 from .quotas import QuotasApi
+from .recordings import RecordingsApi
 from .runs import RunsApi
 from .secrets import SecretsApi
 from .step_runs import StepRunsApi
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from ..runs.runs import Runs
     from ..steps.step_runs import StepRuns
     from ..storage.storage import Storage
+    from ..streaming.streams import Streams
     from ..tenants.directory import Directory
 
 
@@ -35,13 +39,18 @@ def all_routes(
     directory: Directory,
     runs: Runs,
     step_runs: StepRuns,
+    streams: Streams,
     image: str,
     stop: Callable[[], None],
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
+    runs_api = RunsApi(access, storage, directory, runs, image)
     routes = (
-        *RunsApi(access, storage, directory, runs, image).routes(),
+        *runs_api.routes(),
+        *EventsApi(access, storage, runs, runs_api, streams).routes(),
+        *BatchesApi(config, access, directory, runs, streams, image).routes(),
+        *RecordingsApi(access, storage, runs, runs_api, image).routes(),
         *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
         *StepRunsApi(access, storage, step_runs).routes(),
         *UsageApi(access, storage).routes(),

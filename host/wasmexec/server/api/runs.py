@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..documents import LogDocument, RunDocument, RunRequest
 from ..http.bodies import Disconnected
 from ..http.operations import Answered, Operation, Route, route
+from ..http.preferences import MOST_WAIT_SECONDS, Preferences, preferences
 from ..problems import ProblemError, not_found
 from ..runs.admission import new_run
 from ..runs.documents import ended_document, live_document, recorded_document
@@ -41,6 +43,10 @@ _ANSWER_HEADERS = {
     "Location": "With 202: where the run is found",
     "Preference-Applied": "With 202: respond-async",
 }
+PREFER = (
+    "respond-async: answer 202 as soon as the run is on disk; wait=N: likewise, but with 200 and all of it if it ends "
+    f"within N seconds, at most {MOST_WAIT_SECONDS:.0f}; detach: a synchronous run is not cancelled if the client goes"
+)
 
 
 class RunsApi:
@@ -62,7 +68,7 @@ class RunsApi:
                 handler=self.post_run, scope=Scope.RUN, body=RunRequest,
                 answers={200: RunDocument, 202: RunDocument}, problems=(409, 410, 422),
                 headers={
-                    "Prefer": "respond-async: answer 202 as soon as the run is on disk",
+                    "Prefer": PREFER,
                     "Idempotency-Key": "the same request with the same key gets the answer to the first one, for a day",
                 },
                 examples=_EXAMPLES, answer_headers=_ANSWER_HEADERS,
@@ -73,9 +79,6 @@ class RunsApi:
             route("/v1/runs/{id}/rows", GET=Operation(
                 handler=self.get_rows, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
             )),
-            route("/v1/runs/{id}/logs", GET=Operation(
-                handler=self.get_logs, scope=Scope.READ, answers={200: list[LogDocument]}, problems=(409, 410),
-            )),
             route("/v1/runs/{id}:cancel", POST=Operation(
                 handler=self.post_cancel, scope=Scope.RUN, answers={200: RunDocument},
             )),
@@ -85,7 +88,8 @@ class RunsApi:
         """Run a statement: wait for its end, or be told where to look for it."""
         tenant, key = self._access.tenant(request, Scope.RUN)
         repeated = request.header(b"idempotency-key")
-        is_durable = _prefers_async(request.header(b"prefer"))
+        wished = preferences(request.header(b"prefer"))
+        is_durable = wished.is_durable
         self._runs.refuse_if_full(0, is_durable=is_durable)
         body = await self._access.large_body(request)
         trace = self._runs.watch.run_asked(request)
@@ -98,15 +102,49 @@ class RunsApi:
         run = new_run(tenant, key.id, body, self._image, is_durable=is_durable, trace=trace)
         request.run_id = run.id
         del body
-        if is_durable:
+        return await self.start(run, request, wished)
+
+    async def start(self, run: Run, request: Request, wished: Preferences) -> Answered:
+        """Have a run wait for its turn, and its client for what it wishes.
+
+        Raises:
+            ProblemError: 429, 503: it is refused.
+            StoreError: it cannot be stored.
+            Disconnected: the client has gone.
+        """
+        if wished.is_durable:
             await self._runs.accept(run)
-            headers = {"Location": f"/v1/runs/{run.id}", "Preference-Applied": "respond-async"}
-            return Answered(202, self._live(run), headers)
+            return await self._accepted(run, request, wished)
         self._runs.submit(run)
-        await self._ended(run, request)
+        await self._ended(run, request, is_detached=wished.detach)
         if run.refusal is not None:
             raise ProblemError.of(run.refusal)
-        return Answered(200, ended_document(run))
+        applied = {"Preference-Applied": "detach"} if wished.detach else {}
+        return Answered(200, ended_document(run), applied)
+
+    async def _accepted(self, run: Run, request: Request, wished: Preferences) -> Answered:
+        """The answer to who has asked for a durable run: all of it if it ends as soon as that, else where it is.
+
+        Raises:
+            Disconnected: the client has gone; the run goes on.
+        """
+        headers = {"Location": f"/v1/runs/{run.id}"}
+        if wished.wait_seconds is None:
+            return Answered(202, self._live(run), {**headers, "Preference-Applied": "respond-async"})
+        gone = asyncio.create_task(request.until_gone())
+        try:
+            waited: list[asyncio.Future[Any]] = [run.ended, gone]
+            await asyncio.wait(waited, timeout=wished.wait_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            is_gone = gone.done()
+            gone.cancel()
+        if is_gone and not run.ended.done():
+            raise Disconnected
+        headers["Preference-Applied"] = f"wait={wished.wait_seconds:.0f}"
+        if not run.ended.done():
+            return Answered(202, self._live(run), headers)
+        await self._runs.settle(run)
+        return Answered(200, ended_document(run), headers)
 
     async def _first(
         self, tenant: Tenant, key_id: str, body: bytes, request_key: Key, is_durable: bool, trace: RunTrace | None
@@ -130,7 +168,7 @@ class RunsApi:
 
     async def get_run(self, request: Request) -> Answered:
         """How a run is, without its rows and logs."""
-        run, record = await self._find(request, Scope.READ)
+        run, record = await self.find(request, Scope.READ)
         if run is not None:
             return Answered(200, self._live(run))
         assert record is not None
@@ -138,15 +176,11 @@ class RunsApi:
 
     async def get_rows(self, request: Request) -> Answered:
         """The rows of a run that has ended, a JSON array."""
-        return await self._payload(request, "rows")
-
-    async def get_logs(self, request: Request) -> Answered:
-        """The log of a run that has ended, a JSON array."""
-        return await self._payload(request, "logs")
+        return await self.payload(request, "rows")
 
     async def post_cancel(self, request: Request) -> Answered:
         """End a run with status 303; one that has ended stays as it is."""
-        run, record = await self._find(request, Scope.RUN, is_free=True)
+        run, record = await self.find(request, Scope.RUN, is_free=True)
         if run is None:
             assert record is not None
             return Answered(200, recorded_document(record))
@@ -155,7 +189,7 @@ class RunsApi:
         await self._runs.settle(run)
         return Answered(200, self._live(run))
 
-    async def _find(
+    async def find(
         self, request: Request, scope: Scope, *, is_free: bool = False
     ) -> tuple[Run | None, dict[str, Any] | None]:
         """A run of who asks: a live one or its record.
@@ -179,8 +213,13 @@ class RunsApi:
             raise not_found()
         return run, record
 
-    async def _payload(self, request: Request, name: str) -> Answered:
-        run, record = await self._find(request, Scope.READ)
+    async def payload(self, request: Request, name: str) -> Answered:
+        """The rows or the log of a run that has ended, a JSON array.
+
+        Raises:
+            ProblemError: 404, 409, 410.
+        """
+        run, record = await self.find(request, Scope.READ)
         if run is not None and run.answer is None:
             raise ProblemError(
                 409, "run.ended", f"the run has not ended, so it has no {name} yet", headers={"Retry-After": "1"},
@@ -196,8 +235,8 @@ class RunsApi:
             raise ProblemError(410, "run.kept", text, changed_by="tenant")
         return Answered(200, payload)
 
-    async def _ended(self, run: Run, request: Request) -> None:
-        """Wait for the end of a run; a client that hangs up cancels it.
+    async def _ended(self, run: Run, request: Request, *, is_detached: bool) -> None:
+        """Wait for the end of a run; a client that hangs up cancels it unless the run is detached.
 
         Raises:
             Disconnected: it did.
@@ -209,7 +248,7 @@ class RunsApi:
             is_gone = True
             self._runs.cancel(run)
 
-        forget = request.when_gone(hang_up)
+        forget: Callable[[], object] = _nothing if is_detached else request.when_gone(hang_up)
         try:
             await run.ended
         finally:
@@ -219,11 +258,7 @@ class RunsApi:
 
     def _live(self, run: Run) -> bytes:
         """A run that is known to this process, and why it waits."""
-        now = time.monotonic()
-        waiting = self._runs.why_waiting(run, now)
-        if waiting is None or waiting.expected_start is None:
-            return live_document(run, waiting)
-        return live_document(run, waiting, waiting.expected_start - now)
+        return live_document(run, self._runs.why_waiting(run, time.monotonic()))
 
 
 def _kept(answer: KeptAnswer) -> Answered:
@@ -234,6 +269,5 @@ def _kept(answer: KeptAnswer) -> Answered:
     return Answered(answer.status, answer.body or b"", headers)
 
 
-def _prefers_async(prefer: str | None) -> bool:
-    """Source: RFC 7240."""
-    return any(part.strip().lower() == "respond-async" for part in (prefer or "").split(","))
+def _nothing() -> None:
+    """Ends watching what nobody watches."""

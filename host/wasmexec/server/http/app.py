@@ -129,6 +129,7 @@ async def _stream(request: Request, send: Send, answer: Streamed) -> int:
         for task in (sending, gone):
             task.cancel()
         await asyncio.gather(sending, gone, return_exceptions=True)
+        answer.on_end()
         if isinstance(answer.pieces, AsyncGenerator):
             await answer.pieces.aclose()
     return size

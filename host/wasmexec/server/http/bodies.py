@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ..problems import ProblemError
@@ -39,12 +39,7 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
         ProblemError: 408, 413, 415.
         Disconnected: the client has gone.
     """
-    encoding = header(scope, b"content-encoding")
-    if encoding not in (None, "", "identity"):
-        raise ProblemError(
-            415, "body.encoding", "compressed bodies are not taken; send it as it is", asked=encoding,
-            changed_by="nobody", headers={"Accept-Encoding": "identity"},
-        )  # fmt: skip
+    refuse_encoded(scope)
     announced = header(scope, b"content-length")
     if announced is not None and announced.isdecimal() and int(announced) > most:
         raise _too_long(most, int(announced))
@@ -64,10 +59,49 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
                 if not message.get("more_body", False):
                     return b"".join(pieces)
     except TimeoutError:
+        raise _too_slow(seconds) from None
+
+
+async def body_pieces(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes; nothing comes as long as nobody asks for it.
+
+    Raises:
+        ProblemError: 408: the next piece has not come in time.
+        Disconnected: the client has gone.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise _too_slow(seconds) from None
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        if piece := message.get("body", b""):
+            yield piece
+        if not message.get("more_body", False):
+            return
+
+
+def refuse_encoded(scope: Scope) -> None:
+    """Return if the body is sent as it is.
+
+    Raises:
+        ProblemError: 415: it is compressed.
+    """
+    encoding = header(scope, b"content-encoding")
+    if encoding not in (None, "", "identity"):
         raise ProblemError(
-            408, "body.seconds", f"the body has not arrived within {seconds:g} s", value=seconds, changed_by="operator",
-            headers={"Connection": "close"},
-        ) from None  # fmt: skip
+            415, "body.encoding", "compressed bodies are not taken; send it as it is", asked=encoding,
+            changed_by="nobody", headers={"Accept-Encoding": "identity"},
+        )  # fmt: skip
+
+
+def _too_slow(seconds: float) -> ProblemError:
+    return ProblemError(
+        408, "body.seconds", f"the body has not arrived within {seconds:g} s", value=seconds, changed_by="operator",
+        headers={"Connection": "close"},
+    )  # fmt: skip
 
 
 def _too_long(most: int, asked: int) -> ProblemError:

@@ -14,6 +14,8 @@ from .request import Request
 JSON = b"application/json"
 PART = "[A-Za-z0-9_-]{1,64}"
 """What a part of a path may be that a route names."""
+UNBUFFERED: Mapping[str, str] = {"X-Accel-Buffering": "no"}
+"""Has nginx, and what takes after it, pass a stream on as it comes."""
 
 
 class Answered(NamedTuple):
@@ -26,12 +28,16 @@ class Answered(NamedTuple):
 
 
 class Streamed(NamedTuple):
-    """An answer whose body comes piece by piece; the iterator is closed when the client has gone."""
+    """An answer whose body comes piece by piece.
+
+    When it has ended, or the client has gone, the iterator is closed if it was begun, and `on_end` is called.
+    """
 
     status: int
     pieces: AsyncIterator[bytes]
     headers: Mapping[str, str] = {}
     media_type: bytes = JSON
+    on_end: Callable[[], object] = lambda: None
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Answered | Streamed]]

@@ -6,14 +6,14 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
 from ..problems import ProblemError
-from .bodies import Receive, Scope, header, read_body
+from .bodies import Receive, Scope, body_pieces, header, read_body, refuse_encoded
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -117,6 +117,16 @@ class Request:
         body = await read_body(self.scope, self.receive, most, seconds)
         self.bytes_in = len(body)
         return body
+
+    def pieces(self, seconds: float) -> AsyncIterator[bytes]:
+        """The body piece by piece, each within so many seconds, while an answer is sent already.
+
+        Raises:
+            ProblemError: 415; and 408 while it is read.
+            Disconnected: while it is read: the client has gone.
+        """
+        refuse_encoded(self.scope)
+        return body_pieces(self.receive, seconds)
 
     def when_gone(self, watcher: Callable[[], object]) -> Callable[[], object]:
         """Call the watcher once the client has gone; for after the body. What it returns ends that.

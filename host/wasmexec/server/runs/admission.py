@@ -11,12 +11,23 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Raw
 
 from ...errors import ConfigError
 from ...grants import Grants
 from ...limits import Limits
 from ...secret import Secret
-from ..documents import MAX_SCHEMA_BYTES, GrantsDocument, PackedGrants, PackedOrder, RunRequest, SecretDocument
+from ..documents import (
+    MAX_SCHEMA_BYTES,
+    NULL,
+    GrantsDocument,
+    PackedGrants,
+    PackedOrder,
+    RecordedOrder,
+    ReplayRequest,
+    RunRequest,
+    SecretDocument,
+)
 from ..http.request import decode_body
 from ..problems import ProblemError
 from ..quotas.refusals import Owner
@@ -30,7 +41,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(RunRequest)
+_recorded_decoder = msgspec.json.Decoder(RecordedOrder)
+_raw_decoder = msgspec.json.Decoder(Raw)
 _encoder = msgspec.json.Encoder()
+_NO_VARIABLES = Raw(b"{}")
 
 
 def new_run(
@@ -41,11 +55,22 @@ def new_run(
     Raises:
         ProblemError: 400: the body, a limit, a grant or a secret is refused.
     """
-    request = decode_body(body, _decoder)
-    if len(request.output_schema) > MAX_SCHEMA_BYTES:
+    return run_of(tenant, key_id, decode_body(body, _decoder), image, is_durable=is_durable, trace=trace)
+
+
+def run_of(
+    tenant: Tenant, key_id: str, request: RunRequest, image: str, *, is_durable: bool, trace: RunTrace | None = None
+) -> Run:
+    """The run that a document asks for.
+
+    Raises:
+        ProblemError: 400: a limit, a grant or a secret is refused.
+    """
+    _refuse_long(request.output_schema)
+    if request.record and not is_durable:
         raise ProblemError(
-            400, "output_schema", f"the schema has {len(request.output_schema):,} bytes", value=MAX_SCHEMA_BYTES,
-            asked=len(request.output_schema), changed_by="nobody",
+            400, "record", "recordings are kept of runs that are kept: ask with Prefer: respond-async or wait=N",
+            changed_by="tenant",
         )  # fmt: skip
     try:
         limits = tenant.limits_for(key_id, request.limits)
@@ -62,21 +87,88 @@ def new_run(
         checkpoint=request.checkpoint, local_variables=request.local_variables,
         limits={name: getattr(limits, name) for name in limits.__slots__},
         grants=PackedGrants([dataclasses.asdict(grant) for grant in grants.http_grants], None, None),
-        secrets={name: _packed(secret) for name, secret in held.items()},
+        secrets={name: _packed(secret) for name, secret in held.items()}, record=request.record,
         # Those that are counted wait for a slot each time.
         wakes_freely=tenant.document.max_executing is None,
         traceparent=trace.traceparent if trace is not None and tenant.document.trace_requests else None,
     )  # fmt: skip
-    return Run(
-        id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order),
-        data=data,
-        statement=kind_of(request.statement.encode("utf-8", "replace")),
-        limits=limits, has_grants=bool(grants.http_grants), is_durable=is_durable,
-        created_at=time.time(),
-        effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
-        max_wait_seconds=request.max_wait_seconds,
+    return _run(
+        tenant, key_id, order, data, limits, grants, is_durable=is_durable, max_wait_seconds=request.max_wait_seconds,
         trace=trace,
     )  # fmt: skip
+
+
+def replay_of(
+    tenant: Tenant, key_id: str, request: ReplayRequest, order: bytes, recording: bytes, image: str, *,
+    is_durable: bool, trace: RunTrace | None = None,
+) -> Run:  # fmt: skip
+    """The run that repeats a recorded one, of which `recorded_order` gave the order.
+
+    Raises:
+        ProblemError: 400: a secret is missing, or a limit is refused. 410: the recording is none.
+    """
+    recorded = _recorded_decoder.decode(order)
+    try:
+        # SECURITY: a worker wrote it, and it becomes a member of the order: it must be one value, and end with it.
+        replay = _raw_decoder.decode(recording)
+    except (ValueError, RecursionError):
+        raise ProblemError(410, "run.recorded", "the recording is damaged") from None
+    if request.output_schema is not None:
+        _refuse_long(request.output_schema)
+    held = {**request.secrets, **opened_secrets(tenant, request.secrets, request.stored_secrets)}
+    missing = sorted(recorded.secrets.keys() - held.keys())
+    if missing:
+        raise ProblemError(
+            400, "replay.secrets", f"secrets are kept nowhere: give {', '.join(missing)} again", value=missing,
+            changed_by="tenant",
+        )  # fmt: skip
+    # What is allowed may have become less since.
+    usual = {name: min(value, getattr(tenant.ceiling.limits, name)) for name, value in recorded.limits.items()}
+    try:
+        limits = tenant.limits_for(key_id, usual | request.limits)
+    except ConfigError as error:
+        raise ProblemError(400, "request", error.message, changed_by="tenant") from None
+    packed = PackedOrder(
+        image=image, statement=recorded.statement if request.statement is None else request.statement,
+        schema=recorded.schema if request.output_schema is None else request.output_schema, mode="strict",
+        extra_inputs=[], checkpoint=NULL, local_variables=_NO_VARIABLES,
+        limits={name: getattr(limits, name) for name in limits.__slots__},
+        # Nothing is connected: the recording answers.
+        grants=PackedGrants([], None, None),
+        secrets={name: _packed(secret) for name, secret in held.items()},
+        wakes_freely=tenant.document.max_executing is None, replay=replay,
+    )  # fmt: skip
+    return _run(tenant, key_id, packed, bytes(NULL), limits, Grants(), is_durable=is_durable, trace=trace)
+
+
+def recorded_order(order: bytes) -> bytes:
+    """What of a packed order is kept to replay its run: of its secrets the names."""
+    recorded = _recorded_decoder.decode(order)
+    recorded.secrets = dict.fromkeys(recorded.secrets, NULL)
+    return _encoder.encode(recorded)
+
+
+def _run(
+    tenant: Tenant, key_id: str, order: PackedOrder, data: bytes, limits: Limits, grants: Grants, *, is_durable: bool,
+    max_wait_seconds: float | None = None, trace: RunTrace | None = None,
+) -> Run:  # fmt: skip
+    return Run(
+        id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order), data=data,
+        statement=kind_of(order.statement.encode("utf-8", "replace")), limits=limits,
+        has_grants=bool(order.grants.http), is_durable=is_durable, created_at=time.time(),
+        effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
+        max_wait_seconds=max_wait_seconds,
+        trace=trace,
+    )  # fmt: skip
+
+
+def _refuse_long(schema: Raw) -> None:
+    """Raises: ProblemError: 400: the schema is longer than what is compiled."""
+    if len(schema) > MAX_SCHEMA_BYTES:
+        raise ProblemError(
+            400, "output_schema", f"the schema has {len(schema):,} bytes", value=MAX_SCHEMA_BYTES, asked=len(schema),
+            changed_by="nobody",
+        )  # fmt: skip
 
 
 def _check_size(limits: Limits, size: int) -> None:

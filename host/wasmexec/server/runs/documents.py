@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from ...result import Usage
-from ...workers.answers import Answer
+from ...workers.answers import NONE, Answer
 from ..documents import time_text
 from ..scheduling.fair_queue import Waiting
 from .costs import MICROSECONDS, costs_of
 from .run import Phase, Run
 
 
-def live_document(run: Run, waiting: Waiting | None = None, started_in: float | None = None) -> bytes:
-    """A run that has not ended, or whose end is not on disk yet; `started_in`: seconds until it starts, if known."""
+def live_document(run: Run, waiting: Waiting | None = None) -> bytes:
+    """A run that has not ended, or whose end is not on disk yet, and why it waits if it does."""
     head: dict[str, Any] = {
         "id": run.id, "state": run.phase.value, "attempts": run.attempts, "created_at": time_text(run.created_at),
         "started_at": time_text(run.started_at), "ended_at": time_text(run.ended_at),
@@ -25,7 +25,8 @@ def live_document(run: Run, waiting: Waiting | None = None, started_in: float | 
     if run.phase is Phase.RUNNING and run.entry is not None:
         head |= {"is_asleep": run.is_asleep, "cpu_seconds": run.entry.cpu_seconds}
     if waiting is not None:
-        expected = None if started_in is None else time_text(time.time() + started_in)
+        start = waiting.expected_start
+        expected = None if start is None else time_text(time.time() + start - time.monotonic())
         head["waiting"] = {
             "rule": waiting.rule, "value": waiting.value, "detail": waiting.message, "changed_by": waiting.changed_by,
             "position": waiting.position, "expected_start": expected,
@@ -34,7 +35,7 @@ def live_document(run: Run, waiting: Waiting | None = None, started_in: float | 
         return _with(head, **run.effective)
     return _with(
         head | _figures(run.answer), error=run.answer.error, warnings=run.answer.warnings,
-        usage=_usage(run.answer, run.lost_cpu_seconds), **run.effective,
+        usage=_usage(run.answer, run.lost_cpu_seconds), **run.effective, **_replay(run.answer.replay),
     )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def ended_document(run: Run) -> bytes:
     }  # fmt: skip
     return _with(
         head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
-        usage=_usage(answer, run.lost_cpu_seconds), **run.effective,
+        usage=_usage(answer, run.lost_cpu_seconds), **run.effective, **_replay(answer.replay),
     )  # fmt: skip
 
 
@@ -73,7 +74,11 @@ def recorded_document(record: Mapping[str, Any]) -> bytes:
             **{name: record[name] for name in Usage.__slots__ if name in record and not name.endswith("_seconds")},
         },
     }  # fmt: skip
-    return _with(head, error=record["error"], warnings=record["warnings"])
+    return _with(head, error=record["error"], warnings=record["warnings"], **_replay(record.get("replay") or NONE))
+
+
+def _replay(report: bytes) -> dict[str, bytes]:
+    return {} if report == NONE else {"replay": report}
 
 
 def _figures(answer: Answer) -> dict[str, Any]:

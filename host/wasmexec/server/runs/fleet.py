@@ -21,7 +21,8 @@ from typing import Final, NamedTuple, Protocol
 
 from ...grants import HttpGrant
 from ...limits import Limits
-from ...workers.answers import STATE_ROOM, Answer, State, answer_room, unpack_answer, unpack_states
+from ...workers import answers
+from ...workers.answers import Answer, State
 from ...workers.figures import ProcessLimits
 from ...workers.messages import BadMessage, Frame, Kind, Room, kept, pack
 from ...workers.process import WorkerProcess
@@ -70,16 +71,9 @@ class Entry:
     """One execution in a worker: since when, until when at the latest, and whether it computes."""
 
     __slots__ = (
-        "cpu_seconds",
-        "due",
-        "grants",
-        "has_asked",
-        "is_waiting",
-        "let_on",
-        "number",
-        "process",
+        "cpu_seconds", "due", "grants", "has_asked", "is_waiting", "let_on", "line_count", "number", "process",
         "waits_since",
-    )
+    )  # fmt: skip
 
     def __init__(self, number: int, process: Process, due: float, grants: Sequence[HttpGrant] = ()) -> None:
         self.number = number
@@ -93,6 +87,8 @@ class Entry:
         self.let_on = 0
         """How often it was."""
         self.waits_since = math.inf
+        self.line_count = 0
+        """Lines of its log that have come."""
 
     def is_long_asleep(self, now: float) -> bool:
         """Whether it has been asleep for so long that it can hardly be what its process died of."""
@@ -204,6 +200,9 @@ class Listener(Protocol):
     def woken(self, entry: Entry) -> None:
         """It has something to do again, and waits to be let."""
 
+    def logged(self, entry: Entry, lines: list[bytes]) -> None:
+        """Its log has more lines, JSON texts without a newline that nobody here has read."""
+
     def has_room(self) -> None:
         """There may be a free slot."""
 
@@ -218,8 +217,10 @@ class Fleet:
         self._enclosure = enclosure
         nothing = Room(0, 0)
         self._rooms = {
-            Kind.HTTP: nothing, Kind.WAKE: nothing, Kind.STATE: STATE_ROOM, Kind.ANSWER: answer_room(limits)
+            Kind.HTTP: nothing, Kind.WAKE: nothing, Kind.STATE: answers.STATE_ROOM, Kind.LOG: answers.log_room(limits),
+            Kind.ANSWER: answers.answer_room(limits),
         }  # fmt: skip
+        self._most_lines = answers.most_lines(limits)
         self._wanted = workers
         self._slots = slots
         self._most = slots + most_asleep
@@ -450,7 +451,7 @@ class Fleet:
                 self._fill()
             self._listener.has_room()
         elif frame.kind is Kind.STATE:
-            for state in unpack_states(frame.fields):
+            for state in answers.unpack_states(frame.fields):
                 self._note(process, state)
             self._listener.has_room()
         else:
@@ -464,7 +465,12 @@ class Fleet:
                 self._listener.woken(entry)
                 self._listener.has_room()
                 return
-            answer = unpack_answer(frame.fields, frame.body)
+            if frame.kind is Kind.LOG:
+                self._note_lines(process.entries[frame.execution], frame)
+                return
+            answer = answers.unpack_answer(frame.fields, frame.body)
+            if answer.log_count < process.entries[frame.execution].line_count:
+                raise BadMessage("a log with fewer lines than were told before")
             process.settle(frame.execution)
             entry = process.entries.pop(frame.execution)
             process.awake.pop(frame.execution, None)
@@ -472,6 +478,14 @@ class Fleet:
             self._listener.answered(entry, answer)
             self._retire(process)
             self._listener.has_room()
+
+    def _note_lines(self, entry: Entry, frame: Frame) -> None:
+        """Raises: BadMessage: they are not those that follow, or too many."""
+        lines = answers.unpack_lines(frame.fields, frame.body, entry.line_count)
+        entry.line_count += len(lines)
+        if entry.line_count > self._most_lines:
+            raise BadMessage(f"more than {self._most_lines:,} lines of a log")
+        self._listener.logged(entry, lines)
 
     def _note(self, process: Process, state: State) -> None:
         """What one tells that has been answered meanwhile is late, not wrong."""

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ...workers.answers import NONE
 from ..problems import ProblemError
 from ..quotas.refusals import check_count
 from ..storage.accounts import saved
+from .admission import recorded_order
 from .documents import ended_document
 from .records import EndedRun, KeptAnswer
 from .stored_counts import StoredCounts
@@ -57,6 +59,7 @@ class Recorder:
             has_grants=run.has_grants, kind=run.statement, lost_cpu_seconds=run.lost_cpu_seconds, answer=run.answer,
             is_new=not run.is_durable, keep_rows=run.is_durable, project=run.tenant.projects.get(run.key_id),
             accounts=tuple(saved(account, run.ended_at) for account in run.tenant.accounts(run.key_id)), kept=kept,
+            recorded_order=None if run.answer.recording == NONE else recorded_order(run.order),
         )  # fmt: skip
         if run.recorded is None and (run.is_durable or kept is not None):
             run.recorded = asyncio.get_running_loop().create_future()

@@ -94,3 +94,5 @@ class EndedRun:
     """Those that were charged for it, with it."""
     kept: KeptAnswer | None
     """The answer over HTTP, if that is the only one and its request has a key."""
+    recorded_order: bytes | None = None
+    """What is needed beside its recording to replay it; None if it has none."""

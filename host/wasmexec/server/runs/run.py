@@ -17,6 +17,7 @@ from ...result import Result
 from ...status import Status
 from ...workers.answers import Answer, answer_of
 from ..documents import PackedGrants
+from ..streaming.journal import AttemptLog, Journal
 from .quarantine import Culprit
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ class Run:
     recorded: asyncio.Future[None] | None = None
     """When its end is on disk; None as long as it has not ended, or as nobody waits for that."""
     ended: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(AttemptLog(self.attempts + 1))
 
     @property
     def size(self) -> int:

@@ -21,6 +21,7 @@ from ..problems import ProblemError
 from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import State, TenantRules, Waiting
 from ..scheduling.scheduler import Scheduler
+from ..streaming.journal import LiveLogs
 from .costs import charges_of, costs_of
 from .documents import live_document
 from .records import KeptAnswer, NewRun, StartedRun
@@ -78,6 +79,7 @@ class Runs:
         """Whether all that another process had accepted is known."""
         self.accepted: set[str] = set()
         """Until then: what this one has accepted."""
+        self._logs = LiveLogs(config.max_live_log_bytes)
         self._is_draining = False
         self.probed_at: float | None = None
 
@@ -305,6 +307,7 @@ class Runs:
         for account in {account for run in self._by_number.values() for account in run.tenant.accounts(run.key_id)}:
             account.check()
         assert self._size == sum(run.size for run in self._live.values() if run.phase is not Phase.ENDED), "bytes"
+        assert self._logs.size == sum(run.journal.log.size for run in self._live.values()), "bytes of logs"
 
     # What the fleet tells.
 
@@ -360,6 +363,7 @@ class Runs:
         run = self._by_number.get(entry.number)
         if run is None:
             return
+        run.journal.note_asleep(entry.is_waiting)
         state = self._scheduler.state(run.id)
         if state is State.ASLEEP and not entry.is_waiting:
             self._scheduler.wake(run.id)
@@ -379,6 +383,12 @@ class Runs:
         elif state is not State.QUEUED or self._is_draining:
             self.fleet.go_on(entry)
 
+    def logged(self, entry: Entry, lines: list[bytes]) -> None:
+        """The log of an execution has more lines."""
+        run = self._by_number.get(entry.number)
+        if run is not None:
+            self._logs.add(run.journal, lines)
+
     def has_room(self) -> None:
         """There may be a free slot."""
         self._dispatch()
@@ -392,6 +402,7 @@ class Runs:
             self._end(run, lost_answer(why, run.why_not_repeated))
             return
         _log.warning("%s is repeated: %s", run.id, why)
+        self._logs.repeat(run.journal, run.attempts + 1)
         run.tenant.running.pop(run.id, None)
         run.tenant.queued[run.id] = run
         run.phase = Phase.QUEUED
@@ -467,6 +478,7 @@ class Runs:
         self.watch.run_started(run)
         run.entry = self.fleet.hold(process, run.number, run.limits.wall_seconds, run.http_grants)
         self._by_number[run.number] = run
+        run.journal.wake()
         prepared = run.stored
         if run.is_durable and (not run.is_loaded or run.is_start_noted):
             prepared = asyncio.ensure_future(self._prepare(run))
@@ -534,7 +546,7 @@ class Runs:
     def _end(self, run: Run, answer: Answer) -> None:
         """It has ended, once: record it, and tell whoever waits."""
         run.phase = Phase.ENDED
-        run.answer = answer
+        run.answer = answer = self._logs.end(run.journal, answer)
         run.ended_at = time.time()
         self._held.pop(run.id, None)
         if self._scheduler.state(run.id) is not None:

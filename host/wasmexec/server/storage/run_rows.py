@@ -12,6 +12,7 @@ from ..runs.records import EndedRun, NewRun, StartedRun
 from ..vault.places import input_place, order_place
 from ..vault.vault import Vault
 from .accounts import AccountRows
+from .attachments import add_attachments
 from .idempotency import KeyRows
 from .prepared import Prepared, bound, upsert
 from .tables import COSTS, COUNTS, runs
@@ -123,6 +124,9 @@ class EndedRuns:
         self._usage.add(connection, sums)
         self._accounts.store(connection, [account for row in rows for account in row.accounts])
         self._keys.store(connection, [row.kept for row in rows if row.kept is not None])
+        for row in rows:
+            if row.keep_rows:
+                add_attachments(connection, row)
 
 
 class ForgottenRuns:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from ..runs.records import EndedRun, NewRun, StartedRun, StoredRun
 from ..vault.places import input_place, order_place
+from .attachments import drop_attachments, report_of_run
 from .idempotency import drop_answers
 from .run_rows import EndedRuns, ForgottenRuns, NewRuns, StartedRuns
 from .tables import IS_UNFINISHED, runs
@@ -68,7 +69,7 @@ class RunStorage:
         """Record the end of a run and its usage, in one transaction, once; kept until the store takes it."""
         answer, kept = run.answer, run.kept
         size = len(answer.error) + len(answer.warnings)
-        size += len(answer.rows) + len(answer.logs) if run.keep_rows else 0
+        size += len(answer.rows) + len(answer.logs) + len(answer.recording) if run.keep_rows else 0
         size += len(kept.body) if kept is not None and kept.body is not None else 0
         self._storage.writer.put(
             self._ended, run, told, is_urgent=run.keep_rows or kept is not None, is_patient=True, size=size
@@ -140,7 +141,9 @@ class RunStorage:
         """The record of a run of a tenant without its payloads; None if there is none."""
 
         def work(connection: Connection) -> dict[str, Any] | None:
-            query = select(*_FIGURES, _HAS_ROWS).where(runs.c.id == run_id, runs.c.tenant == tenant)
+            query = select(*_FIGURES, _HAS_ROWS, report_of_run().label("replay")).where(
+                runs.c.id == run_id, runs.c.tenant == tenant
+            )
             row = connection.execute(query).first()
             return None if row is None else dict(row._mapping)
 
@@ -179,6 +182,7 @@ def _delete(connection: Connection, *rules: ColumnElement[bool], most: int) -> d
     found = connection.execute(old).all()
     ids = [row.id for row in found]
     drop_answers(connection, ids)
+    drop_attachments(connection, ids)
     connection.execute(delete(runs).where(runs.c.id.in_(ids)))
     return dict(Counter(row.tenant for row in found))
 

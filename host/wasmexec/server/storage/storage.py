@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from ...store.database import Database, resolve_url, use_write_ahead_log
 from .accounts import AccountStorage
+from .attachments import AttachmentStorage
 from .audit import AuditStorage
 from .idempotency import RequestKeyStorage
 from .keys import KeyStorage
@@ -61,6 +62,7 @@ class Storage:
         self.taken: asyncio.Future[Exception] = loop.create_future()
         self.writer = Writer(self._owner, loop, self._is_taken, on_commit)
         self.runs = RunStorage(self)
+        self.attachments = AttachmentStorage(self)
         self.tenants = TenantStorage(self)
         self.keys = KeyStorage(self)
         self.secrets = SecretStorage(self)

@@ -177,6 +177,15 @@ step_runs = Table(
     Index("ix_wx_server_step_runs_state", "state"),
 )
 
+attachments = Table(
+    "wx_server_attachments",
+    metadata,
+    # What a run has beside its row: "recording" and "order" of one that was recorded, "replay" of one that repeats it.
+    Column("run_id", String(40), primary_key=True),
+    Column("name", String(20), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
 usage = Table(
     "wx_server_usage_by_key",
     metadata,

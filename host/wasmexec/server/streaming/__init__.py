@@ -1,0 +1,1 @@
+"""Answers that go on: the log and the states of live runs, and batches."""
