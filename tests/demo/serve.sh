@@ -1,5 +1,5 @@
 #!/bin/sh
-# serve.sh PYTHON: a server, two tenants, a statement of each, rows, log, usage, and a refusal with its reason.
+# serve.sh PYTHON: a server, two tenants, a statement of each, its events, rows, log, a batch, usage, and a refusal with its reason.
 set -eu
 python=$1
 folder=$(mktemp -d)
@@ -38,10 +38,12 @@ globex=$(member key)
 ask "$acme" /v1/runs -d '{"statement": "log.info(\"hello\")\nreturn [{\"sum\": sum(INPUT_DATA[0][\"numbers\"])}]", "input_data": [{"numbers": [1, 2, 3]}]}'
 ask "$globex" /v1/runs -H 'Prefer: respond-async' -d '{"statement": "await sleep(0.2)\nlog.info(\"later\")\nreturn [{\"a\": 1}]"}'
 run=$(member id)
-sleep 1
+ask "$globex" "/v1/runs/$run/events"
 ask "$globex" "/v1/runs/$run"
 ask "$globex" "/v1/runs/$run/rows"
 ask "$globex" "/v1/runs/$run/logs"
+ask "$acme" /v1/runs:batch --data-binary '{"id": "one", "statement": "return [{\"a\": 1}]"}
+{"id": "two", "statement": "return ["}'
 ask "$globex" /v1/usage
 ask "$globex" /v1/runs -d '{"statement": "return []", "limits": {"wall_seconds": 6}}'
 ask "$acme" "/v1/runs/$run"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...errors import ConfigError
 from ..http.bodies import Disconnected
 from ..problems import ProblemError
 from ..runs.documents import ended_document
@@ -33,12 +34,11 @@ _log = logging.getLogger(__name__)
 class Item:
     """One line: `id` is the client's own name for it, `index` its number from 0."""
 
-    __slots__ = ("id", "index", "run")
+    __slots__ = ("id", "index")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id: str | None = None
-        self.run: Run | None = None
 
 
 class Batch:
@@ -98,6 +98,8 @@ class Batch:
                     await self._begin(item, self._admit(item, line))
                 except ProblemError as problem:
                     self._say(item, b"problem", problem.document())
+                except ConfigError as error:
+                    self._say(item, b"problem", ProblemError(400, "request", error.message).document())
                 item = Item(item.index + 1)
         except Disconnected:
             self.close()
