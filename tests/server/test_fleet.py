@@ -17,7 +17,8 @@ from wasmexec import Limits
 from wasmexec._wall.wall import Mode
 from wasmexec.server.runs import enclosure as enclosure_module
 from wasmexec.server.runs.enclosure import Enclosure
-from wasmexec.server.runs.fleet import Entry, Fleet, Recycling
+from wasmexec.server.runs.fleet import Fleet, Recycling
+from wasmexec.server.runs.worker import Entry
 from wasmexec.workers.answers import Answer
 
 LIAR = [sys.executable, str(Path(__file__).with_name("lying_orders_worker.py"))]

@@ -64,7 +64,7 @@ class BatchesApi:
         return (
             route("/v1/runs:batch", POST=Operation(
                 handler=self.post_batch, scope=Scope.RUN, body=BatchItem, answers={200: BatchAnswer}, problems=(415,),
-                media_type=NDJSON.decode(),
+                media_type=NDJSON.decode(), body_media_type=NDJSON.decode(), is_body_optional=True,
             )),
         )  # fmt: skip
 

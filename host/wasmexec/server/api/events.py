@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ..documents import RunDocument
+from ..documents import LogDocument, RunDocument
 from ..http.operations import UNBUFFERED, Answered, Operation, Route, Streamed, route
 from ..runs.documents import live_document, recorded_document
 from ..runs.run import Phase
@@ -46,7 +46,9 @@ class EventsApi:
                 media_type=MEDIA_TYPE.decode(), headers=_RESUMED,
             )),
             route("/v1/runs/{id}/logs", GET=Operation(
-                handler=self.get_logs, scope=Scope.READ, answers={200: list[Any], 204: None}, problems=(409, 410),
+                handler=self.get_logs, scope=Scope.READ, answers={200: list[LogDocument], 204: None},
+                problems=(409, 410),
+                other_media_types=(MEDIA_TYPE.decode(),),
                 headers={"Accept": f"{MEDIA_TYPE.decode()}: the lines as they come, also of a live run", **_RESUMED},
             )),
         )  # fmt: skip

@@ -46,7 +46,7 @@ class RecordingsApi:
             )),
             route("/v1/runs/{id}:replay", POST=Operation(
                 handler=self.post_replay, scope=Scope.RUN, body=ReplayRequest,
-                answers={200: RunDocument, 202: RunDocument}, problems=(408, 409, 410, 413, 415),
+                answers={200: RunDocument, 202: RunDocument}, problems=(409, 410), is_body_optional=True,
                 headers={"Prefer": PREFER},
             )),
         )  # fmt: skip
@@ -62,8 +62,8 @@ class RecordingsApi:
         refuse_idempotency(request)
         wished = preferences(request.header(b"prefer"))
         self._runs.refuse_if_full(0, is_durable=wished.is_durable)
-        order, recording = await self._recording(request, Scope.RUN)
         asked = decode_body(await self._access.large_body(request) or b"{}", _decoder)
+        order, recording = await self._recording(request, Scope.RUN)
         trace = self._runs.watch.run_asked(request)
         run = replay_of(
             tenant, key.id, asked, order, recording, self._image, is_durable=wished.is_durable, trace=trace

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..documents import LogDocument, RunDocument, RunRequest
+from ..documents import RunDocument, RunRequest
 from ..http.bodies import Disconnected
 from ..http.operations import Answered, Operation, Route, route
 from ..http.preferences import MOST_WAIT_SECONDS, Preferences, preferences

@@ -12,6 +12,7 @@ from ..config import ServerConfig
 from ..runs.runs import Runs
 from ..steps.step_runs import StepRuns
 from ..storage.storage import Storage
+from ..streaming.streams import Streams
 from ..tenants.directory import Directory
 from ..watching.watch import Watch
 from .document import openapi_document
@@ -30,7 +31,9 @@ async def _document() -> dict[str, Any]:
             directory = Directory(storage, config.limits, config.max_queued)
             runs = Runs(config, Watch())
             steps = StepRuns(config, storage, runs, image="")
-            return openapi_document(all_routes(config, storage, directory, runs, steps, image="", stop=_nothing))
+            return openapi_document(
+                all_routes(config, storage, directory, runs, steps, Streams(), image="", stop=_nothing)
+            )
         finally:
             await storage.close()
 

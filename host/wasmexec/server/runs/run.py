@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ..quotas.refusals import Refusal
     from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
-    from .fleet import Entry, KeptOrder
     from .repeats import Key
+    from .worker import Entry, KeptOrder
 
 ATTEMPTS = 3
 MOST_SPARED = 10

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from ..storage.storage import Storage
     from ..tenants.directory import Tenant
     from ..watching.watch import Watch
-    from .fleet import Entry, Fleet, Process
+    from .fleet import Fleet
     from .recorder import Recorder
+    from .worker import Entry, Process
 
 GROW_SECONDS = 0.25
 """How often what runs have used so far is charged to their tenants."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from ..problems import ProblemError
 from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import Waiting
-from .fleet import Entry
 from .quarantine import REFUSED_SECONDS, Culprit, Quarantine
 from .run import Run
+from .worker import Entry
 
 
 class Suspects:
