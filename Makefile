@@ -7,7 +7,7 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak million conformance schemathesis image image-core verify \
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million conformance schemathesis image image-core verify \
 	native-env schemathesis-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,8 +50,11 @@ lock: .venv-lock/ready ## pin the host's dependencies anew (make lock UPGRADE=--
 bench: image native-env ## measured numbers, native CPython beside the guest
 	$(BIN)/python -m tests.bench
 
-bench-server: image ## the numbers of `wasmexec serve`, the library beside it (ten minutes; --quick: two)
+bench-server: image ## the numbers of `wasmexec serve`, the library beside it (fifteen minutes; BENCH=--quick: five)
 	$(BIN)/python -m tests.bench.server $(BENCH)
+
+soak-server: image ## kills and cancels for half an hour: ten minutes of runs, five of workers, 200 of the server on each store
+	$(BIN)/python -m tests.bench.server --long $(BENCH)
 
 soak: image ## 50,000 executions of every kind in one process, which must not grow (a quarter of an hour)
 	$(BIN)/python -m tests.soak

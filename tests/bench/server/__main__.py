@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.__main__ import machine
-from tests.bench.server import bounds, rates, sharing, speed, steps, streams
+from tests.bench.server import bounds, deaths, rates, sharing, speed, steps, streams
 from tests.bench.server.context import Check, Context
 
 import wasmexec
@@ -31,10 +31,15 @@ ALL: dict[str, Callable[[Context], Iterator[Check]]] = {
     "10": steps.rows_beside_single_statements,
     "11": speed.one_tenant_alone,
     "12": rates.a_flood,
+    "13": deaths.cancels_and_deaths,
+    "14": deaths.workers_that_are_killed,
+    "15": deaths.fronts_that_are_killed,
     "16": bounds.how_soon_it_is_cancelled,
     "17": bounds.a_client_that_hangs_up,
     "19": bounds.hostile_bodies,
 }
+LONG = ("13", "14", "15")
+"""What takes half an hour: only with --long, or by its number."""
 
 
 def main() -> int:
@@ -42,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.server", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="shorter times and fewer samples")
     parser.add_argument("--only", action="append", choices=tuple(ALL), help="only these numbers (repeatable)")
+    parser.add_argument("--long", action="store_true", help=f"only what takes long: {', '.join(LONG)}")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     options = parser.parse_args()
     began = time.perf_counter()
@@ -49,7 +55,7 @@ def main() -> int:
     with wasmexec.Executor() as executor, tempfile.TemporaryDirectory() as folder:
         print("\n".join(f"{name}: {value}" for name, value in machine(executor).items() if name != "native"))
         context = Context(executor, Path(folder), options.quick)
-        for name in options.only or ALL:
+        for name in options.only or (LONG if options.long else [name for name in ALL if name not in LONG]):
             for check in ALL[name](context):
                 checks.append(check)
                 mark = "ok" if check.met else "MISSED"
