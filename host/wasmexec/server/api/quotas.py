@@ -20,6 +20,7 @@ from ..tenants.keys import Scope
 if TYPE_CHECKING:
     from ..http.request import Request
     from ..quotas.refusals import Number
+    from ..runs.runs import Runs
     from ..storage.storage import Storage
     from ..tenants.directory import Directory, Tenant
     from ..tenants.keys import Actor, KeyRecord
@@ -80,10 +81,11 @@ class PartDocument(Struct):
 class QuotasApi:
     """The handlers."""
 
-    def __init__(self, access: Access, storage: Storage, directory: Directory) -> None:
+    def __init__(self, access: Access, storage: Storage, directory: Directory, runs: Runs) -> None:
         self._access = access
         self._storage = storage
         self._directory = directory
+        self._runs = runs
 
     def routes(self) -> tuple[Route, ...]:
         """Paths and operations."""
@@ -190,7 +192,7 @@ class QuotasApi:
             "asleep": (document.max_asleep, len(tenant.running) - executing),
             "queued": (tenant.max_queued, len(tenant.queued)),
             "streams": (document.max_streams, len(tenant.streams)),
-            "stored_runs": (document.max_stored_runs, None),
+            "stored_runs": (document.max_stored_runs, self._runs.recorder.counts.get(tenant.name)),
             "steps": (document.max_steps, steps),
             "secrets": (document.max_secrets, len(tenant.secrets)),
             "keys": (document.max_keys, self._directory.keys.count(tenant.name)),

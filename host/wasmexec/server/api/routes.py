@@ -45,7 +45,7 @@ def all_routes(
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
-    runs_api = RunsApi(access, storage, directory, runs, image)
+    runs_api = RunsApi(access, storage, runs, image)
     routes = (
         *runs_api.routes(),
         *EventsApi(access, storage, runs, runs_api, streams).routes(),
@@ -54,7 +54,7 @@ def all_routes(
         *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
         *StepRunsApi(access, storage, step_runs).routes(),
         *UsageApi(access, storage).routes(),
-        *QuotasApi(access, storage, directory).routes(),
+        *QuotasApi(access, storage, directory, runs).routes(),
         *SecretsApi(access, directory).routes(),
         *KeysApi(access, directory).routes(),
         *AuditApi(access, storage).routes(),

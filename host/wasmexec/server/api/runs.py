@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..runs.run import Run
     from ..runs.runs import Runs
     from ..storage.storage import Storage
-    from ..tenants.directory import Directory, Tenant
+    from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
     from .access import Access
 
@@ -52,10 +52,9 @@ PREFER = (
 class RunsApi:
     """The handlers; `image` is the manifest that statements run in."""
 
-    def __init__(self, access: Access, storage: Storage, directory: Directory, runs: Runs, image: str) -> None:
+    def __init__(self, access: Access, storage: Storage, runs: Runs, image: str) -> None:
         self._access = access
         self._storage = storage
-        self._directory = directory
         self._runs = runs
         self._image = image
         self._repeats = Repeats(storage.request_keys)

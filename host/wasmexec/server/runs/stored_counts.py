@@ -22,6 +22,10 @@ class StoredCounts:
     def __getitem__(self, tenant: str) -> int:
         return self._counts[tenant]
 
+    def get(self, tenant: str) -> int | None:
+        """The count of a tenant; None if nothing is known of it."""
+        return self._counts.get(tenant)
+
     async def know(self, tenant: str) -> None:
         """Count the runs of a tenant, unless that is done. Raises: StoreError."""
         if tenant in self._counts:
