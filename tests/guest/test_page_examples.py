@@ -87,6 +87,11 @@ def elsewhere(executor: wasmexec.Executor, capsys: pytest.CaptureFixture[str]) -
     assert examples()["docs/steps.md"][1] in read("docs/steps.md").partition("## From Python")[2]
 
 
+def of_a_client(executor: wasmexec.Executor, capsys: pytest.CaptureFixture[str]) -> None:
+    """They need a server; `tests/server/test_client.py` runs all of them, one after the other."""
+    assert 'read("docs/tenants.md")' in read("tests/server/test_client.py")
+
+
 CHECKS: dict[tuple[str, int], Callable[[wasmexec.Executor, pytest.CaptureFixture[str]], None]] = {
     ("README.md", 0): readme,
     ("docs/network.md", 0): granted,
@@ -96,6 +101,7 @@ CHECKS: dict[tuple[str, int], Callable[[wasmexec.Executor, pytest.CaptureFixture
     ("docs/statements.md", 0): gathered,
     ("docs/steps.md", 0): fixture,
     ("docs/steps.md", 1): elsewhere,
+    **{("docs/tenants.md", number): of_a_client for number in range(len(examples()["docs/tenants.md"]))},
 }
 
 

@@ -8,8 +8,10 @@ import re
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
+from tests.reading import read
 from tests.server.api_tester import with_every_scope
 from tests.server.live_server import LiveServer, wait_until
 from tests.servers import ScriptedServer, unused_port
@@ -136,6 +138,23 @@ def test_an_event_loop_has_the_same(server: LiveServer) -> None:
                     await asyncio.sleep(0.02)
 
     asyncio.run(main())
+
+
+def test_the_python_of_the_page_on_the_api_runs(server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
+    key = with_every_scope(server, "reads-the-page").key
+    page = "\n".join(re.findall(r"^```python\n(.*?)^```$", read("docs/tenants.md"), re.MULTILINE | re.DOTALL))
+    assert page.count('"http://127.0.0.1:8700", "wx_..."') == 1
+    names: dict[str, Any] = {}
+    exec(compile(page.replace("http://127.0.0.1:8700", server.url).replace("wx_...", key), "tenants.md", "exec"), names)
+    names["client"].close()
+    said = capsys.readouterr().out.splitlines()
+    assert said[:8] == [
+        "200 [{'a': 1}] ['hello']", "300 ZeroDivisionError 1", "200 [{'a': 1}] 1", "info there", "ended",
+        "[{'a': 1}]", "[{'a': 1}]", "[('stripe', 1)]",
+    ]  # fmt: skip
+    assert said[8:10] == ["revoked", "revoked"]
+    assert said[10].startswith("['count.executing', ")
+    assert said[11:] == ["400 limit.wall_seconds operator"]
 
 
 def test_both_clients_have_the_same_methods() -> None:
