@@ -36,7 +36,9 @@ from wasmexec.client import (
 )
 from wasmexec.client.errors import ProblemFields, refusal_of
 from wasmexec.client.following import MAX_EVENT_BYTES, Following
+from wasmexec.client.operations import KeyOptions, RunOptions, TenantOptions
 from wasmexec.client.retries import Attempts
+from wasmexec.server.documents import KeyRequest, RunRequest, TenantRequest
 
 QUICK = Retries(first_pause_seconds=0.01)
 RUN = b'{"id":"run_1","state":"ended","attempts":1,"created_at":"","started_at":null,"ended_at":null,"status":201}'
@@ -363,3 +365,11 @@ def test_a_server_that_says_nothing_is_waited_for_as_long_as_was_said() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with Client(url, "k", timeout_seconds=0.2) as client, pytest.raises(AnswerOverdue):
             client.get("run_1")
+
+
+def test_the_options_of_a_client_are_the_members_of_requests() -> None:
+    members = {name for name in RunRequest.__struct_fields__ if name != "statement"}
+    assert RunOptions.__annotations__.keys() == members
+    assert KeyOptions.__annotations__.keys() == set(KeyRequest.__struct_fields__)
+    rules = {name for name in TenantRequest.__struct_fields__ if name != "name"}
+    assert TenantOptions.__annotations__.keys() == rules

@@ -31,7 +31,7 @@ from .errors import (
     TooMuch,
 )
 from .following import RunEvent
-from .operations import QuotaOptions, RunOptions, TenantOptions
+from .operations import KeyOptions, QuotaOptions, RunOptions, TenantOptions
 from .retries import Retries
 from .sync_client import Client
 
@@ -45,6 +45,7 @@ __all__ = [
     "Conflict",
     "ErrorDocument",
     "InvalidRequest",
+    "KeyOptions",
     "KeyRejected",
     "LogDocument",
     "NotFound",

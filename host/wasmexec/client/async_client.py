@@ -17,7 +17,7 @@ from . import operations
 from .calls import Call, read_answer
 from .errors import ClientError
 from .following import Following, RunEvent
-from .operations import RunOptions, TenantOptions
+from .operations import KeyOptions, RunOptions, TenantOptions
 from .retries import Attempts, Retries
 from .wire import (
     MAX_ANSWER_BYTES,
@@ -149,11 +149,9 @@ class AsyncClient:
         """The tenant's keys, newest first; nobody can see their texts."""
         return await self._ask(operations.get_keys())
 
-    async def new_key(
-        self, *, name: str | None = None, scopes: Sequence[str] = ("run", "read"), lifetime_seconds: float | None = None
-    ) -> IssuedKey:
+    async def new_key(self, **options: Unpack[KeyOptions]) -> IssuedKey:
         """A key of the tenant itself, which nobody can be shown again."""
-        return await self._ask(operations.post_key(name, scopes, lifetime_seconds))
+        return await self._ask(operations.post_key(options))
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float | None = None) -> IssuedKey:
         """A key in the place of another one, which stays valid for a day, or so long."""
@@ -181,12 +179,9 @@ class AsyncClient:
         """Make a tenant, or give it other rules; for the operator's key."""
         return await self._ask(operations.put_tenant(name, options))
 
-    async def issue_key(
-        self, tenant: str, *, name: str | None = None, scopes: Sequence[str] = ("run", "read"),
-        lifetime_seconds: float | None = None,
-    ) -> IssuedKey:  # fmt: skip
+    async def issue_key(self, tenant: str, **options: Unpack[KeyOptions]) -> IssuedKey:
         """A key of a tenant, which nobody can be shown again; for the operator's key."""
-        return await self._ask(operations.issue_key(tenant, name, scopes, lifetime_seconds))
+        return await self._ask(operations.issue_key(tenant, options))
 
     async def close(self) -> None:
         """Close its connections; runs that it waits for are cancelled."""

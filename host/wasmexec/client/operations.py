@@ -27,6 +27,8 @@ class RunOptions(TypedDict, total=False):
     grants: dict[str, list[str]]
     secrets: dict[str, Any]
     max_wait_seconds: float | None
+    stored_secrets: dict[str, str]
+    record: bool
 
 
 class QuotaOptions(TypedDict, total=False):
@@ -69,6 +71,8 @@ class TenantOptions(QuotaOptions, total=False):
     max_keys: int | None
     max_wait_seconds: float
     repeat_lost: Literal["safe", "always", "never"]
+    trace_requests: bool
+    paused: bool | None
 
 
 def post_run(
@@ -127,13 +131,18 @@ def put_tenant(name: str, options: TenantOptions) -> Call[TenantRequest]:
     )  # fmt: skip
 
 
-def issue_key(tenant: str, name: str | None, scopes: Sequence[str], lifetime_seconds: float | None) -> Call[IssuedKey]:
-    """Issue a key."""
-    from ..server.api.keys import IssuedKey
+class KeyOptions(TypedDict, total=False):
+    """What a new key may have: `scopes` are run and read if nothing is said."""
 
-    body = encoded(_given(name=name, scopes=list(scopes), lifetime_seconds=lifetime_seconds))
-    path = path_of("admin", "tenants", tenant, "keys")
-    return Call(method="POST", path=path, answer=IssuedKey, body=body, is_repeatable=False)
+    name: str | None
+    scopes: Sequence[str]
+    lifetime_seconds: float | None
+    project: str | None
+
+
+def issue_key(tenant: str, options: KeyOptions) -> Call[IssuedKey]:
+    """Issue a key of a tenant."""
+    return _new_key(path_of("admin", "tenants", tenant, "keys"), options)
 
 
 def get_keys() -> Call[KeyList]:
@@ -143,12 +152,16 @@ def get_keys() -> Call[KeyList]:
     return _get(KeyList, "keys")
 
 
-def post_key(name: str | None, scopes: Sequence[str], lifetime_seconds: float | None) -> Call[IssuedKey]:
+def post_key(options: KeyOptions) -> Call[IssuedKey]:
     """Issue a key of the tenant itself."""
+    return _new_key(path_of("keys"), options)
+
+
+def _new_key(path: str, options: KeyOptions) -> Call[IssuedKey]:
     from ..server.api.keys import IssuedKey
 
-    body = encoded(_given(name=name, scopes=list(scopes), lifetime_seconds=lifetime_seconds))
-    return Call(method="POST", path=path_of("keys"), answer=IssuedKey, body=body, is_repeatable=False)
+    body = encoded({name: list(value) if name == "scopes" else value for name, value in _given(**options).items()})
+    return Call(method="POST", path=path, answer=IssuedKey, body=body, is_repeatable=False)
 
 
 def rotate_key(key_id: str, overlap_seconds: float | None) -> Call[IssuedKey]:

@@ -17,7 +17,7 @@ from . import operations
 from .calls import Call, read_answer
 from .errors import ClientError
 from .following import Following, RunEvent
-from .operations import RunOptions, TenantOptions
+from .operations import KeyOptions, RunOptions, TenantOptions
 from .retries import Attempts, Retries
 from .wire import (
     MAX_ANSWER_BYTES,
@@ -146,11 +146,9 @@ class Client:
         """The tenant's keys, newest first; nobody can see their texts."""
         return self._ask(operations.get_keys())
 
-    def new_key(
-        self, *, name: str | None = None, scopes: Sequence[str] = ("run", "read"), lifetime_seconds: float | None = None
-    ) -> IssuedKey:
+    def new_key(self, **options: Unpack[KeyOptions]) -> IssuedKey:
         """A key of the tenant itself, which nobody can be shown again."""
-        return self._ask(operations.post_key(name, scopes, lifetime_seconds))
+        return self._ask(operations.post_key(options))
 
     def rotate_key(self, key_id: str, *, overlap_seconds: float | None = None) -> IssuedKey:
         """A key in the place of another one, which stays valid for a day, or so long."""
@@ -178,12 +176,9 @@ class Client:
         """Make a tenant, or give it other rules; for the operator's key."""
         return self._ask(operations.put_tenant(name, options))
 
-    def issue_key(
-        self, tenant: str, *, name: str | None = None, scopes: Sequence[str] = ("run", "read"),
-        lifetime_seconds: float | None = None,
-    ) -> IssuedKey:  # fmt: skip
+    def issue_key(self, tenant: str, **options: Unpack[KeyOptions]) -> IssuedKey:
         """A key of a tenant, which nobody can be shown again; for the operator's key."""
-        return self._ask(operations.issue_key(tenant, name, scopes, lifetime_seconds))
+        return self._ask(operations.issue_key(tenant, options))
 
     def close(self) -> None:
         """Close its connections; runs that it waits for are cancelled."""

@@ -22,7 +22,9 @@ async function main(): Promise<Json[]> {
   const state: "queued" | "running" | "ended" = run.state;
   const why: string | undefined = run.waiting?.rule ?? run.error?.message;
   const status: number = run.status ?? 0;
-  const logs: LogDocument[] = await ask("GET /v1/runs/{id}/logs", { path: { id: run.id }, query: {}, header: {}, body: undefined });
+  const log = await ask("GET /v1/runs/{id}/logs", { path: { id: run.id }, query: {}, header: {}, body: undefined });
+  // It may also be server-sent events, or nothing more of them.
+  const logs: LogDocument[] = Array.isArray(log) ? log : [];
   const usage = await ask("GET /v1/usage", { path: {}, query: { days: 7 }, header: {}, body: undefined });
   // It may also be CSV.
   const hours: UsageHour[] = typeof usage === "string" ? [] : usage.hours;
