@@ -324,8 +324,10 @@ def test_a_text_that_is_at_many_places_of_a_pattern_is_no_long_call(case: str) -
     assert not schema.interruptible
     text = "".join(random.Random(1).choices(characters, k=PROMPT_BYTES))
     row = {"v": text[: schema.prompt_bytes]}
-    assert min(longest_hold(lambda: schema.validate([row])) for _ in range(5)) < 0.03
-    assert min(longest_hold(lambda: compile_pattern(pattern).search(text)) for _ in range(3)) > 0.04
+    held = min(longest_hold(lambda: schema.validate([row])) for _ in range(5))
+    assert held < 0.03
+    # Whatever the machine: the whole text would have taken much longer.
+    assert min(longest_hold(lambda: compile_pattern(pattern).search(text)) for _ in range(3)) > 2 * held
 
 
 def test_ordinary_patterns_are_no_reason_to_start_a_process() -> None:
