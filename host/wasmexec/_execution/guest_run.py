@@ -52,7 +52,7 @@ _EMPTY_RESUME = b'{"kind":"resume","completions":[]}'
 _calls_are_loaded = False
 
 
-def _load_calls() -> None:
+def load_calls() -> None:
     """Import what answers host calls, which most executions do not need."""
     global _calls_are_loaded
     for name in ("call_table", "http.capability", "live", "share"):
@@ -386,7 +386,7 @@ class GuestRun:
     def _call_table(self) -> CallTable:
         if self._calls is None:
             if not _calls_are_loaded:
-                self._without_a_place(_load_calls)
+                self._without_a_place(load_calls)
             self._calls = self._world.call_table(self._make_live, self._wake)
         return self._calls
 

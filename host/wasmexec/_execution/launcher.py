@@ -17,6 +17,7 @@ from ..statistics import Statistics
 from .callbacks import call_last
 from .deadlines import Cleanup
 from .execution import Execution
+from .guest_run import load_calls
 from .interruptible import acquire
 from .order import Order, Services
 from .threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
@@ -73,6 +74,12 @@ class Launcher:
             memories=guest.memories.kept, codes=codes, code_bytes=code_bytes,
             overhead_cpu_seconds=self.services.cleanup.seconds + guest.ticker.cpu_seconds,
         )  # fmt: skip
+
+    def preload(self) -> None:
+        """Load what the first host call would."""
+        load_calls()
+        if not self.services.loop.is_there:
+            self.services.loop.start()
 
     def run(self, order: Order) -> Execution:
         """Execute and wait; an interrupt cancels the execution.

@@ -58,6 +58,8 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, repo
     inbox = Inbox(TO_WORKER_OF_MANY)
     # It is closed when nobody refers to it any more.
     executor = Executor(image, workers=workers)
+    # Here, where nobody waits yet: later it would hold up the executions of other tenants.
+    executor.preload()
     executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2, reports_calls)
     if channel:
         use_connector(Broker(socket.socket(fileno=int(channel))))
