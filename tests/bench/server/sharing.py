@@ -57,7 +57,7 @@ def many_equal_tenants(context: Context) -> Iterator[Check]:
     weights = (1, 2, 4)
     with context.server() as server:
         tenants = [server.tenant(f"weight-{weight}", weight=weight) for weight in weights]
-        used = asyncio.run(_backlogged(server, tenants, [40_000] * 3, context.seconds(30)))
+        used = asyncio.run(_backlogged(server, tenants, [40_000] * 3, context.seconds(30), under_way=8))
     shares = [one / weight for one, weight in zip(used, weights, strict=True)]
     worst = max(abs(share / statistics.mean(shares) - 1) for share in shares)
     yield Check(
@@ -66,8 +66,10 @@ def many_equal_tenants(context: Context) -> Iterator[Check]:
     )  # fmt: skip
 
 
-async def _backlogged(server: LiveServer, tenants: list[Tenant], loops: list[int], seconds: float) -> list[float]:
-    """The processor time that each has got by its usage; each always has two runs under way, on its connections."""
+async def _backlogged(
+    server: LiveServer, tenants: list[Tenant], loops: list[int], seconds: float, *, under_way: int = 2
+) -> list[float]:
+    """The processor time that each has got by its usage; each always has so many runs under way."""
     until = time.monotonic() + seconds
     used = [0.0] * len(tenants)
 
@@ -80,7 +82,7 @@ async def _backlogged(server: LiveServer, tenants: list[Tenant], loops: list[int
                 if time.monotonic() < until:
                     used[number] += answer.json()["usage"]["cpu_seconds"]
 
-    await asyncio.gather(*(one(number) for number in range(len(tenants)) for _ in range(2)))
+    await asyncio.gather(*(one(number) for number in range(len(tenants)) for _ in range(under_way)))
     return used
 
 
