@@ -95,7 +95,8 @@ def _submit(tenant: Tenant, prefix: str, accepted: dict[str, str], doubtful: set
         doubtful.add(name)
         try:
             accepted[name] = _start(tenant, name)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, RuntimeError):
+            # The latter is what a client says that was closed with its server.
             return
         except AssertionError as refusal:
             refused.append(str(refusal))
