@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -92,6 +93,31 @@ def test_a_paused_tenant_starts_nothing_until_it_goes_on(server: LiveServer) -> 
     assert ask(server, "POST", "/tenants/pauses:resume").json()["paused"] is False
     assert tenant.until(waiting, state="ended")["status"] == 201
     assert tenant.run("return []").status_code == 200
+
+
+def tables_with(file: Path, marker: str) -> set[str]:
+    """Tables of a store in which a text or bytes contain something."""
+    found = set()
+    with sqlite3.connect(file) as store:
+        for (table,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for row in store.execute(f'SELECT * FROM "{table}"'):
+                if any(marker in str(value) for value in row if isinstance(value, (str, bytes))):
+                    found.add(table)
+    return found
+
+
+def test_no_table_has_anything_that_a_deleted_tenant_had_sent(server: LiveServer) -> None:
+    tenant, marker = server.tenant("forgotten"), "marker4711"
+    body = {"statement": f"log.info('{marker}')\nreturn [{{'a': '{marker}'}}]", "record": True}
+    headers = {"prefer": "respond-async", "idempotency_key": marker}
+    run_id = server.ask("POST", "/v1/runs", tenant.key, body, **headers).json()["id"]
+    assert tenant.until(run_id, state="ended")["status"] == 200
+    again = server.ask("POST", f"/v1/runs/{run_id}:replay", tenant.key, {}, prefer="wait=20")
+    assert again.json()["status"] == 200
+    file = server.folder / "store.sqlite3"
+    assert {"wx_server_runs", "wx_server_attachments", "wx_server_request_keys"} <= tables_with(file, marker)
+    assert ask(server, "DELETE", "/tenants/forgotten").status_code == 204
+    assert tables_with(file, marker) == set()
 
 
 def test_nothing_is_left_of_a_tenant_that_was_deleted(server: LiveServer) -> None:

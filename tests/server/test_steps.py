@@ -253,8 +253,11 @@ def test_rows_that_wait_do_so_together_and_few_are_queued(server: LiveServer) ->
     tenant.put("a", "await sleep(0.5)\n" + DOUBLES, concurrency=40)
     where = tenant.start("a", numbers(80))
     most = {"queued": 0, "asleep": 0}
+    listed = []
 
     def is_over() -> bool:
+        # They are no runs that anybody has asked for.
+        listed.extend(tenant.ask("GET", "/v1/runs").json()["runs"])
         counts = tenant.ask("GET", "/v1/quotas").json()["runs"]
         most.update({name: max(count, counts[name]) for name, count in most.items()})
         return bool(tenant.look(where)["state"] == "ended")
@@ -263,6 +266,7 @@ def test_rows_that_wait_do_so_together_and_few_are_queued(server: LiveServer) ->
     assert tenant.look(where)["status"] == 200
     assert most["asleep"] > 12
     assert most["queued"] <= 8
+    assert listed == []
 
 
 def test_a_run_that_is_cancelled_ends_wherever_it_is(server: LiveServer) -> None:

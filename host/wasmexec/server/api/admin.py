@@ -161,7 +161,7 @@ class AdminApi:
         query, tenant = request.query(DeletionQuery), self._tenant(request)
         if query.cancel:
             await self._cancel_all(tenant)
-        live = len(self._runs.of_tenant(tenant)) + len(self._step_runs.of_tenant(tenant))
+        live = len(list(self._runs.of_tenant(tenant))) + len(self._step_runs.of_tenant(tenant))
         if live:
             raise ProblemError(
                 409, "tenant.runs", f"the tenant {tenant.name} has {live:,} runs that have not ended; cancel them with "
@@ -201,7 +201,7 @@ class AdminApi:
         """Cancel its runs and wait until their ends are on record, which takes milliseconds as a rule."""
         until = time.monotonic() + _END_SECONDS
         while time.monotonic() < until:
-            runs, step_runs = self._runs.of_tenant(tenant), self._step_runs.of_tenant(tenant)
+            runs, step_runs = list(self._runs.of_tenant(tenant)), self._step_runs.of_tenant(tenant)
             if not runs and not step_runs:
                 return
             for step_run in step_runs:

@@ -75,7 +75,7 @@ class RunListApi:
             created_before=_seconds(query.created_before), before=_place(query.cursor),
         )  # fmt: skip
         # Looked at first: one that ends meanwhile is in both, and its record is the newer.
-        found = (run for run in self._runs.live_of(tenant) if _is_asked(run, query.state, asked))
+        found = (run for run in self._runs.of_tenant(tenant) if _is_asked(run, query.state, asked))
         live = heapq.nlargest(query.limit + 1, found, _place_of)
         records = []
         if query.state in (None, "ended"):
@@ -106,7 +106,9 @@ class RunListApi:
 
 
 def _is_asked(run: Run, state: str | None, asked: RunFilter) -> bool:
-    """Whether a live run is one of those that are asked for."""
+    """Whether a live run is one of those that are asked for; an execution of something larger is none of its own."""
+    if run.on_end is not None:
+        return False
     if state is not None and run.phase.value != state:
         return False
     if asked.status is not None and (run.answer is None or run.answer.status != asked.status):

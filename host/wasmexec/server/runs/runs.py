@@ -47,7 +47,6 @@ _LOOK_SECONDS = 0.25
 """How often it is looked which workers are to be asked, new ones at once."""
 READY_SECONDS = 5.0
 _PROBE_WALL_SECONDS = 60.0
-_RECORD_AGAIN_SECONDS = 1.0
 _SETTLE_SECONDS = 2.0
 _NO_BOUND = 10**9
 _PROBE_ORDER = (
@@ -95,10 +94,6 @@ class Runs:
         """Schedule nothing of a tenant that has no runs, until it is known again."""
         self._scheduler.remove_tenant(tenant.name)
         self.recorder.counts.forget(tenant.name)
-
-    def of_tenant(self, tenant: Tenant) -> list[Run]:
-        """The runs of a tenant that have not ended, or whose end is not on disk yet."""
-        return list(self.live_of(tenant))
 
     def submit(self, run: Run) -> None:
         """Have a run wait for its turn, which may be now.
@@ -216,7 +211,7 @@ class Runs:
             return Waiting(rule=rule, owner=owner, message=message, value=None, position=1, expected_start=None)
         return self._scheduler.why_waiting(run.id, now) if run.phase is Phase.QUEUED else None
 
-    def live_of(self, tenant: Tenant) -> Iterable[Run]:
+    def of_tenant(self, tenant: Tenant) -> Iterable[Run]:
         """The runs of a tenant that have not ended, or whose end is not on disk yet."""
         live = itertools.chain(tenant.queued.values(), tenant.running.values(), self.recorder.ending_of(tenant))
         return (run for run in live if isinstance(run, Run) and run.tenant is tenant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Delete, delete, insert, select, update
 from ..documents import TenantRequest
 from ..quotas.refusals import Owner
 from ..tenants.keys import Actor
+from .attachments import drop_attachments
 from .audit import TENANT_CREATE, audit, changes
 from .tables import accounts, keys, metadata, runs, tenants
 
@@ -74,8 +76,7 @@ class TenantStorage:
         ]  # fmt: skip
         for table in sorted(owned, key=lambda table: table is not keys):
             await self._storage.write(_deletion(delete(table).where(table.c.tenant == name)))
-        some = select(runs.c.id).where(runs.c.tenant == name).limit(_MOST_TOGETHER)
-        while await self._storage.write(_deletion(delete(runs).where(runs.c.id.in_(some)))):
+        while await self._storage.write(partial(_delete_some_runs, name)):
             pass
 
         def work(connection: Connection) -> None:
@@ -83,6 +84,13 @@ class TenantStorage:
             audit(connection, actor, name, "tenant.delete", name, {})
 
         await self._storage.write(work)
+
+
+def _delete_some_runs(tenant: str, connection: Connection) -> int:
+    """With what runs have beside their rows; how many that were."""
+    ids = connection.execute(select(runs.c.id).where(runs.c.tenant == tenant).limit(_MOST_TOGETHER)).scalars().all()
+    drop_attachments(connection, ids)
+    return connection.execute(delete(runs).where(runs.c.id.in_(ids))).rowcount
 
 
 def _deletion(statement: Delete) -> Callable[[Connection], int]:
