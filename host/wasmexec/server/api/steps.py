@@ -168,8 +168,8 @@ class StepsApi:
             raise ProblemError.of(stored)
         if isinstance(stored, Mismatch):
             raise _mismatch(stored)
-        step, _ = stored
-        return _answer(201 if step.version == 1 else 200, step)
+        step, is_new = stored
+        return _answer(201 if is_new and step.version == 1 else 200, step)
 
     async def delete_step(self, request: Request) -> Answered:
         """Delete a step with its versions, its checkpoint and its runs."""

@@ -28,6 +28,7 @@ from ..runs.costs import MICROSECONDS
 from ..runs.run import ATTEMPTS
 from ..storage.accounts import saved
 from ..storage.step_runs import Charge
+from ..vault.vault import SealError
 from .attempt import Attempt, AttemptLost
 from .enclosure import StepEnclosure
 from .messages import Job, Plan
@@ -273,13 +274,13 @@ class StepRuns:
             ConfigError: its version is gone.
         """
         record = run.record
-        step = await self._steps.version(record.tenant, record.step, record.version)
+        step = await self._stored_surely(lambda: self._steps.version(record.tenant, record.step, record.version))
         if step is None:
             raise ConfigError(f"version {record.version} of the step is not there any more")
         plan = msgspec.json.decode(step.plan, type=Plan)
         allowed = allowed_by(run.tenant, record.key_id, plan)
         has_grants = bool(allowed.grants.http_grants)
-        request = _decoder.decode(await self._stored.request(record))
+        request = _decoder.decode(await self._stored_surely(lambda: self._stored.request(record)))
         secrets: dict[str, str | Secret] = {**request.secrets}
         secrets |= opened_secrets(run.tenant, request.secrets, request.stored_secrets)
         handle = await self._stored_surely(lambda: self._stored.begin(
@@ -338,15 +339,16 @@ class StepRuns:
         await self._stored_surely(lambda: self._stored.refuse(record, status, error))
 
     async def _stored_surely(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Have something stored, again and again for as long as the store is away.
+        """Have something stored or read, again and again for as long as the store is away.
 
         Raises:
             RunStateError: it is not what can be done now.
+            SealError: what was read does not open.
         """
         while True:
             try:
                 return await work()
-            except RunStateError:
+            except (RunStateError, SealError):
                 raise
             except StoreError as error:
                 _log.error("the store: %s", error)
