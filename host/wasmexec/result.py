@@ -56,6 +56,18 @@ class Usage:
         """The counts by name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
+    def plus(self, other: Usage) -> Usage:
+        """What two executions used together; of the memory what the larger one had."""
+        return Usage(
+            wall_seconds=self.wall_seconds + other.wall_seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+            output_bytes=self.output_bytes + other.output_bytes,
+            http_requests=self.http_requests + other.http_requests,
+            http_bytes_sent=self.http_bytes_sent + other.http_bytes_sent,
+            http_bytes_received=self.http_bytes_received + other.http_bytes_received,
+        )
+
 
 class _Rows:
     """The field `rows`: given as a list or as a block, read as a list that is made when it is first asked for."""

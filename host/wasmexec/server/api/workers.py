@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ..http.operations import Answered, Operation, Route, json_answer, route
+from ..runs.worker import WorkerFigures
 from ..storage.audit import audit
 from ..tenants.keys import OPERATOR, Scope
 
@@ -19,22 +20,10 @@ if TYPE_CHECKING:
     from .access import Access
 
 
-class WorkerDocument(Struct):
-    """One worker process; `state` is starting, ready, silent or retiring, `executions` what it was given so far."""
-
-    pid: int
-    state: str
-    age_seconds: float
-    private_bytes: int
-    executions: int
-    executing: int
-    asleep: int
-
-
 class WorkersDocument(Struct):
     """The worker processes, and what became of earlier ones since the start of the server."""
 
-    workers: list[WorkerDocument]
+    workers: list[WorkerFigures]
     slots: int
     starts: int
     deaths: int
@@ -105,6 +94,6 @@ class WorkersApi:
     def _document(self) -> WorkersDocument:
         fleet = self._runs.fleet
         return WorkersDocument(
-            workers=[WorkerDocument(*figures) for figures in fleet.figures()], slots=fleet.slots, starts=fleet.starts,
+            workers=fleet.figures(), slots=fleet.slots, starts=fleet.starts,
             deaths=fleet.deaths, recycled=fleet.recycled, is_restarting=fleet.is_restarting,
         )  # fmt: skip

@@ -48,7 +48,6 @@ def protocol_class(
 
     It closes those, too, whose clients take nothing of their answers, or hang up while nothing is read.
 
-
     SECURITY: uvicorn itself waits for a first head as long as the client likes, whatever it sends meanwhile; and for a
     client that takes nothing of its answer, which is kept meanwhile, likewise.
     """

@@ -6,7 +6,8 @@ import math
 import random
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from ...grants import HttpGrant
 from ...workers.messages import Kind, Room
@@ -21,8 +22,8 @@ _AGES = (0.9, 1.1)
 _LONG_ASLEEP_SECONDS = 1.0
 
 
-class WorkerFigures(NamedTuple):
-    """One worker process as an operator sees it; `state` is starting, ready, silent or retiring."""
+class WorkerFigures(Struct):
+    """One worker process; `state` is starting, ready, silent or retiring, `executions` what it was given so far."""
 
     pid: int
     state: str

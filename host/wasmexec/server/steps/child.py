@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from typing import NoReturn
 
 from ..._wall.wall import Wall
-from ...limits import GIB, Limits
+from ...limits import GIB
 from ...rows.json_text import decode, encode
 from ...step.file.hosted import read_hosted
 from ...step.file.mistakes import StepFileError
@@ -24,6 +24,7 @@ from ...step.running.request import RunRequest
 from ...step.running.run import run_step
 from ...workers.messages import BadMessage, Kind, pack
 from ...workers.pipes import Inbox, Outbox, begin
+from ..quotas.ceilings import limits_of
 from .messages import TO_PROCESS, GrantTold, Job, MistakeTold, Plan, ProgressTold, SecretTold, TooLarge, tell, told
 from .remote import RemoteEngine, RemoteStore
 
@@ -89,7 +90,7 @@ def _plan(job: Job) -> Plan:
 
 
 def _run(job: Job, inbox: Inbox, outbox: Outbox) -> None:
-    definition = replace(read_hosted(job.document, job.name), limits=Limits(**job.limits))  # type: ignore[arg-type]
+    definition = replace(read_hosted(job.document, job.name), limits=limits_of(job.limits))
     store = RemoteStore(outbox, job)
     engine = RemoteEngine(outbox)
     cancellation = Cancellation()

@@ -80,7 +80,8 @@ class Flow:
         self._again: asyncio.TimerHandle | None = None
         self._is_pumping = False
         self._is_cancelled = False
-        self._used = dict.fromkeys(Usage.__slots__, 0.0)
+        self.usage = Usage()
+        """What its executions have used, what went down with a worker included."""
         self.executions = 0
         self.costs: dict[str, int] = {}
         """What its executions have cost, by the names of `COSTS`: what their tenant was charged."""
@@ -102,12 +103,6 @@ class Flow:
     def live(self) -> Iterator[Run]:
         """Its executions that wait or run."""
         return iter(tuple(self._live.values()))
-
-    @property
-    def usage(self) -> Usage:
-        """What its executions have used, what went down with a worker included; of the memory the most of one."""
-        counts = {name: value if name.endswith("_seconds") else int(value) for name, value in self._used.items()}
-        return Usage(**counts)  # type: ignore[arg-type]
 
     def add(self, index: int, data: bytes) -> None:
         """Take an execution, which starts when it is its turn.
@@ -213,10 +208,7 @@ class Flow:
         self._has_requested |= run.has_requested
         answer = run.answer
         assert answer is not None
-        for name in Usage.__slots__:
-            value = getattr(answer.usage, name)
-            self._used[name] = max(self._used[name], value) if name == "peak_memory_bytes" else self._used[name] + value
-        self._used["cpu_seconds"] += run.lost_cpu_seconds
+        self.usage = self.usage.plus(answer.usage).plus(Usage(cpu_seconds=run.lost_cpu_seconds))
         self.executions += 1
         for name, count in costs_of(answer, run.lost_cpu_seconds).items():
             self.costs[name] = self.costs.get(name, 0) + count

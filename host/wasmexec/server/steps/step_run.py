@@ -99,9 +99,8 @@ class StepRun:
     @property
     def usage(self) -> Usage:
         """What this attempt has used, in its executions and in its process."""
-        used = Usage().as_dict() if self.flow is None else self.flow.usage.as_dict()
-        used["cpu_seconds"] += self.process_us / MICROSECONDS
-        return Usage(**used)  # type: ignore[arg-type]
+        executions = Usage() if self.flow is None else self.flow.usage
+        return executions.plus(Usage(cpu_seconds=self.process_us / MICROSECONDS))
 
     def begin(self, plan: Plan, handle: RunHandle, *, has_grants: bool) -> None:
         """A new attempt."""

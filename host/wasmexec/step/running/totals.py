@@ -56,7 +56,8 @@ class Totals:
         self.has_errors = False
         self.logs_unkept = 0
         self._warnings: dict[str, int] = {}
-        self._usage = dict.fromkeys(Usage.__slots__, 0.0)
+        self.usage = Usage()
+        """The sum over all executions; of the memory the most that one had."""
         self._output = output
         self._keeps_rows = keeps_rows and output is None
         # Whoever has a `write` of their own wants to see the rows.
@@ -101,10 +102,7 @@ class Totals:
     def note(self, result: Result, row: int | None, *, logs_shown: bool = False) -> None:
         """Take everything but the rows."""
         self.executions += 1
-        usage = self._usage
-        for name in Usage.__slots__:
-            value = getattr(result.usage, name)
-            usage[name] = max(usage[name], value) if name == "peak_memory_bytes" else usage[name] + value
+        self.usage = self.usage.plus(result.usage)
         self.log_dropped += result.log_dropped
         for text in result.warnings:
             self.warn(text)
@@ -136,14 +134,6 @@ class Totals:
     def last_values(self, columns: Collection[str]) -> dict[str, Any] | None:
         """What the last row has in some columns, as far as it has them; None if there are no rows."""
         return None if self._last is None else self._last.last_members(columns)
-
-    @property
-    def usage(self) -> Usage:
-        """The sum over all executions; of the memory the most that one had."""
-        whole: dict[str, Any] = {
-            name: value if name.endswith("_seconds") else int(value) for name, value in self._usage.items()
-        }
-        return Usage(**whole)
 
     @property
     def warnings(self) -> list[str]:
