@@ -144,3 +144,25 @@ def test_a_process_that_dies_is_replaced_and_so_is_a_worker(tmp_path: Path) -> N
         assert (counts["queued"], counts["executing"], counts["asleep"]) == (0, 0, 0)
         assert server.terminate() == 0
         assert "invariant" not in "".join(server.lines)
+
+
+def test_a_run_whose_request_was_changed_ends_and_holds_up_no_other(tmp_path: Path) -> None:
+    with LiveServer(tmp_path, settings="step_processes = 1") as server:
+        tenant = StepTenant.make(server.until_ready(), "acme")
+        tenant.put("rows", SLOWLY)
+        first = tenant.start("rows", numbers(300))
+        changed, good = (tenant.start("rows", numbers(2)) for _ in range(2))
+        assert tenant.look(changed)["state"] == "queued"
+        server.kill()
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as store, store:
+        run_id = changed.rpartition("/")[2]
+        change = "UPDATE wx_server_step_runs SET request = CAST(x'01' || request AS BLOB) WHERE id = ?"
+        count = store.execute(change, (run_id,))
+        assert count.rowcount == 1
+    with LiveServer(tmp_path, admin=server.admin) as second:
+        tenant = StepTenant(second, "acme", tenant.key)
+        ended = tenant.until(changed, state="ended")
+        assert (ended["status"], run_id in ended["error"]["message"]) == (304, True)
+        assert [tenant.until(where, state="ended")["status"] for where in (first, good)] == [200, 200]
+        assert second.terminate() == 0
+        assert "Traceback" not in "".join(second.lines)

@@ -18,7 +18,6 @@ from .prepared import Prepared, bound, upsert
 from .tables import COSTS, COUNTS, runs
 from .usage import UsagePlace, UsageRows, hour_of
 
-_HOUR = 3600
 _WAITING = ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds", "has_grants", "kind", "state",
             "may_have_effects", "attempts")  # fmt: skip
 _ALL = tuple(column.name for column in runs.c)

@@ -13,11 +13,10 @@ from ...errors import WasmexecError
 from ...result import LogRecord, Usage
 from ...status import Status
 from ...store.chunks import Chunk
-from ...store.errors import CheckpointConflictError, StoreError, StoreLimitError
+from ...store.errors import CheckpointConflictError, StoreLimitError
 from ...store.records import Advance, LogPage, RowError, RowErrorPage, RunHandle, RunRecord
 from ..runs.records import SavedAccount
 from ..vault.places import step_request_place
-from ..vault.vault import SealError
 from .accounts import AccountRows
 from .steps import joined, stored_name
 from .tables import COSTS, COUNTS, step_runs
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from .transactions import Transactions
 
-_HOUR = 3600
 KEPT_RUNS = 100
 _MOST_DELETED = 5
 """At the end of one run."""
@@ -212,15 +210,12 @@ class StepRunStorage:
         """What a run was asked with.
 
         Raises:
-            StoreError: it was changed.
+            SealError: it was changed.
         """
 
         def work(connection: Connection) -> bytes:
             found = connection.execute(select(step_runs.c.request).where(step_runs.c.id == run.id)).scalar_one()
-            try:
-                return self._storage.vault.open(bytes(found), step_request_place(run.tenant, run.id))
-            except SealError as error:
-                raise StoreError(f"what the run was asked with cannot be opened: {error}") from None
+            return self._storage.vault.open(bytes(found), step_request_place(run.tenant, run.id))
 
         return await self._storage.read(work)
 
