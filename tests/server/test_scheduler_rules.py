@@ -134,6 +134,21 @@ def test_a_paused_tenant_starts_nothing_until_it_goes_on() -> None:
     assert started(made) == ["a1"]
 
 
+def test_what_has_started_may_end_while_its_tenant_is_paused() -> None:
+    made = scheduler()
+    submit(made, "a1", "a2")
+    started(made)
+    for run in ("a1", "a2"):
+        made.sleep(run, 0.0)
+    made.set_tenant("a", TenantRules(is_paused=True))
+    submit(made, "a3")
+    for run in ("a2", "a1"):
+        made.wake(run)
+        assert started(made) == [run]
+        made.end(run, 0.001)
+    assert started(made) == []
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
@@ -327,6 +342,27 @@ def test_a_lost_run_is_repeated_before_others_and_what_it_used_stays_charged() -
     assert made.vtime_of("a") == pytest.approx(0.021)
     with pytest.raises(ValueError, match="run a2 has not started"):
         made.repeat("a2")
+
+
+@pytest.mark.parametrize("held", [{"is_paused": True}, {"max_executing": 1, "max_asleep": 0}])
+def test_a_lost_run_that_may_not_begin_anew_keeps_nobody_from_its_end(held: dict[str, Any]) -> None:
+    made = scheduler(slots=3)
+    submit(made, "a1", "a2", "a3")
+    assert started(made) == ["a1", "a2", "a3"]
+    made.sleep("a2", 0.001)
+    made.sleep("a3", 0.001)
+    made.set_tenant("a", TenantRules(**held))
+    made.repeat("a1")
+    assert started(made) == []
+    made.wake("a2")
+    made.check()
+    assert started(made) == ["a2"]
+    made.end("a2", 0.002)
+    made.wake("a3")
+    assert started(made) == ["a3"]
+    made.end("a3", 0.002)
+    made.set_tenant("a", TenantRules())
+    assert started(made) == ["a1"]
 
 
 def test_ends_and_reports_of_what_is_not_there_are_mistakes() -> None:

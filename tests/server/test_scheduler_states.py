@@ -57,7 +57,7 @@ class SchedulerStates(RuleBasedStateMachine):
         started = sum(self.tenant[other] == tenant for other in self.started)
         most = self.slots if rules.max_executing is None else min(rules.max_executing, self.slots)
         return not (
-            rules.is_paused
+            (rules.is_paused and run not in self.started)
             or (rules.max_executing is not None and executing >= rules.max_executing)
             or (run not in self.started and rules.max_asleep is not None and started >= most + rules.max_asleep)
         )

@@ -240,6 +240,7 @@ class Run:
     state: State = State.QUEUED
     lane: Lane = Lane.SHORT
     is_in_front: bool = False
+    """It was accepted before, and is queued again."""
     queued_microseconds: int = 0
     estimate: float = 0.0
     used: float = 0.0
@@ -247,8 +248,10 @@ class Run:
 
     @property
     def key(self) -> tuple[float, ...]:
-        """Its place among the runs of its tenant."""
-        return (0 if self.is_in_front else 1, 0 if self.is_in_front else -self.priority, self.number)
+        """Its place among the runs of its tenant: what has started may end, then what begins anew, then the others."""
+        if not self.is_in_front:
+            return (2, -self.priority, self.number)
+        return (0 if self.id in self.tenant.started else 1, 0, self.number)
 
     @property
     def remaining(self) -> float:
