@@ -44,8 +44,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("prepared", "executor"),
     ("store", "workers"),
     ("step",),
+    ("fuzzing",),
     ("server",),
-    ("client", "pytest_plugin", "cli", "fuzz"),
+    ("client", "pytest_plugin", "cli"),
     ("__main__",),
 )
 """From the ground up: a module imports what is on its own floor or below. `wasmexec` itself is the door."""

@@ -27,7 +27,7 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
 
 @click.group(
     cls=LazyGroup,
-    names=("run", "check", "step", "image", "serve"),
+    names=("run", "check", "step", "fuzz", "image", "serve"),
     module="{}_command",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\
@@ -39,6 +39,7 @@ Examples:
   wasmexec run sales.py --input sales.csv --output-schema sales.schema.json --format table
   wasmexec check sales.py
   wasmexec step run orders.step.yaml --input orders.csv
+  wasmexec fuzz orders.step.yaml                find the row that breaks it
 """,
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")

@@ -162,6 +162,8 @@ class StepDefinition:
     on_row_error: OnRowError = "fail"
     concurrency: int = DEFAULT_CONCURRENCY
     image: str | None = None
+    expect: Sequence[str] = ()
+    """What fuzzing does not report: exceptions (`ValueError: part of its message`) or kinds of findings."""
     path: Path = field(default_factory=Path)
     allow_folders: Sequence[Path] = ()
     """Where files that the step and its test cases name may lie, besides their own folder."""

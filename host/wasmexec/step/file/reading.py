@@ -75,6 +75,7 @@ class Reader:
             "name": self._name(top),
             "inputs": self._inputs(top),
             "limits": self._limits(top.fields.get("limits")),
+            "expect": tuple(top.get("expect") or ()),
             "grants": read_grants(top.fields.get("grants"), self._named, self.mistakes),
         }
         if self.mistakes.count or statement is None or output is None:

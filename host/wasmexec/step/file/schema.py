@@ -110,6 +110,13 @@ def noted_step_schema() -> Schema:
             {"type": "integer", "minimum": 1, "maximum": MAX_CONCURRENCY, "default": DEFAULT_CONCURRENCY},
             "Row by row: how many executions may be under way at once.",
         ),
+        "expect": about(
+            items(
+                "a list of exceptions, such as [ValueError]", text("a text such as ValueError, or ValueError: no id")
+            ),
+            "What `wasmexec fuzz` does not report: exceptions that the statement raises on purpose, or kinds of "
+            "findings.",
+        ),
         "image": about(
             # SECURITY: an image is native code. A step file names one of the operator's, and no file of its own.
             text("the name of an image (full, core)", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
