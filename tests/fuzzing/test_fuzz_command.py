@@ -47,8 +47,8 @@ class Folder:
     def __call__(self, *arguments: str, code: int, stdin: str = "") -> str:
         """What the command says on standard output; its exit code is as expected."""
         done = subprocess.run(
-            [sys.executable, "-m", "wasmexec", *arguments], cwd=self.path, input=stdin, capture_output=True, check=False,
-            timeout=120, encoding="utf-8",
+            [sys.executable, "-m", "wasmexec", *arguments], cwd=self.path, input=stdin, capture_output=True,
+            check=False, timeout=120, encoding="utf-8",
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout

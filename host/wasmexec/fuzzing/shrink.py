@@ -122,8 +122,12 @@ def _simpler_numbers(value: float) -> Iterator[float]:
     yield from (0, 1, -1)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         yield int(value)
-    half = value / 2 if isinstance(value, float) else value // 2
-    yield from (half, value - 1 if value > 0 else value + 1)
+    if isinstance(value, int):
+        # Towards zero by ever smaller steps, which finds a bound within some dozens of them.
+        sign = 1 if value > 0 else -1
+        yield from (value - sign * (abs(value) >> shift) for shift in range(1, abs(value).bit_length()))
+    else:
+        yield from (value / 2, value - 1 if value > 0 else value + 1)
     if isinstance(value, float):
         yield from (float(round(value)), round(value, 1)) if abs(value) < 1e15 else ()
 

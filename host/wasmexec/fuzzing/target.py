@@ -60,7 +60,7 @@ class Target:
     Nothing reaches the network: requests get the answers of the step's cases. Secrets have values that are none.
 
     Raises:
-        ConfigError: nothing of it can run, or nobody can say what its inputs look like.
+        ConfigError: the statement has mistakes that `Step.check` tells, or nobody says what its inputs look like.
     """
 
     def __init__(
@@ -81,10 +81,13 @@ class Target:
         self._secrets = {name: f"fuzz-secret-{name}-7Qx2" for name in self.definition.secrets}
         self._prepared: OrderedDict[object, Prepared] = OrderedDict()
         self.runs = 0
+        mistakes = [str(mistake) for mistake in step.check(self.executor)]
         refusal = self.prepared(FuzzInput(inputs=[None])).refusal
         if refusal is not None:
+            mistakes.append(refusal.message)
+        if mistakes:
             self.close()
-            raise ConfigError(f"nothing of {step.name} can run: {refusal.message}")
+            raise ConfigError("\n".join(mistakes))
 
     def close(self) -> None:
         """End the executor, if it is of its own."""
