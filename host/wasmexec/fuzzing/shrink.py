@@ -31,21 +31,27 @@ class Shrinker:
     def run(self) -> Finding:
         """The same finding by the smallest input that was found within the bounds; it says whether that is the end."""
         best = self._finding.input
-        changed = True
-        while changed:
-            better = next((smaller for smaller in self._candidates(best) if self._is_same(smaller)), None)
-            changed = better is not None
-            best = better or best
+        start = 0
+        while True:
+            # From where the last step was found, for what stands before it was in vain a moment ago; then from the top.
+            start, smaller = self._first_from(start, best)
+            if smaller is not None:
+                best = smaller
+            elif start:
+                start = 0
+            else:
+                break
         runs = self._finding.shrink_runs + self._runs
         return replace(self._finding, input=best, is_minimal=not self._is_over, shrink_runs=runs)
 
-    def _candidates(self, best: FuzzInput) -> Iterator[FuzzInput]:
-        """Simpler inputs than the best, until the bounds are reached."""
-        for smaller in _smaller(best):
+    def _first_from(self, start: int, best: FuzzInput) -> tuple[int, FuzzInput | None]:
+        """The first simpler input from a position on that shows the same, and its position; None if none does."""
+        for at, smaller in enumerate(_smaller(best)):
             if self._is_over:
-                return
-            if _measure(smaller) < _measure(best):
-                yield smaller
+                break
+            if at >= start and _measure(smaller) < _measure(best) and self._is_same(smaller):
+                return at, smaller
+        return start, None
 
     @property
     def _is_over(self) -> bool:
@@ -119,7 +125,7 @@ def _simpler(value: Any) -> Iterator[Any]:
 
 
 def _simpler_numbers(value: float) -> Iterator[float]:
-    yield from (0, 1, -1)
+    yield from (0, 1, -1) if isinstance(value, int) else (0, 1, 0.0, 1.0, -1.0)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         yield int(value)
     if isinstance(value, int):
