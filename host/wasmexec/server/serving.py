@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -26,6 +27,8 @@ SWITCH_SECONDS = 0.0005
 _CHECK_SECONDS = 1.0
 _CHECK_RATIO = 100
 """Looking at a hundred thousand runs takes a tenth of a second: at most a hundredth of the time goes there."""
+_COLLECT_AFTER = (10_000, 20, 20)
+"""New objects, and collections of younger ones, after which cycles are looked for: a run makes some 300 objects."""
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +101,7 @@ async def _serve(config: ServerConfig, on_start: Callable[[Started], None]) -> N
             runs.start_charging()
             watch.start()
             _check_often(runs)
+            _spare_collector()
             on_start(Started(front.url, front.admin_key, front.restored, front.metrics_url))
             await front.serve_until(stopped)
             await front.step_runs.stop()
@@ -129,6 +133,12 @@ def _tell_wall(mode: Mode) -> None:
             # SECURITY: Landlock would keep workers from the memory of other processes of this user.
             with suppress(OSError):
                 privileges.hide_memory()
+
+
+def _spare_collector() -> None:
+    """Have the collector of cycles look at what runs leave, not again and again at all the modules."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def _check_often(runs: Runs) -> None:
