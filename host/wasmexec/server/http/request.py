@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from ..problems import ProblemError
+from ..random_ids import random_bytes
 from .bodies import Receive, Scope, body_pieces, header, read_body, refuse_encoded
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _request_id(scope: Scope) -> str:
             if _ID.fullmatch(text) is not None:
                 return text
             break
-    return secrets.token_hex(_ID_BYTES)
+    return random_bytes(_ID_BYTES).hex()
 
 
 def decode_body(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import secrets
 import time
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from ..documents import (
 from ..http.request import decode_body
 from ..problems import ProblemError
 from ..quotas.refusals import Owner
+from ..random_ids import new_token
 from ..tenants.rule_sets import grants_of
 from ..vault.vault import SealError
 from .run import Run
@@ -153,7 +153,7 @@ def _run(
     max_wait_seconds: float | None = None, trace: RunTrace | None = None,
 ) -> Run:  # fmt: skip
     return Run(
-        id=f"run_{secrets.token_urlsafe(18)}", tenant=tenant, key_id=key_id, order=_encoder.encode(order), data=data,
+        id=f"run_{new_token()}", tenant=tenant, key_id=key_id, order=_encoder.encode(order), data=data,
         statement=kind_of(order.statement.encode("utf-8", "replace")), limits=limits,
         has_grants=bool(order.grants.http), is_durable=is_durable, created_at=time.time(),
         effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
