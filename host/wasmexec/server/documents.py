@@ -258,7 +258,7 @@ class PackedOrder(Struct):
     extra_inputs: list[bytes | None]
     checkpoint: Raw
     local_variables: Raw
-    limits: dict[str, object]
+    limits: Raw
     grants: PackedGrants
     secrets: dict[str, tuple[str, list[str] | None, list[str] | None]]
     wakes_freely: bool

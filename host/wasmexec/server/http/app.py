@@ -31,6 +31,7 @@ class App:
 
     def __init__(self, routes: Sequence[Route], watch: Watch) -> None:
         self._routes = routes
+        self._plain = {found.path: found for found in routes if "{" not in found.path}
         self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,19 +82,20 @@ class App:
     def _find(self, request: Request) -> Handler:
         """Raises: ProblemError: 404, 405."""
         path: str = request.scope["path"]
-        for found in self._routes:
-            match = found.pattern.fullmatch(path)
-            if match is None:
-                continue
-            request.route = found.path
-            method = "GET" if request.method == "HEAD" else request.method
-            operation = found.operations.get(method)
-            if operation is None:
-                allowed = ", ".join(sorted(found.operations))
-                raise ProblemError(405, "method", f"this resource knows {allowed}", headers={"Allow": allowed})
+        found = self._plain.get(path)
+        if found is None:
+            matches = ((item, match) for item in self._routes if (match := item.pattern.fullmatch(path)) is not None)
+            found, match = next(matches, (None, None))
+            if found is None or match is None:
+                raise not_found()
             request.parts = match.groupdict()
-            return operation.handler
-        raise not_found()
+        request.route = found.path
+        method = "GET" if request.method == "HEAD" else request.method
+        operation = found.operations.get(method)
+        if operation is None:
+            allowed = ", ".join(sorted(found.operations))
+            raise ProblemError(405, "method", f"this resource knows {allowed}", headers={"Allow": allowed})
+        return operation.handler
 
 
 async def _send(request: Request, send: Send, answer: Answered) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -17,20 +18,36 @@ class Disconnected(Exception):
     """The client has gone; nobody is to be answered."""
 
 
-def header(scope: Scope, name: bytes) -> str | None:
-    """The value of a header; None if there is none.
+class Headers:
+    """The headers of a request, their names in lower case."""
 
-    Raises:
-        ProblemError: 400: it is there twice.
-    """
-    found = [value for key, value in scope["headers"] if key == name]
-    if len(found) > 1:
-        raise ProblemError(400, "header", f"the header {name.decode()} is there {len(found)} times")
-    return None if not found else found[0].decode("latin-1")
+    __slots__ = ("_repeated", "_values")
+
+    def __init__(self, scope: Scope) -> None:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._values = dict(headers)
+        self._repeated = None if len(self._values) == len(headers) else Counter(name for name, _ in headers)
+
+    def get(self, name: bytes) -> str | None:
+        """The value of a header; None if there is none.
+
+        Raises:
+            ProblemError: 400: it is there twice.
+        """
+        if self._repeated is not None and self._repeated[name] > 1:
+            raise ProblemError(400, "header", f"the header {name.decode()} is there {self._repeated[name]} times")
+        return self.last(name)
+
+    def last(self, name: bytes) -> str | None:
+        """The value of a header, the last one if it is there several times; None if there is none."""
+        value = self._values.get(name)
+        return None if value is None else value.decode("latin-1")
 
 
-async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -> bytes:
-    """The whole body.
+async def read_body(
+    headers: Headers, receive: Receive, most: int, seconds: float, arrived: Callable[[], bytes | None]
+) -> bytes:
+    """The whole body; `arrived` gives it if it is there already, which needs no timer.
 
     SECURITY: what is announced as too long is refused before any of it is read, what turns out to be too long as soon
     as it does, and nothing is unpacked.
@@ -39,10 +56,15 @@ async def read_body(scope: Scope, receive: Receive, most: int, seconds: float) -
         ProblemError: 408, 413, 415.
         Disconnected: the client has gone.
     """
-    refuse_encoded(scope)
-    announced = header(scope, b"content-length")
+    refuse_encoded(headers)
+    announced = headers.get(b"content-length")
     if announced is not None and announced.isdecimal() and int(announced) > most:
         raise _too_long(most, int(announced))
+    whole = arrived()
+    if whole is not None:
+        if len(whole) > most:
+            raise _too_long(most, len(whole))
+        return whole
     pieces: list[bytes] = []
     size = 0
     try:
@@ -83,13 +105,13 @@ async def body_pieces(receive: Receive, seconds: float) -> AsyncIterator[bytes]:
             return
 
 
-def refuse_encoded(scope: Scope) -> None:
+def refuse_encoded(headers: Headers) -> None:
     """Return if the body is sent as it is.
 
     Raises:
         ProblemError: 415: it is compressed.
     """
-    encoding = header(scope, b"content-encoding")
+    encoding = headers.get(b"content-encoding")
     if encoding not in (None, "", "identity"):
         raise ProblemError(
             415, "body.encoding", "compressed bodies are not taken; send it as it is", asked=encoding,

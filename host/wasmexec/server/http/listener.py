@@ -14,13 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 if TYPE_CHECKING:
     from .app import App
     from .connections import Connections
 
-from .request import WHEN_GONE
+from .request import WHEN_GONE, WHOLE_BODY
 
 MOST_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75
@@ -135,6 +135,8 @@ def protocol_class(
         def on_headers_complete(self) -> None:
             self._stop_timer()
             super().on_headers_complete()
+            if self.cycle is not None and self.cycle.scope is self.scope:
+                self.scope["extensions"][WHOLE_BODY] = partial(_whole_body, self.cycle)  # type: ignore[assignment]
 
         def _is_between(self) -> bool:
             # What follows a whole request is another head, also while the first is still at work.
@@ -167,6 +169,14 @@ def protocol_class(
                 self._head_timer = None
 
     return BoundedProtocol
+
+
+def _whole_body(cycle: RequestResponseCycle) -> bytes | None:
+    """The body of a request, if all of it is here."""
+    if cycle.more_body or cycle.disconnected:
+        return None
+    body, cycle.body = bytes(cycle.body), bytearray()
+    return body
 
 
 def make_listener(app: App, head_seconds: float, stall_seconds: float, connections: Connections) -> Listener:

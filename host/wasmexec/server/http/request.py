@@ -13,7 +13,7 @@ import msgspec
 
 from ..problems import ProblemError
 from ..random_ids import random_bytes
-from .bodies import Receive, Scope, body_pieces, header, read_body, refuse_encoded
+from .bodies import Headers, Receive, Scope, body_pieces, read_body, refuse_encoded
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -25,6 +25,8 @@ _Document = TypeVar("_Document")
 _MOST_PARAMETERS = 50
 WHEN_GONE = "wasmexec.when_gone"
 """The extension of ASGI by which our connections tell that they have ended."""
+WHOLE_BODY = "wasmexec.whole_body"
+"""That by which they give a body that has arrived, once; None before that."""
 _ID_BYTES = 8
 # SECURITY: it goes into an answer's head and a line of a log as it is.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -37,19 +39,20 @@ class Request:
     watches: `route`, `tenant`, `key_id`, `run_id`, the `rule` that refused it, the bytes of its body, its `span`.
     """
 
-    __slots__ = ("answer_headers", "began", "bytes_in", "counted", "id", "key_id", "parts", "receive", "route", "rule",
-                 "run_id", "scope", "span", "tenant")  # fmt: skip
+    __slots__ = ("_headers", "answer_headers", "began", "bytes_in", "counted", "id", "key_id", "parts", "receive",
+                 "route", "rule", "run_id", "scope", "span", "tenant")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
+        self._headers = Headers(scope)
         self.parts: Mapping[str, str] = {}
         self.answer_headers: dict[str, str] = {}
         """Headers of the answer, whatever it is; those that it has itself come before them."""
         self.counted: tuple[Tenant, str] | None = None
         """The tenant and the key by whose rates it was counted."""
         self.began = time.perf_counter()
-        self.id = _request_id(scope)
+        self.id = _request_id(self._headers)
         self.route: str | None = None
         self.tenant: str | None = None
         self.key_id: str | None = None
@@ -88,7 +91,7 @@ class Request:
         Raises:
             ProblemError: 400: it is there twice.
         """
-        return header(self.scope, name)
+        return self._headers.get(name)
 
     def query(self, kind: type[_Query]) -> _Query:
         """The parameters of the query.
@@ -114,7 +117,7 @@ class Request:
             ProblemError: 408, 413, 415.
             Disconnected: the client has gone.
         """
-        body = await read_body(self.scope, self.receive, most, seconds)
+        body = await read_body(self._headers, self.receive, most, seconds, self.scope["extensions"][WHOLE_BODY])
         self.bytes_in = len(body)
         return body
 
@@ -125,7 +128,7 @@ class Request:
             ProblemError: 415; and 408 while it is read.
             Disconnected: while it is read: the client has gone.
         """
-        refuse_encoded(self.scope)
+        refuse_encoded(self._headers)
         return body_pieces(self.receive, seconds)
 
     def when_gone(self, watcher: Callable[[], object]) -> Callable[[], object]:
@@ -146,13 +149,10 @@ class Request:
             forget()
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text: str = value.decode("latin-1")
-            if _ID.fullmatch(text) is not None:
-                return text
-            break
+def _request_id(headers: Headers) -> str:
+    asked = headers.last(b"x-request-id")
+    if asked is not None and _ID.fullmatch(asked) is not None:
+        return asked
     return random_bytes(_ID_BYTES).hex()
 
 

@@ -228,7 +228,7 @@ class Account:
         Raises:
             KeyError: the run has no reservation, or was settled.
         """
-        taken = {dimension: _whole(dimension, amount) for dimension, amount in truth.items()}
+        taken = {dimension: _whole(dimension, amount) for dimension, amount in truth.items()} if self._meters else {}
         for dimension, amount in self._runs.pop(run).items():
             self._held[dimension] -= amount
         for meter in self._meters.values():

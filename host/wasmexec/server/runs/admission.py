@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import time
@@ -45,6 +46,8 @@ _recorded_decoder = msgspec.json.Decoder(RecordedOrder)
 _raw_decoder = msgspec.json.Decoder(Raw)
 _encoder = msgspec.json.Encoder()
 _NO_VARIABLES = Raw(b"{}")
+_NOTHING = Grants()
+_NOTHING_TEXT = _encoder.encode(GrantsDocument())
 
 
 def new_run(
@@ -74,7 +77,9 @@ def run_of(
         )  # fmt: skip
     try:
         limits = tenant.limits_for(key_id, request.limits)
-        grants = tenant.grants_for(key_id, grants_of(request.grants))
+        # Who asks for nothing gets that under every ceiling.
+        asks = bool(request.grants.http or request.grants.http_private)
+        grants = tenant.grants_for(key_id, grants_of(request.grants)) if asks else _NOTHING
     except ConfigError as error:
         raise ProblemError(400, "request", error.message, changed_by="tenant") from None
     data = bytes(request.input_data)
@@ -85,7 +90,7 @@ def run_of(
         image=image, statement=request.statement, schema=request.output_schema, mode="strict",
         extra_inputs=extra_inputs,
         checkpoint=request.checkpoint, local_variables=request.local_variables,
-        limits={name: getattr(limits, name) for name in limits.__slots__},
+        limits=_limits_text(limits),
         grants=PackedGrants([dataclasses.asdict(grant) for grant in grants.http_grants], None, None),
         secrets={name: _packed(secret) for name, secret in held.items()}, record=request.record,
         # Those that are counted wait for a slot each time.
@@ -132,7 +137,7 @@ def replay_of(
         image=image, statement=recorded.statement if request.statement is None else request.statement,
         schema=recorded.schema if request.output_schema is None else request.output_schema, mode="strict",
         extra_inputs=[], checkpoint=NULL, local_variables=_NO_VARIABLES,
-        limits={name: getattr(limits, name) for name in limits.__slots__},
+        limits=_limits_text(limits),
         # Nothing is connected: the recording answers.
         grants=PackedGrants([], None, None),
         secrets={name: _packed(secret) for name, secret in held.items()},
@@ -156,10 +161,19 @@ def _run(
         id=f"run_{new_token()}", tenant=tenant, key_id=key_id, order=_encoder.encode(order), data=data,
         statement=kind_of(order.statement.encode("utf-8", "replace")), limits=limits,
         has_grants=bool(order.grants.http), is_durable=is_durable, created_at=time.time(),
-        effective={"limits": _encoder.encode(limits), "grants": _encoder.encode(_told(grants))},
+        effective={
+            "limits": bytes(_limits_text(limits)),
+            "grants": _NOTHING_TEXT if grants is _NOTHING else _encoder.encode(_told(grants)),
+        },
         max_wait_seconds=max_wait_seconds,
         trace=trace,
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=256)
+def _limits_text(limits: Limits) -> Raw:
+    """Limits as JSON: most runs have those of many others."""
+    return Raw(_encoder.encode(limits))
 
 
 def _refuse_long(schema: Raw) -> None:

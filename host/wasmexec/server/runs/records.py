@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...workers.answers import Answer
@@ -70,8 +69,7 @@ class StartedRun(NamedTuple):
     started_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedRun:
+class EndedRun(NamedTuple):
     """A run at its end, to be recorded; `is_new` if nothing of it is stored yet."""
 
     id: str

@@ -219,6 +219,11 @@ class Tenant:
         """Every run that is asleep, in no order."""
         return (run for run in self.started.values() if run.state is State.ASLEEP)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has a queued run."""
+        return any(map(len, self.queues.values()))
+
     def count(self, state: State) -> int:
         """How many runs are in a state."""
         if state is State.QUEUED:

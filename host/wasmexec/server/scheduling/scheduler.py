@@ -63,6 +63,8 @@ class Scheduler:
         self.slots, self.spare, self.cores = slots, slots if spare is None else spare, slots if cores is None else cores
         if min(self.slots, self.spare, self.cores) < 0:
             raise ConfigError("scheduler: slots, spare and cores must be 0 or more")
+        self._long_slots = max(self.slots - 1, min(self.slots, 1))
+        """How many of them long runs may hold."""
         self._over = self._count_executing()
         for tenant in self._tenants.values():
             if tenant.rules.max_asleep is not None:
@@ -74,7 +76,7 @@ class Scheduler:
         if tenant is None:
             self._number += 1
             tenant = self._tenants[name] = Tenant(name, rules, self.vtime, self.vtime, self._number)
-        elif tenant.count(State.QUEUED):
+        elif tenant.is_waiting:
             self._waiting_weight += rules.weight - tenant.rules.weight
         tenant.rules = rules
         self._lift(tenant)
@@ -88,7 +90,7 @@ class Scheduler:
             ValueError: it has runs.
         """
         tenant = self._tenants[name]
-        if tenant.started or tenant.count(State.QUEUED):
+        if tenant.started or tenant.is_waiting:
             raise ValueError(f"tenant {name} has runs")
         del self._tenants[name]
 
@@ -144,7 +146,7 @@ class Scheduler:
 
     def start_next(self) -> Start | None:
         """Give a slot to the run that is next, or None: there is no slot, or nobody who may have it."""
-        while (tenant := self._next_tenant()) is not None:
+        while any(map(len, self._turns.values())) and (tenant := self._next_tenant()) is not None:
             lanes = [lane for lane in self._open_lanes() if tenant in self._turns[lane]]
             heads = [head for lane in lanes if (head := tenant.queues[lane].first()) is not None]
             run = min(heads, key=lambda head: head.key)
@@ -330,7 +332,7 @@ class Scheduler:
         executing = {run.id for runs in self._executing.values() for run in runs.values()}
         _prove(executing == {run.id for run in seen.values() if run.state is State.EXECUTING}, "a slot leaked")
         _prove(len(executing) <= max(self.slots + self.spare, self._over), "more execute than there are slots")
-        weight = sum(tenant.rules.weight for tenant in self._tenants.values() if tenant.count(State.QUEUED))
+        weight = sum(tenant.rules.weight for tenant in self._tenants.values() if tenant.is_waiting)
         _prove(weight == self._waiting_weight, "the weight of those who wait is not theirs")
         total = sum(sum(tenant.backlog.values()) for tenant in self._tenants.values())
         _prove(total == self._waiting_microseconds, "the backlog of all is not that of each")
@@ -342,10 +344,6 @@ class Scheduler:
 
     def _count_executing(self) -> int:
         return sum(map(len, self._executing.values()))
-
-    @property
-    def _long_slots(self) -> int:
-        return max(self.slots - 1, min(self.slots, 1))
 
     @property
     def largest_share(self) -> int:
@@ -423,13 +421,13 @@ class Scheduler:
 
     def _arrive(self, run: Run) -> None:
         """Queue a run, whose tenant begins at the system's time if it had none queued."""
-        if not run.tenant.count(State.QUEUED):
+        if not run.tenant.is_waiting:
             self._lift(run.tenant)
         self._enqueue(run)
 
     def _enqueue(self, run: Run) -> None:
         tenant = run.tenant
-        if not tenant.count(State.QUEUED):
+        if not tenant.is_waiting:
             self._waiting_weight += tenant.rules.weight
         run.estimate = max(tenant.estimates.of(run.statement), run.used)
         run.lane = Lane.LONG if run.estimate >= LONG_SECONDS else Lane.SHORT
@@ -444,7 +442,7 @@ class Scheduler:
         tenant.queues[run.lane].discard(run)
         tenant.backlog[run.priority] -= run.queued_microseconds
         self._waiting_microseconds -= run.queued_microseconds
-        if not tenant.count(State.QUEUED):
+        if not tenant.is_waiting:
             self._waiting_weight -= tenant.rules.weight
 
     def _accept(self, run: Run) -> None:
@@ -489,7 +487,7 @@ class Scheduler:
             return math.inf
         if rules.is_paused:
             return None
-        weight = self._waiting_weight + (0 if tenant.count(State.QUEUED) else rules.weight)
+        weight = self._waiting_weight + (0 if tenant.is_waiting else rules.weight)
         cores = max(1, min(self.slots, self.cores))
         share = cores * rules.weight / weight
         # Whatever the weights, nobody waits longer than for everything.

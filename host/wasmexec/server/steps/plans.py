@@ -66,7 +66,7 @@ def pack_order(
         image=image, statement=plan.statement, schema=_one_value(plan.output, msgspec.Raw), mode=plan.mode,
         extra_inputs=conditions.extra_inputs, checkpoint=msgspec.Raw(checkpoint),
         local_variables=_one_value(conditions.local_variables, dict[str, msgspec.Raw]),
-        limits={name: getattr(limits, name) for name in limits.__slots__},
+        limits=msgspec.Raw(_encoder.encode(limits)),
         grants=PackedGrants([dataclasses.asdict(grant) for grant in allowed.grants.http_grants], None, None),
         secrets={name: _bound(secrets[name], told) for name, told in plan.secrets.items()},
         wakes_freely=tenant.document.max_executing is None,

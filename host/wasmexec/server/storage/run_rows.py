@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
@@ -21,6 +22,7 @@ from .usage import UsagePlace, UsageRows, hour_of
 _WAITING = ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds", "has_grants", "kind", "state",
             "may_have_effects", "attempts")  # fmt: skip
 _ALL = tuple(column.name for column in runs.c)
+_in_order = itemgetter(*_ALL)
 _CHANGED = tuple(name for name in _ALL if name not in ("id", "tenant", "key_id", "created_at", "kind"))
 
 
@@ -93,7 +95,7 @@ class EndedRuns:
             LookupError: one of them was recorded before, or was never stored.
         """
         values = [_values(row) for row in rows]
-        new = [tuple(value.values()) for row, value in zip(rows, values, strict=True) if row.is_new]
+        new = [_in_order(value) for row, value in zip(rows, values, strict=True) if row.is_new]
         if new:
             self._insert.execute(connection, new)
         waiting = [_changes(row, value) for row, value in zip(rows, values, strict=True) if not row.is_new]
@@ -105,7 +107,7 @@ class EndedRuns:
         """Record one, unless it is recorded."""
         values = _values(row)
         if row.is_new:
-            changed = self._insert_absent.execute(connection, [tuple(values.values())])
+            changed = self._insert_absent.execute(connection, [_in_order(values)])
         else:
             changed = self._update.execute(connection, [_changes(row, values)])
         if changed == 1:
@@ -153,9 +155,9 @@ def _changes(row: EndedRun, values: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _values(run: EndedRun) -> dict[str, Any]:
-    """By the columns, in their order."""
+    """By the columns."""
     answer, used = run.answer, run.answer.usage
-    values = {
+    return {
         "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "state": "ended",
         "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at, "started_at": run.started_at,
         "ended_at": run.ended_at, "attempts": run.attempts, "order": None, "input": None,
@@ -166,4 +168,3 @@ def _values(run: EndedRun) -> dict[str, Any]:
         "rows": answer.rows if run.keep_rows else None, "logs": answer.logs if run.keep_rows else None,
         "error": answer.error, "warnings": answer.warnings,
     }  # fmt: skip
-    return {name: values[name] for name in _ALL}
