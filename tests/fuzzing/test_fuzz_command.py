@@ -153,3 +153,10 @@ def test_what_is_wrong_with_the_command_is_said(folder: Folder, arguments: list[
         timeout=60, env=os.environ,
     )  # fmt: skip
     assert (done.returncode, message in done.stderr.decode()) == (2, True)
+
+
+def test_the_page_shows_this_step_and_what_is_said_of_it() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "fuzzing.md").read_text("utf-8")
+    assert f"```yaml\n{SHARES}```" in page
+    assert '  INPUT_DATA: [{"city": "", "amount": 0}]\n' in page
+    assert f"  at shares.step.yaml:13  {SHARES.splitlines()[12].strip()}\n" in page
