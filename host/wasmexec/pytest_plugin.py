@@ -15,6 +15,8 @@ import pytest
 
 if TYPE_CHECKING:
     from .executor import Executor
+    from .fuzzing import Finding
+    from .fuzzing.store import FuzzStore
     from .step import Step
     from .step.file.cases import Case
 
@@ -22,7 +24,7 @@ STEP_SUFFIXES = (".step.yaml", ".step.yml", ".step.json")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--wasmexec`, `--wasmexec-image` and `--wasmexec-allow-folder`."""
+    """`--wasmexec` and the options that go with it."""
     group = parser.getgroup("wasmexec")
     group.addoption(
         "--wasmexec", action="store_true", help="run the cases of *.step.yaml files as tests (from *.tests.yaml)"
@@ -30,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--wasmexec-allow-folder", metavar="DIR", action="append", default=[],
         help="files that steps name may lie below DIR, too (repeatable)",
+    )  # fmt: skip
+    group.addoption(
+        "--wasmexec-fuzz", metavar="SECONDS", type=_seconds, default=None,
+        help="fuzz each step for so long, such as 10s; without it only stored findings are run again",
     )  # fmt: skip
     group.addoption("--wasmexec-image", metavar="NAME|FILE", help="guest image for steps [default: full, else core]")
 
@@ -74,16 +80,28 @@ class BoundStep:
 
 
 class StepFile(pytest.File):
-    """A step file: an item that checks its statement, and one for each case."""
+    """A step file: an item that checks its statement, one for each case, and those of fuzzing."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """The check and the cases; a mistake in one of the files is a collection error with all mistakes."""
+        """The check, the cases and the findings; a mistake in a file is a collection error with all of them."""
         from .step.cases import load_cases
 
         step = _load(self.config, self.path)
         yield CheckItem.from_parent(self, name="check", step=step)
         for case in load_cases(self.path, step.definition):
             yield CaseItem.from_parent(self, name=_shown(case.name), step=step, case=case)
+        yield from self._fuzzing(step)
+
+    def _fuzzing(self, step: Step) -> Iterator[pytest.Item]:
+        """An item for each stored finding, and one that looks for more if asked for."""
+        from .fuzzing.store import FuzzStore
+
+        store = FuzzStore.beside(self.path, step.name)
+        for finding in store.findings():
+            yield FindingItem.from_parent(self, name=f"fuzz {finding.id}", step=step, finding=finding)
+        seconds = self.config.getoption("--wasmexec-fuzz")
+        if seconds is not None:
+            yield FuzzItem.from_parent(self, name="fuzz", step=step, store=store, seconds=seconds)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The mistakes, not our traceback."""
@@ -146,6 +164,70 @@ class CaseItem(_StepItem):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where it is from."""
         return self.path, self.case.place.line - 1, f"{self.path.name}: {self.name}"
+
+
+class FindingItem(_StepItem):
+    """A stored finding: it passes once it is fixed."""
+
+    def __init__(self, *, finding: Finding, **options: Any) -> None:
+        super().__init__(**options)
+        self.finding = finding
+
+    def runtest(self) -> None:
+        """Run its input again."""
+        from .fuzzing import Target
+        from .fuzzing.campaign import replay
+        from .fuzzing.report import finding_text
+
+        with Target(self.step, executor=_executor(self.config)) as target:
+            outcome, text = replay(target, self.finding)
+        if outcome != "FIXED":
+            shown = finding_text(self.finding, self.step.definition.statement, f"wasmexec fuzz {self.path.name}")
+            raise StepFailed(f"{outcome}: {text}\n{shown}")
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it is from."""
+        return self.path, 0, f"{self.path.name}: {self.name}"
+
+
+class FuzzItem(_StepItem):
+    """A search for inputs that break the step."""
+
+    def __init__(self, *, store: FuzzStore, seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._folder = store
+        self._seconds = seconds
+
+    def runtest(self) -> None:
+        """Search for so long."""
+        from .fuzzing import Target
+        from .fuzzing.campaign import Bounds, Campaign
+        from .fuzzing.report import finding_text
+
+        with Target(self.step, executor=_executor(self.config)) as target:
+            summary = Campaign(target, self._folder, Bounds(seconds=self._seconds), lambda _: None).run()
+        statement, command = self.step.definition.statement, f"wasmexec fuzz {self.path.name}"
+        if summary.is_stopped:
+            raise KeyboardInterrupt
+        if summary.findings:
+            raise StepFailed("\n\n".join(finding_text(item, statement, command) for item in summary.findings))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where it is from."""
+        return self.path, 0, f"{self.path.name}: {self.name}"
+
+
+def _seconds(text: str) -> float:
+    """The seconds of `10s` or `10`."""
+    import argparse
+
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no time such as 10s") from None
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86,400 seconds")
+    return seconds
 
 
 def _load(config: pytest.Config, path: Path) -> Step:

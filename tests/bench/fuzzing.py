@@ -39,7 +39,10 @@ class Attempt:
         self.executor = executor
         self.seconds: float | None = None
 
-    def run(self, seconds: float, seed: int, *, use_probes: bool = True, stop_at: str | None = None) -> Summary:
+    def run(
+        self, seconds: float, seed: int, *, use_probes: bool = True, stop_at: str | None = None, runs: int | None = None
+    ) -> Summary:
+        """Search for so long, or for so many runs."""
         started = time.monotonic()
 
         def on_finding(finding: Finding) -> None:
@@ -49,7 +52,7 @@ class Attempt:
 
         options = TargetOptions(property_statement=self.planted.property, use_probes=use_probes)
         with Target(self.step, executor=self.executor, options=options) as target:
-            return Campaign(target, self.store, Bounds(seconds=seconds, seed=seed), on_finding).run()
+            return Campaign(target, self.store, Bounds(seconds=seconds, seed=seed, runs=runs), on_finding).run()
 
     def shrink(self) -> list[tuple[Finding, float]]:
         """Each finding made small, with the seconds that it took."""
@@ -129,20 +132,25 @@ def kills(folder: Path, count: int) -> None:
     """Number 14: the fuzzer is killed at any moment, and what it kept can be read."""
     item = next(item for item in PLANTED if item.name == "split")
     item.write(folder, is_wrong=True)
-    store = FuzzStore(folder / "killed")
-    readable = 0
-    command = [
-        sys.executable, "-m", "wasmexec", "fuzz", str(folder / "split-wrong.step.yaml"), "--corpus", str(store.folder)
-    ]  # fmt: skip
+    readable = kept = 0
     for number in range(count):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.25 + 0.5 * number / count)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        store.notes.clear()
-        store.findings(), store.corpus(), store.state()
+        store = FuzzStore(folder / f"killed-{number % 10}")
+        kill_when_it_writes(folder / "split-wrong.step.yaml", store, 0.05 * (number % 7))
+        kept += len(store.findings()) + len(store.corpus()) + bool(store.state())
         readable += not store.notes
-    print(f"killed: {count} times, readable {readable}; {len(store.findings())} findings, {len(store.corpus())} inputs")
+    print(f"killed while it wrote: {count} times, readable {readable}; {kept} files were read", flush=True)
+
+
+def kill_when_it_writes(step: Path, store: FuzzStore, delay: float) -> None:
+    """Start the fuzzer, and kill it so many seconds after it has written for the first time."""
+    command = [sys.executable, "-m", "wasmexec", "fuzz", str(step), "--corpus", str(store.folder)]
+    files = set(store.folder.rglob("*.json"))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 30
+        while set(store.folder.rglob("*.json")) == files and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
 
 
 def main() -> None:
