@@ -165,7 +165,7 @@ class Target:
     def again(self, given: FuzzInput, verdict: Verdict) -> Verdict | None:
         """Whether that is wrong with an input: only what shows it is run."""
         if verdict.fault:
-            return self._under_fault(given, verdict.fault)
+            return self.under_fault(given, verdict.fault)
         result = self.run(given)
         found = self.judge(given, result)
         if found is not None or result.error is not None:
@@ -221,9 +221,10 @@ class Target:
     def _faults(self, given: FuzzInput, result: Result) -> Verdict | None:
         if not self.options.http_faults or not self.definition.grants.http_grants:
             return None
-        return next((found for fault in FAULTS if (found := self._under_fault(given, fault)) is not None), None)
+        return next((found for fault in FAULTS if (found := self.under_fault(given, fault)) is not None), None)
 
-    def _under_fault(self, given: FuzzInput, fault: str) -> Verdict | None:
+    def under_fault(self, given: FuzzInput, fault: str) -> Verdict | None:
+        """What is wrong if every request meets a failure, one of `FAULTS`."""
         found = judging.fault_verdict(self.run(given, fault=fault), self.definition.statement, fault)
         return None if found is None or judging.is_expected(found, self.definition.expect) else found
 
