@@ -134,20 +134,25 @@ def kills(folder: Path, count: int) -> None:
     item.write(folder, is_wrong=True)
     readable = kept = 0
     for number in range(count):
-        store = FuzzStore(folder / f"killed-{number % 10}")
+        store = FuzzStore(folder / f"killed-{number % 20}")
         kill_when_it_writes(folder / "split-wrong.step.yaml", store, 0.05 * (number % 7))
         kept += len(store.findings()) + len(store.corpus()) + bool(store.state())
         readable += not store.notes
     print(f"killed while it wrote: {count} times, readable {readable}; {kept} files were read", flush=True)
 
 
+def written(store: FuzzStore) -> set[tuple[str, int]]:
+    """The files of a folder, and when each was written."""
+    return {(str(path), path.stat().st_mtime_ns) for path in store.folder.rglob("*.json")}
+
+
 def kill_when_it_writes(step: Path, store: FuzzStore, delay: float) -> None:
     """Start the fuzzer, and kill it so many seconds after it has written for the first time."""
     command = [sys.executable, "-m", "wasmexec", "fuzz", str(step), "--corpus", str(store.folder)]
-    files = set(store.folder.rglob("*.json"))
+    before = written(store)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 30
-        while set(store.folder.rglob("*.json")) == files and time.monotonic() < until:
+        while written(store) == before and time.monotonic() < until:
             time.sleep(0.005)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
