@@ -94,7 +94,8 @@ def protocol_class(
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {WHEN_GONE: self.when_gone}  # type: ignore[dict-item]
+            self._extensions: dict[str, Any] = {WHEN_GONE: self.when_gone}
+            self.scope["extensions"] = self._extensions
 
         def on_body(self, body: bytes) -> None:
             super().on_body(body)
@@ -136,7 +137,7 @@ def protocol_class(
             self._stop_timer()
             super().on_headers_complete()
             if self.cycle is not None and self.cycle.scope is self.scope:
-                self.scope["extensions"][WHOLE_BODY] = partial(_whole_body, self.cycle)  # type: ignore[assignment]
+                self._extensions[WHOLE_BODY] = partial(_whole_body, self.cycle)
 
         def _is_between(self) -> bool:
             # What follows a whole request is another head, also while the first is still at work.
