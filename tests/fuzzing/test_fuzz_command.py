@@ -145,6 +145,7 @@ def test_another_fuzzer_gives_inputs_a_line_at_a_time(folder: Folder) -> None:
         (["shares.step.yaml", "--replay"], "there are no findings"),
         (["a.step.yaml", "b.step.yaml"], "give one step file"),
         (["statement.py"], "a statement needs --input-schema and --output-schema"),
+        (["statement.py", "--save-cases"], "--save-cases is for step files"),
     ],
 )
 def test_what_is_wrong_with_the_command_is_said(folder: Folder, arguments: list[str], message: str) -> None:
@@ -160,3 +161,36 @@ def test_the_page_shows_this_step_and_what_is_said_of_it() -> None:
     assert f"```yaml\n{SHARES}```" in page
     assert '  INPUT_DATA: [{"city": "", "amount": 0}]\n' in page
     assert f"  at shares.step.yaml:13  {SHARES.splitlines()[12].strip()}\n" in page
+
+
+def test_where_nothing_that_is_made_fits_the_search_ends_and_says_so(folder: Folder) -> None:
+    never = '{type: object, required: [a], properties: {a: {type: string, pattern: "^(?=zq)z(?<=z)q{3}x$"}}}'
+    folder.write(
+        f"processing: row_by_row\ninputs: [{{name: rows, schema: {never}}}]\nstatement: return []\noutput_schema: "
+        "[{name: a, type: text}]\n"
+    )
+    out = folder("fuzz", "shares.step.yaml", "--time", "600", code=2)
+    assert out.startswith("0 runs in ")
+    assert " · 1,000 inputs were made that do not fit the schemas · " in out
+
+
+def test_a_finding_that_another_option_shows_is_not_called_fixed_without_it(folder: Folder) -> None:
+    (folder.path / "few.py").write_text("assert len(INPUT_DATA) < 2\nreturn []\n", "utf-8")
+    run = ("fuzz", "shares.step.yaml", "--runs", "300", "--seed", "1")
+    folder.write(f"{SHARES}expect: [ZeroDivisionError]\n")
+    assert "PROPERTY " in folder(*run, "--property", "few.py", code=1)
+    assert folder("fuzz", "shares.step.yaml", "--replay", code=1).startswith("ERROR ")
+    assert folder("fuzz", "shares.step.yaml", "--property", "few.py", "--replay", code=1).startswith("FAILED ")
+    (folder.path / "few.py").write_text("return []\n", "utf-8")
+    assert folder("fuzz", "shares.step.yaml", "--property", "few.py", "--replay", code=0).startswith("FIXED ")
+
+
+def test_the_command_that_replays_a_finding_has_the_options_that_show_it(folder: Folder) -> None:
+    folder.write(SHARES.replace("  return [", '  if any(order["amount"] == 0 for order in INPUT_DATA):\n'
+                                "      sum(i * i for i in range(4_000_000))\n  return [", 1).replace(
+                                'totals[order["city"]]}', '(totals[order["city"]] or 1)}'))  # fmt: skip
+    out = folder("fuzz", "shares.step.yaml", "--runs", "300", "--seed", "1", "--slow", "0.1", code=1)
+    assert "SLOW " in out
+    name = out.split("SLOW ")[1].split()[0]
+    assert f"  replay: wasmexec fuzz shares.step.yaml --slow 0.1 --replay {name}" in out
+    assert folder("fuzz", "shares.step.yaml", "--replay", name, code=1).startswith("ERROR ")

@@ -132,3 +132,9 @@ def test_hypothesis_can_be_the_fuzzer(tmp_path: Path, executor: wasmexec.Executo
 def test_a_statement_with_a_mistake_is_not_fuzzed(folder: Folder) -> None:
     (folder.path / "shares.step.yaml").write_text(SHARES.replace("  totals = {}", "  import socket"), "utf-8")
     assert folder("fuzz", "shares.step.yaml", code=2) == ""
+
+
+def test_the_page_shows_these_steps() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "fuzzing.md").read_text("utf-8")
+    for language, text in (("yaml", SINCE), ("yaml", IDS), ("python", PROPERTY)):
+        assert f"```{language}\n{text}```" in page

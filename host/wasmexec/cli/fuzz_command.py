@@ -227,6 +227,8 @@ def _invocation(named: str, values: dict[str, Any]) -> str:
     """The command that was given, with the options that decide what a replay does."""
     import shlex
 
+    from ..fuzzing.target import DEFAULT_SLOW_SECONDS
+
     words = ["wasmexec", "fuzz", named]
     names = {
         "input_schema": "--input-schema",
@@ -237,6 +239,12 @@ def _invocation(named: str, values: dict[str, Any]) -> str:
     for name, option in names.items():
         if values[name] is not None:
             words += [option, str(values[name])]
+    if values["image"] is not None:
+        words += ["--image", values["image"]]
+    for folder in values["allow_folders"]:
+        words += ["--allow-folder", str(folder)]
+    if values["slow_seconds"] != DEFAULT_SLOW_SECONDS:
+        words += ["--slow", f"{values['slow_seconds']:g}"]
     if values["http"] != "recorded":
         words += ["--http", values["http"]]
     if values["mode"] != "valid":
@@ -254,6 +262,8 @@ def _step(named: str, values: dict[str, Any]) -> tuple[Step, Path]:
         if any(schemas):
             raise click.UsageError("a step file has its schemas: --input-schema and --output-schema are for statements")
         return Step.load(path, allow_folders=values["allow_folders"]), path
+    if values["save_cases"]:
+        raise click.UsageError("--save-cases is for step files: a statement by itself has no test cases")
     if None in schemas:
         raise click.UsageError("a statement needs --input-schema and --output-schema")
     from ..step.file.definition import InputDefinition, StatementText, StepDefinition

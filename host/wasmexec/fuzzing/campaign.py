@@ -24,11 +24,16 @@ _DEEP_EVERY = 16
 _MOST_CONFIRMED = 3
 _MOST_CORPUS = 2000
 _AHEAD = 3
+_MOST_UNFIT = 1000
+"""One after the other; then nothing that fits is to be expected."""
 
 
 @dataclass(slots=True)
 class Summary:
-    """What a campaign did: `branches` are passed of all, `never` the lines of those that were not."""
+    """What a campaign did: `branches` are passed of all, `never` the lines of those that were not.
+
+    `unfit` inputs were made and not run, for the schemas do not take them (or do, where they must not).
+    """
 
     seed: int = 0
     runs: int = 0
@@ -36,7 +41,7 @@ class Summary:
     findings: list[Finding] = field(default_factory=list)
     branches: tuple[int, int] = (0, 0)
     never: list[int] = field(default_factory=list)
-    refused: int = 0
+    unfit: int = 0
     undecided: int = 0
     stable: int = 100
     is_stopped: bool = False
@@ -87,7 +92,6 @@ class Campaign:
         summary = self.summary
         summary.runs, summary.seconds = self._target.runs - first_run, time.monotonic() - started
         summary.findings = list(self._found.values())
-        summary.refused = self._target.generator.refused
         summary.stable = 100 if not self._checked else round(100 * (1 - self._unstable / self._checked))
         probed = self._target.probed
         if probed is not None:
@@ -99,7 +103,7 @@ class Campaign:
 
     def _go(self, started: float, first_run: int) -> None:
         bounds, inputs = self._bounds, self._inputs()
-        under_way = 0
+        under_way = unfit = 0
         is_over = False
         while under_way or not is_over:
             while not is_over and under_way < bounds.jobs * _AHEAD:
@@ -108,8 +112,10 @@ class Campaign:
                 )
                 given = None if is_over else next(inputs)
                 if given is None:
-                    is_over = True
+                    unfit += 1
+                    is_over = is_over or unfit >= _MOST_UNFIT
                     break
+                unfit = 0
                 self._target.runs += 1
                 under_way += 1
                 prepared = self._target.prepared(given, with_probes=True)
@@ -124,8 +130,8 @@ class Campaign:
     def _put(self, given: FuzzInput, result: Result | BaseException) -> None:
         self._ended.put((given, result))
 
-    def _inputs(self) -> Iterator[FuzzInput]:
-        """Old inputs, then new ones, without end; those that do not fit the mode are left out."""
+    def _inputs(self) -> Iterator[FuzzInput | None]:
+        """Old inputs that fit the mode, then new ones, without end: None in the place of one that does not fit."""
         target = self._target
         stored = [finding.input for finding in self._store.findings()]
         for given in [*stored, *self._store.corpus(), *target.starting.inputs]:
@@ -136,10 +142,9 @@ class Campaign:
             self._made += 1
             is_mutated = bool(self._corpus) and chance(draw, 60)
             given = target.mutator.mutate(draw, self._corpus) if is_mutated else target.draw_input(draw)
-            if target.fits(given):
-                yield given
-            elif self._made % 1000 == 0 and target.runs == 0:
-                return
+            is_fit = target.fits(given)
+            self.summary.unfit += not is_fit
+            yield given if is_fit else None
 
     def _take(self, given: FuzzInput, result: Result) -> None:
         target = self._target
@@ -198,6 +203,8 @@ class Campaign:
 
 def replay(target: Target, finding: Finding) -> tuple[Outcome, str]:
     """Run a finding's input again: FIXED, FAILED, CHANGED (something else is wrong now) or ERROR, and a sentence."""
+    if target.options.needed_by(finding.verdict.kind) != finding.needs:
+        return "ERROR", f"it was found with {finding.needs or 'the usual options'}: replay it with that"
     if not target.fits(finding.input):
         return "CHANGED", "the input schema no longer takes the input"
     result = target.run(finding.input)

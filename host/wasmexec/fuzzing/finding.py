@@ -60,6 +60,8 @@ class Finding:
     input: FuzzInput
     is_minimal: bool = False
     shrink_runs: int = 0
+    needs: str = ""
+    """The option without which nobody would see it, such as `--slow 0.1`; "" if there is none."""
 
     @property
     def id(self) -> str:
@@ -76,7 +78,8 @@ class Finding:
         return {
             "id": self.id, "kind": verdict.kind, "message": verdict.message, "exception": verdict.exception,
             "line": verdict.line, "line_text": verdict.line_text, "fault": verdict.fault,
-            "is_minimal": self.is_minimal, "shrink_runs": self.shrink_runs, "input": self.input.as_dict(),
+            "is_minimal": self.is_minimal, "shrink_runs": self.shrink_runs, "needs": self.needs,
+            "input": self.input.as_dict(),
         }  # fmt: skip
 
     @staticmethod
@@ -91,16 +94,17 @@ class Finding:
         kind = content.get("kind")
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}")
-        texts = {name: content.get(name, "") for name in ("message", "exception", "line_text", "fault")}
+        texts = {name: content.get(name, "") for name in ("message", "exception", "line_text", "fault", "needs")}
         line = content.get("line")
         if not all(isinstance(text, str) for text in texts.values()) or not (line is None or type(line) is int):
-            raise ValueError("message, exception, line_text and fault must be texts, line a number or null")
+            raise ValueError("message, exception, line_text, fault and needs must be texts, line a number or null")
         runs = content.get("shrink_runs", 0)
         if type(runs) is not int:
             raise ValueError("shrink_runs must be a number")
+        needs = texts.pop("needs")
         return Finding(
             verdict=Verdict(kind=kind, line=line, **texts), input=FuzzInput.from_dict(content.get("input")),
-            is_minimal=content.get("is_minimal") is True, shrink_runs=runs,
+            is_minimal=content.get("is_minimal") is True, shrink_runs=runs, needs=needs,
         )  # fmt: skip
 
 

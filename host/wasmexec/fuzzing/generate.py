@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..schema import RowSchema
@@ -44,8 +44,6 @@ class Generator:
 
     plans: Sequence[InputPlan]
     one_row: bool
-    refused: int = field(default=0, init=False)
-    """Inputs that were made, and that the schema did not take."""
 
     def make(self, draw: Draw) -> FuzzInput:
         """An input, whether the schemas take it or not."""
@@ -60,9 +58,9 @@ class Generator:
         """Whether every input schema takes its input."""
         if len(made.inputs) != len(self.plans):
             return False
-        taken = all(rows is None or plan.accepts(rows) for plan, rows in zip(self.plans, made.inputs, strict=True))
-        self.refused += not taken
-        return taken and not (self.one_row and len(made.inputs[0] or ()) != 1)
+        if self.one_row and len(made.inputs[0] or ()) != 1:
+            return False
+        return all(rows is None or plan.accepts(rows) for plan, rows in zip(self.plans, made.inputs, strict=True))
 
 
 def plan_for(schema: RowSchema, words: Words) -> InputPlan:

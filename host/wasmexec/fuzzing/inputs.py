@@ -25,9 +25,13 @@ class FuzzInput:
     local_variables: Mapping[str, object] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
-        """The input as JSON-able values; what is empty is left out."""
-        more = {"checkpoint": self.checkpoint, "local_variables": dict(self.local_variables)}
-        return {"inputs": list(self.inputs), **{name: value for name, value in more.items() if value}}
+        """The input as JSON-able values; what is not there is left out."""
+        made: dict[str, object] = {"inputs": list(self.inputs)}
+        if self.checkpoint is not None:
+            made["checkpoint"] = self.checkpoint
+        if self.local_variables:
+            made["local_variables"] = dict(self.local_variables)
+        return made
 
     @staticmethod
     def from_dict(content: object) -> FuzzInput:

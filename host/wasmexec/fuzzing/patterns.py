@@ -8,12 +8,16 @@ from .draw import Draw, chance, choice
 
 _CLASSES = {"d": "0123456789", "w": "abcXYZ_019", "s": " \t", "D": "ab-", "W": "-. ", "S": "ab1"}
 _MOST = 4
+_MOST_ATOMS = 10_000
 _COUNT = re.compile(r"\{(\d+)(,?)(\d*)\}")
 
 
 def text_for(draw: Draw, pattern: str) -> str:
-    """A text that the pattern most likely takes; it ends at once where the pattern is not understood."""
-    return _Maker(draw, pattern).alternatives()
+    """A text that the pattern most likely takes; what is not understood, or too long, ends it at once."""
+    try:
+        return _Maker(draw, pattern).alternatives()
+    except RecursionError:
+        return ""
 
 
 class _Maker:
@@ -23,6 +27,7 @@ class _Maker:
         self._draw = draw
         self._pattern = pattern
         self._at = 0
+        self._left = _MOST_ATOMS
 
     def alternatives(self) -> str:
         """Everything to the end of the group: one of its alternatives."""
@@ -38,7 +43,7 @@ class _Maker:
             if (low, high) != (1, 1):
                 end, times = self._at, low + self._draw.below(high - low + 1)
                 parts = []
-                for _ in range(times):
+                for _ in range(min(times, self._left)):
                     self._at = start
                     parts.append(self._atom())
                 self._at, text = end, "".join(parts)
@@ -48,6 +53,8 @@ class _Maker:
     def _atom(self) -> str:
         character = self._pattern[self._at]
         self._at += 1
+        # Counts in counts multiply.
+        self._left = max(self._left - 1, 0)
         if character == "(":
             if self._pattern.startswith("?:", self._at):
                 self._at += 2
@@ -70,7 +77,7 @@ class _Maker:
         end = self._pattern.find("]", self._at + 1)
         inside, self._at = self._pattern[self._at : end], end + 1 if end >= 0 else len(self._pattern)
         if inside.startswith("^"):
-            return next(character for character in "aZ0 _~" if character not in inside)
+            return next((character for character in "aZ0 _~" if character not in inside), "")
         members = ""
         at = 0
         while at < len(inside):

@@ -109,7 +109,7 @@ class _Adder(ast.NodeTransformer):
     def _count(self, line: int) -> ast.stmt:
         self.lines.append(line)
         [made] = ast.parse(f"{_NAME}[{len(self.lines) - 1}] += 1").body
-        return ast.fix_missing_locations(_relined(made, line))
+        return made
 
     def _value(self, value: ast.expr) -> ast.expr:
         """`(count, value)[1]`: an expression counts by a method."""
@@ -121,13 +121,6 @@ class _Adder(ast.NodeTransformer):
         assert isinstance(made.value.value, ast.Tuple)
         made.value.value.elts[1] = value
         return made.value
-
-
-def _relined(node: ast.stmt, line: int) -> ast.stmt:
-    for inner in ast.walk(node):
-        if hasattr(inner, "lineno"):
-            inner.lineno = inner.end_lineno = line  # type: ignore[attr-defined]
-    return node
 
 
 def _binds_log(node: ast.AST) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from ..rows.visible import CONTROLS
@@ -12,7 +12,6 @@ from ..step.file.definition import StatementText
 from .campaign import Summary
 from .finding import MEANINGS, Finding
 
-Form: TypeAlias = Literal["text", "json", "sarif", "junit"]
 _MOST_SHOWN = 1500
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -33,6 +32,8 @@ def summary_line(summary: Summary, statement: StatementText) -> str:
         never = f", lines {', '.join(map(str, lines))} never reached" if lines else ""
         parts.append(f"{passed} of {total} branches{never}")
     parts.append(f"stability {summary.stable} %")
+    if summary.unfit > summary.runs:
+        parts.append(f"{summary.unfit:,} inputs were made that do not fit the schemas")
     if summary.undecided:
         parts.append(f"{summary.undecided} out of wall-clock time, not judged")
     parts.append(f"seed {summary.seed}")
@@ -75,7 +76,8 @@ def as_json(findings: Sequence[Finding], summary: Summary, statement: StatementT
         "runs": summary.runs, "seconds": round(summary.seconds, 3), "seed": summary.seed,
         "branches": {"passed": summary.branches[0], "all": summary.branches[1]},
         "never_reached": [statement.locate(line, 1)[0] for line in summary.never],
-        "stability": summary.stable, "undecided": summary.undecided, "stopped": summary.is_stopped,
+        "stability": summary.stable, "unfit": summary.unfit, "undecided": summary.undecided,
+        "stopped": summary.is_stopped,
         "findings": [{**finding.as_dict(), "place": place(finding, statement)} for finding in findings],
     }  # fmt: skip
     return json.dumps(content, indent=2)

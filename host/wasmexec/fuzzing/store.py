@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigError
 from ..rows.json_text import decode, encode
+from ..rows.named_file import NamedFile
 from .finding import Finding
 from .inputs import FuzzInput
 
@@ -87,7 +88,8 @@ class FuzzStore:
 
     def _read(self, path: Path, make: Callable[[Any], _T]) -> _T | None:
         try:
-            with path.open("rb") as file:
+            # SECURITY: the folder comes with a step, which may be a stranger's.
+            with NamedFile(path, (self.folder,)).open() as file:
                 data = file.read(_MAX_BYTES + 1)
             if len(data) > _MAX_BYTES:
                 raise ValueError(f"it has more than {_MAX_BYTES:,} bytes")

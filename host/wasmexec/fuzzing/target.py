@@ -20,7 +20,7 @@ from ..rows.json_text import encode
 from ..step.step import Step
 from . import judging
 from .draw import ByteDraw, Draw
-from .finding import Finding, Verdict
+from .finding import Finding, Kind, Verdict
 from .generate import Generator
 from .http_faults import FAULTS, FaultyHttp
 from .inputs import FuzzInput
@@ -32,6 +32,7 @@ from .words import Words
 
 Mode: TypeAlias = Literal["valid", "invalid", "mixed"]
 CONFIRMATIONS = 3
+DEFAULT_SLOW_SECONDS = 1.0
 _KEPT = 32
 _FIRST_SEED, _SECOND_SEED = 1, 2
 
@@ -47,8 +48,19 @@ class TargetOptions:
     mode: Mode = "valid"
     property_statement: str | None = None
     http_faults: bool = False
-    slow_seconds: float = 1.0
+    slow_seconds: float = DEFAULT_SLOW_SECONDS
     use_probes: bool = True
+
+    def needed_by(self, kind: Kind) -> str:
+        """The option by which findings of a kind are seen, where it is not the usual one."""
+        match kind:
+            case "property" if self.property_statement is not None:
+                return "--property"
+            case "accepted":
+                return "--mode invalid" if self.mode != "valid" else ""
+            case "slow" if self.slow_seconds != DEFAULT_SLOW_SECONDS:
+                return f"--slow {self.slow_seconds:g}"
+        return ""
 
 
 DEFAULT_OPTIONS = TargetOptions()
@@ -68,8 +80,6 @@ class Target:
     ) -> None:
         self.step = step
         self.options = options
-        self._own_executor = executor is None
-        self.executor = executor or Executor(step.definition.image)
         self.definition = step.definition
         text = self.definition.statement.text
         self.words = Words(text)
@@ -81,6 +91,8 @@ class Target:
         self._secrets = {name: f"fuzz-secret-{name}-7Qx2" for name in self.definition.secrets}
         self._prepared: OrderedDict[object, Prepared] = OrderedDict()
         self.runs = 0
+        self._own_executor = executor is None
+        self.executor = executor or Executor(step.definition.image)
         mistakes = [str(mistake) for mistake in step.check(self.executor)]
         refusal = self.prepared(FuzzInput(inputs=[None])).refusal
         if refusal is not None:
@@ -154,7 +166,7 @@ class Target:
             again = self.again(given, verdict)
             if again is None or again.fingerprint != verdict.fingerprint:
                 return None
-        return Finding(verdict=verdict, input=given)
+        return Finding(verdict=verdict, input=given, needs=self.options.needed_by(verdict.kind))
 
     def verdict(self, given: FuzzInput) -> Verdict | None:
         """What is wrong with an input, by one look at everything."""
