@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fuzzing.test_other_uses import PROPERTY
 from tests.reading import ROOT, read
 
 import wasmexec
@@ -92,6 +93,26 @@ def of_a_client(executor: wasmexec.Executor, capsys: pytest.CaptureFixture[str])
     assert 'read("docs/tenants.md")' in read("tests/server/test_client.py")
 
 
+def a_property(executor: wasmexec.Executor, capsys: pytest.CaptureFixture[str]) -> None:
+    """`tests/fuzzing/test_other_uses.py` fuzzes with it."""
+    assert examples()["docs/fuzzing.md"][0] == PROPERTY
+
+
+def driven(executor: wasmexec.Executor, capsys: pytest.CaptureFixture[str]) -> None:
+    statement = 'return [{"n": 1 // INPUT_DATA[0]["n"]}]'
+    columns = "[{name: n, type: integer}]"
+    Path("orders.step.yaml").write_text(
+        f"inputs: [{{name: rows, schema: {columns}}}]\noutput_schema: {columns}\nstatement: '{statement}'\n", "utf-8"
+    )
+    names = run("docs/fuzzing.md", 1, {})
+    with names["target"]:
+        with pytest.raises(AssertionError, match="ZeroDivisionError"):
+            names["test_orders"]()
+        # Bytes that are used up are zeros, and so is then the number.
+        with pytest.raises(RuntimeError, match="division"):
+            names["TestOneInput"](b"")
+
+
 CHECKS: dict[tuple[str, int], Callable[[wasmexec.Executor, pytest.CaptureFixture[str]], None]] = {
     ("README.md", 0): readme,
     ("docs/network.md", 0): granted,
@@ -101,6 +122,8 @@ CHECKS: dict[tuple[str, int], Callable[[wasmexec.Executor, pytest.CaptureFixture
     ("docs/statements.md", 0): gathered,
     ("docs/steps.md", 0): fixture,
     ("docs/steps.md", 1): elsewhere,
+    ("docs/fuzzing.md", 0): a_property,
+    ("docs/fuzzing.md", 1): driven,
     **{("docs/tenants.md", number): of_a_client for number in range(len(examples()["docs/tenants.md"]))},
 }
 
