@@ -354,3 +354,76 @@ def test_readiness_is_what_a_probe_run_says(server: LiveServer) -> None:
 def until_all_ended(tenant: Tenant, run_ids: list[str]) -> list[int]:
     """The statuses of runs, once all have ended."""
     return [int(tenant.until(run_id, state="ended")["status"]) for run_id in run_ids]
+
+
+def _exchange(server: LiveServer, *parts: bytes, interim: bytes = b"") -> bytes:
+    """All that the server answers to these parts until it closes the connection; `interim` comes before the second."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number, part in enumerate(parts):
+            if number and interim:
+                assert client.recv(len(interim), socket.MSG_WAITALL) == interim
+            elif number:
+                time.sleep(0.05)
+            client.sendall(part)
+        answer = b""
+        while piece := client.recv(65_536):
+            answer += piece
+    return answer
+
+
+def test_a_body_that_comes_with_its_head_or_behind_it_is_the_same(server: LiveServer) -> None:
+    tenant = server.tenant("pieces")
+    body = b'{"statement":"return [{\'a\': 1}]"}'
+    head = (
+        f"POST /v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.key}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+    ).encode()
+    expect, go_on = b"Expect: 100-continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"
+    answers = (
+        _exchange(server, head + b"\r\n" + body),
+        _exchange(server, head + b"\r\n", body),
+        _exchange(server, head + b"\r\n" + body[:9], body[9:20], body[20:]),
+        _exchange(server, head + expect, body, interim=go_on),
+        # Who does not wait for it need not be told.
+        _exchange(server, head + expect + body),
+    )
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["rows"] == [{"a": 1}]
+
+
+def test_requests_that_follow_without_waiting_are_answered_in_their_order(server: LiveServer) -> None:
+    tenant = server.tenant("pipelined")
+    requests = b""
+    for number in range(5):
+        body = f'{{"statement":"return [{{\'a\': {number}}}]"}}'.encode()
+        close = "Connection: close\r\n" if number == 4 else ""
+        requests += (
+            f"POST /v1/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tenant.key}\r\n{close}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+    answers = _exchange(server, requests).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    found = [json.loads(answer.partition(b"\r\n\r\n")[2])["rows"] for answer in answers]
+    assert found == [[{"a": number}] for number in range(5)]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Prefer", "Idempotency-Key", "Content-Encoding"])
+def test_a_header_that_is_there_twice_is_refused(server: LiveServer, name: str) -> None:
+    tenant = server.tenant("twice")
+    once = f"Authorization: Bearer {tenant.key}\r\n"
+    twice = (once if name == "Authorization" else f"{name}: identity\r\n") * 2
+    other = "" if name == "Authorization" else once
+    answer = _exchange(
+        server, f"POST /v1/runs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{other}{twice}".encode()
+        + b'Content-Length: 25\r\n\r\n{"statement":"return []"} '
+    )  # fmt: skip
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert f"the header {name.lower()} is there 2 times".encode() in answer
+
+
+def test_ids_of_runs_are_each_another(server: LiveServer) -> None:
+    tenant = server.tenant("ids")
+    ids = [tenant.run("return []").json()["id"] for _ in range(20)]
+    assert len({one[-18:] for one in ids}) == 20
+    assert {len(one) for one in ids} == {28}

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, text
 
 from wasmexec.server.storage.owner import Owner
+from wasmexec.server.storage.prepared import Prepared, bound
 from wasmexec.server.storage.upgrade import upgrade
 from wasmexec.server.storage.writer import GATHER_SECONDS, Writer
 from wasmexec.store.database import Database, resolve_url, use_write_ahead_log
@@ -205,3 +206,28 @@ def test_an_error_of_the_store_is_no_error_of_what_is_told(owner: Owner) -> None
         await writer.close()
 
     asyncio.run(use())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 498, 499, 500, 998, 999, 1000, 2345])
+def test_rows_that_are_inserted_together_are_each_there_once(owner: Owner, count: int) -> None:
+    item = Table("item", MetaData(), Column("n", Integer), Column("batch", Integer))
+    with owner.begin() as connection:
+        names = ("n", "batch")
+        prepared = Prepared(insert(item).values(bound(names)), names, connection.engine)
+        assert prepared.execute(connection, [(number, -number) for number in range(count)]) == count
+        found = connection.execute(text("SELECT n, batch FROM item ORDER BY n")).all()
+    assert [tuple(row) for row in found] == [(number, -number) for number in range(count)]
+
+
+def test_of_rows_that_are_inserted_together_none_is_there_if_one_cannot_be(owner: Owner, tmp_path: Path) -> None:
+    item = Table("item", MetaData(), Column("n", Integer), Column("batch", Integer))
+
+    def insert_all() -> None:
+        with owner.begin() as connection:
+            names = ("n", "batch")
+            prepared = Prepared(insert(item).values(bound(names)), names, connection.engine)
+            prepared.execute(connection, [*((number, 0) for number in range(600)), (3, 0)])
+
+    with pytest.raises(StoreError, match="UNIQUE"):
+        insert_all()
+    assert rows(tmp_path) == []
