@@ -178,7 +178,7 @@ class Executor:
         return list(execution.problems)
 
     def preload(self) -> None:
-        """Load now what the first host call of a process loads, HTTP above all: some 30 ms.
+        """Load now what the first host call of a process loads, HTTP above all: some 100 ms.
 
         While that is loaded other executions may wait, so call it before there are some where many share a process.
         """

@@ -60,6 +60,12 @@ def load_calls() -> None:
     _calls_are_loaded = True
 
 
+def load_network() -> None:
+    """Import what the first request of a process would."""
+    load_calls()
+    importlib.import_module(".._hostcalls.http.capability", __package__).load_network()
+
+
 class Waiting(NamedTuple):
     """The guest waits until `due` on the monotonic clock, or for an answer, at a place of the statement."""
 

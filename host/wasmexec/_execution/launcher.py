@@ -17,7 +17,7 @@ from ..statistics import Statistics
 from .callbacks import call_last
 from .deadlines import Cleanup
 from .execution import Execution
-from .guest_run import load_calls
+from .guest_run import load_network
 from .interruptible import acquire
 from .order import Order, Services
 from .threads import WORKER_STACK_BYTES, LoopThread, WorkerPool
@@ -76,8 +76,8 @@ class Launcher:
         )  # fmt: skip
 
     def preload(self) -> None:
-        """Load what the first host call would."""
-        load_calls()
+        """Load what the first host call and the first request would."""
+        load_network()
         if not self.services.loop.is_there:
             self.services.loop.start()
 

@@ -65,15 +65,16 @@ async def _network_loaded() -> None:
 
     A module that is being imported is in `sys.modules`, too, and whoever imports it waits for the other.
     """
-    global _is_network_loaded
     if not _is_network_loaded:
-        await in_thread(_load_network)
-        _is_network_loaded = True
+        await in_thread(load_network)
 
 
-def _load_network() -> None:
+def load_network() -> None:
+    """Import what connects."""
+    global _is_network_loaded
     network = importlib.import_module(".network", __package__)
     network.load_backend()
+    _is_network_loaded = True
 
 
 class HttpCapability:
