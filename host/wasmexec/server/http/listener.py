@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .app import App
     from .connections import Connections
 
+from .joined import JoinedTransport
 from .request import WHEN_GONE, WHOLE_BODY
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -138,6 +139,7 @@ def protocol_class(
             super().on_headers_complete()
             if self.cycle is not None and self.cycle.scope is self.scope:
                 self._extensions[WHOLE_BODY] = partial(_whole_body, self.cycle)
+                self.cycle.transport = JoinedTransport(self.transport, self.loop)  # type: ignore[assignment]
 
         def _is_between(self) -> bool:
             # What follows a whole request is another head, also while the first is still at work.

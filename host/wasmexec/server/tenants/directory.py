@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from ...grants import Grants
@@ -457,7 +457,9 @@ def ceiling_of(document: TenantRequest, server_limits: Limits) -> Ceiling:
     return Ceiling(limits=Limits(**limits), grants=grants_of(document.grants))
 
 
-def _dimensions(accounts: Iterable[Account]) -> frozenset[Dimension]:
+def _dimensions(accounts: Sequence[Account]) -> frozenset[Dimension]:
+    if len(accounts) == 1:
+        return accounts[0].dimensions
     return frozenset[Dimension]().union(*(account.dimensions for account in accounts))
 
 
