@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.bench.server.context import Check, Context
-from tests.bench.server.load import Connection, run_body
+from tests.bench.server.load import Connection, run, run_body
 from tests.server.live_server import LiveServer
 
 PER_SECOND: Final = 100
@@ -69,7 +69,7 @@ class Flood:
 def flood(server: LiveServer, seconds: float) -> Flood:
     """Offer `OFFERED` runs a second to a tenant that may have `PER_SECOND`, for so long."""
     tenant = server.tenant("floods", requests_per_second=PER_SECOND, requests_burst=BURST)
-    return asyncio.run(_flood(server.port, tenant.key, seconds))
+    return run(_flood(server.port, tenant.key, seconds))
 
 
 async def _flood(port: int, key: str, seconds: float) -> Flood:

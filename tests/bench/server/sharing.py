@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from tests.bench.measure import percentile
 from tests.bench.server.context import SCHEMA, TRIVIAL, Check, Context
-from tests.bench.server.load import Connection, run_body, run_for
+from tests.bench.server.load import Connection, run, run_body, run_for
 from tests.server.live_server import LiveServer, Tenant, wait_until
 
 _LIGHT = run_body(TRIVIAL, output_schema=SCHEMA)
@@ -25,7 +25,7 @@ def a_noisy_tenant(context: Context) -> Iterator[Check]:
 
         def measure() -> list[float]:
             seconds = context.seconds(20)
-            return asyncio.run(run_for(seconds, server.port, light.key, _LIGHT, pause=lambda: pause)).times
+            return run(run_for(seconds, server.port, light.key, _LIGHT, pause=lambda: pause)).times
 
         alone = measure()
         runs = [heavy.start("while True:\n    pass", limits={"cpu_seconds": 30, "wall_seconds": 60}) for _ in range(16)]
@@ -48,7 +48,7 @@ def many_equal_tenants(context: Context) -> Iterator[Check]:
         tenants = [server.tenant(f"equal-{number}") for number in range(_TENANTS)]
         # Each has statements of one cost, from 1 to 100 ms.
         costs = [round(4000 * (1 + 99 * number / (_TENANTS - 1))) for number in range(_TENANTS)]
-        used = asyncio.run(_backlogged(server, tenants, costs, context.seconds(120)))
+        used = run(_backlogged(server, tenants, costs, context.seconds(120)))
     index = sum(used) ** 2 / (len(used) * sum(one * one for one in used))
     yield Check(
         number="9", what=f"{_TENANTS} equal tenants, runs of 1 to 100 ms: Jain index of their processor time",
@@ -57,7 +57,7 @@ def many_equal_tenants(context: Context) -> Iterator[Check]:
     weights = (1, 2, 4)
     with context.server() as server:
         tenants = [server.tenant(f"weight-{weight}", weight=weight) for weight in weights]
-        used = asyncio.run(_backlogged(server, tenants, [40_000] * 3, context.seconds(30), under_way=8))
+        used = run(_backlogged(server, tenants, [40_000] * 3, context.seconds(30), under_way=8))
     shares = [one / weight for one, weight in zip(used, weights, strict=True)]
     worst = max(abs(share / statistics.mean(shares) - 1) for share in shares)
     yield Check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import statistics
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 from tests.bench.measure import percentile
 from tests.bench.server.context import SCHEMA, TRIVIAL, Check, Context
-from tests.bench.server.load import run_body, run_for
+from tests.bench.server.load import run, run_body, run_for
 from tests.server.live_server import LiveServer, Tenant, wait_until
 
 _BODY = run_body(TRIVIAL, output_schema=SCHEMA)
@@ -27,7 +26,7 @@ def what_http_adds(context: Context) -> Iterator[Check]:
         tenant = server.tenant("one")
         for _ in range(3 if context.quick else 7):
             library = context.library_seconds(200)
-            over_http = asyncio.run(run_for(0.6, server.port, tenant.key, _BODY)).times
+            over_http = run(run_for(0.6, server.port, tenant.key, _BODY)).times
             extra.append(statistics.median(over_http) - statistics.median(library))
             tail.append(percentile(over_http, 99) - statistics.median(library))
     for name, found, most in (("p50", extra, 0.5), ("p99", tail, 1.5)):
@@ -44,7 +43,7 @@ def what_a_front_can_do(context: Context) -> Iterator[Check]:
         tenant = server.tenant("many", max_queued=1000)
         os.sched_setaffinity(server.process.pid, {0})
         before = sum(psutil.Process(server.process.pid).cpu_times()[:2])
-        found = asyncio.run(run_for(context.seconds(20), server.port, tenant.key, _BODY, connections=64))
+        found = run(run_for(context.seconds(20), server.port, tenant.key, _BODY, connections=64))
         used = sum(psutil.Process(server.process.pid).cpu_times()[:2]) - before
     rate, worst = found.per_second, percentile(found.times, 99) * 1e3
     yield Check(
@@ -63,9 +62,9 @@ def what_a_machine_can_do(context: Context) -> Iterator[Check]:
     with context.server() as server:
         tenant = server.tenant("all")
         library = context.library_p50
-        minutes = [asyncio.run(_load(server, tenant, context.seconds(60) if number else 20.0)) for number in (0, 1)]
+        minutes = [run(_load(server, tenant, context.seconds(60) if number else 20.0)) for number in (0, 1)]
         first = _resident(server)
-        last = asyncio.run(_load(server, tenant, context.seconds(240)))
+        last = run(_load(server, tenant, context.seconds(240)))
         grown = _resident(server) / first - 1
     del minutes
     bound = 0.8 * 2 / (library + 0.0002)
@@ -83,11 +82,11 @@ def many_that_sleep(context: Context) -> Iterator[Check]:
     """Number 5: so many statements asleep, and light load beside them."""
     with context.server(settings="max_queued = 2000") as server:
         tenant, light = server.tenant("asleep", max_queued=2000), server.tenant("light")
-        alone = statistics.median(asyncio.run(run_for(4.0, server.port, light.key, _BODY)).times)
+        alone = statistics.median(run(run_for(4.0, server.port, light.key, _BODY)).times)
         threads = psutil.Process(server.process.pid).num_threads()
         runs = [tenant.start("await sleep(600)", limits={"wall_seconds": 60}) for _ in range(_ASLEEP)]
         wait_until(lambda: tenant.counts["asleep"] == len(runs), 120)
-        beside = statistics.median(asyncio.run(run_for(4.0, server.port, light.key, _BODY)).times)
+        beside = statistics.median(run(run_for(4.0, server.port, light.key, _BODY)).times)
         threads = max(threads, psutil.Process(server.process.pid).num_threads())
         for run_id in runs:
             tenant.cancel(run_id)
@@ -123,9 +122,9 @@ def one_tenant_alone(context: Context) -> Iterator[Check]:
     with context.server() as server:
         tenant = server.tenant("alone")
         body = run_body(statement)
-        asyncio.run(run_for(1.0, server.port, tenant.key, body, connections=8))
+        run(run_for(1.0, server.port, tenant.key, body, connections=8))
         before, began = tenant.usage["cpu_us"], time.monotonic()
-        asyncio.run(run_for(context.seconds(20), server.port, tenant.key, body, connections=8))
+        run(run_for(context.seconds(20), server.port, tenant.key, body, connections=8))
         share = (tenant.usage["cpu_us"] - before) / 1e6 / (time.monotonic() - began) / (os.cpu_count() or 1)
     yield Check(
         number="11", what="one tenant alone: of the machine's processor time", measured=f"{share:.1%}",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import psutil
 from tests.bench.measure import percentile
 from tests.bench.server.context import SCHEMA, TRIVIAL, Check, Context
-from tests.bench.server.load import Connection, run_body
+from tests.bench.server.load import Connection, run, run_body
 from tests.server.live_server import LiveServer, Tenant, wait_until
 from tests.server.step_tenant import StepTenant
 
@@ -77,7 +77,7 @@ def measure(
         waits: list[float] = []
         time.sleep(seconds)
     else:
-        waits = asyncio.run(_ask(server.port, light.key, seconds))
+        waits = run(_ask(server.port, light.key, seconds))
     return Measured(time.monotonic() - began, waits, rows() - before, _cpu_seconds(server) - cpu)
 
 
