@@ -62,7 +62,7 @@ _BODIES = {
     Do.LOG: f"(drop (call $log {_A} {_B} {_C}))",
     Do.CALL: f"(drop (call $call {_A} {_B} {_C} {_D}))",
     Do.REPLY: f"(drop (call $reply {_A} {_B}))",
-    Do.SLEEP: f"(drop (call $sleep (i64.load (i32.add (local.get $at) (i32.const 4)))))",
+    Do.SLEEP: "(drop (call $sleep (i64.load (i32.add (local.get $at) (i32.const 4)))))",
     Do.STDIO: f"(drop (call $stdio {_A} {_B} {_C}))",
     Do.RANDOM: f"(drop (call $random {_A} {_B}))",
     Do.TIME: f"(drop (call $time {_A} (i64.extend_i32_u {_B}) {_C}))",

@@ -1,0 +1,48 @@
+"""What is fuzzed: each target is `target(data: bytes)` and raises when a promise is broken; `TARGETS` names them.
+
+A target knows no engine, and it keeps no state that a later call could notice.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+Run = Callable[[bytes], None]
+
+
+class Target(NamedTuple):
+    """`kind` is what an execution of it runs: "host" functions, the "puppet" guest, or the "real" one."""
+
+    kind: str
+    module: str
+
+    def load(self, name: str) -> Run:
+        """The function, from the module of its group."""
+        run: Run = getattr(importlib.import_module(f"tests.fuzz.targets.{self.module}"), name)
+        return run
+
+
+TARGETS = {
+    "guest_says": Target("puppet", "guest"),
+    "guest_checks": Target("puppet", "guest"),
+    "put_back": Target("puppet", "guest"),
+    "frames": Target("host", "channel"),
+    "json_text": Target("host", "rows"),
+    "csv_round_trip": Target("host", "rows"),
+    "row_files": Target("host", "rows"),
+    "masking": Target("host", "secrets"),
+    "urls": Target("host", "network"),
+    "addresses": Target("host", "network"),
+    "requests": Target("host", "network"),
+    "recordings": Target("host", "files"),
+    "manifests": Target("host", "files"),
+    "step_files": Target("host", "files"),
+    "worker_frames": Target("host", "workers"),
+    "worker_results": Target("host", "workers"),
+    "json_schemas": Target("host", "schemas"),
+    "statements": Target("real", "statements"),
+}
+SELF_TEST = {"self_test": Target("host", "self_test")}
+"""Known to the drivers, but not part of what is fuzzed."""

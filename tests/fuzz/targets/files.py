@@ -1,0 +1,108 @@
+"""Files and texts that others may have written: a typed error or the right value."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.draw import Draw, mutated_json
+from tests.fuzz.targets.rows import scratch_file
+from tests.hostile_step_files import CASES, STEPS
+
+from wasmexec import ConfigError, HttpExchange, Recording
+from wasmexec.errors import ImageError
+from wasmexec.image import read_manifest
+from wasmexec.recording.exchange import Operation
+from wasmexec.step import Step, StepFileError
+from wasmexec.step.cases import load_cases
+from wasmexec.workers.recordings import TextRecorder, recording_of
+
+
+@cache
+def _recording() -> Any:
+    exchange = HttpExchange(
+        method="GET", url="http://a.test/", status=200, response_body=b"recorded",
+        extra={"operations": [["http.open", 5, 9, 1, "head", 4, False], ["http.read", 12, None, 0, "", 0, False]]},
+    )  # fmt: skip
+    recorder = TextRecorder()
+    Recording(
+        exchanges=(exchange,), strays=(Operation("http.read", 1, 1 << 40),), rows=b'[{"a":1}]', statement="return []",
+        inputs=(b"[1]", None), status=200, error=None, log_sha256="0" * 64, image="core",
+    ).give_to(recorder)  # fmt: skip
+    return json.loads(recorder.text() or b"")
+
+
+def recordings(data: bytes) -> None:
+    """A text is a recording, which is written and read again as the same one, or a ConfigError."""
+    draw = Draw(data)
+    content = mutated_json(draw, _recording()) if not draw.chance(5) else draw.value(5)
+    try:
+        found = recording_of(content)
+    except ConfigError:
+        return
+    recorder = TextRecorder()
+    assert found.give_to(recorder)
+    text = recorder.text()
+    assert text is not None
+    assert recording_of(json.loads(text)) == found
+
+
+def manifests(data: bytes) -> None:
+    """A manifest is an image with files that are there and as long as it says, or an ImageError."""
+    draw = Draw(data)
+    code = scratch_file("some.cwasm", b"code")
+    file = {"file": code.name, "size": 4, "sha256": "0" * 64}
+    manifest = {
+        "name": "some", "stamp": "0" * 16, "wasmtime": "", "channel_address": 1024, "modules": ["a"],
+        "packages": {"a": "1"}, "built": "", "build_seconds": 0, "code": file, "memory": dict(file),
+    }  # fmt: skip
+    value = mutated_json(draw, manifest)
+    text = json.dumps(value).encode() if not draw.chance(5) else draw.rest()
+    for odd in ("1e400", "NaN", "99999999999999999999999", "1e25") if draw.chance(3) else ():
+        text = text.replace(b"1024", odd.encode())
+    path = scratch_file("some.json", text)
+    try:
+        image = read_manifest(path)
+        image.verify_hash()
+    except ImageError:
+        return
+    for part in (image.code, image.memory):
+        assert part.path.parent == path.parent
+        assert part.path.stat().st_size == part.size
+
+
+def step_files(data: bytes) -> None:
+    """A step file and its cases are read, or all that is wrong with them has a place in them."""
+    draw = Draw(data)
+    sources = (STEPS, CASES)[draw.below(2)]
+    made = sources[draw.choose(list(sources))](1 + draw.below(4))
+    content = made if isinstance(made, bytes) else made.encode("utf-8", "replace")
+    edited = bytearray(content)
+    for _ in range(draw.below(5)):
+        at = draw.below(len(edited) + 1)
+        edited[at : at + draw.below(8)] = draw.binary(6)
+    step = scratch_file("a.step.yaml", bytes(edited) if sources is STEPS else _step())
+    cases = step.with_name("a.tests.yaml")
+    if sources is CASES:
+        scratch_file(cases.name, bytes(edited))
+    else:
+        cases.unlink(missing_ok=True)
+    _read_step(step, bytes(edited))
+
+
+def _step() -> bytes:
+    return b'statement: |\n  return [{"a": 1}]\noutput_schema:\n  - {name: a, type: integer}\n'
+
+
+def _read_step(step: Path, text: bytes) -> None:
+    lines = len(text.decode("utf-8", "replace").splitlines()) + 2
+    try:
+        load_cases(step, Step.load(step).definition)
+    except StepFileError as error:
+        assert error.mistakes
+        for mistake in error.mistakes:
+            assert 1 <= mistake.line <= lines, mistake
+            assert mistake.column >= 1
+            assert len(mistake.message) < 3000

@@ -1,0 +1,196 @@
+"""What goes to the network: where, and in which bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import urllib.parse
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import h11
+import httptools
+from tests.fuzz.draw import Draw
+
+from wasmexec._hostcalls.error import HostCallError
+from wasmexec._hostcalls.http.egress import EgressPolicy, Target, checked_addresses
+from wasmexec._hostcalls.http.message import parse_request
+from wasmexec.grants import HttpGrant
+from wasmexec.limits import Limits
+
+_GRANTED = {("http", "a.test", 80), ("https", "a.test", 443), ("http", "a.test", 8080)}
+_PARTS = (
+    "http", "https", "HTTP", "://", ":", "/", "//", "\\", "@", "?", "#", "[", "]", "%", ".", "a.test", "A.TEST",
+    "b.test", "evil.test", "x.b.test", "127.0.0.1", "::1", "0x7f.1", ":80", ":8080", ":443", ":0", "%2f", "\u3002",
+    "ａ.test", "a.test.", " ", "\t", "\n", "\0", "user:pw@", "..", ";", "localhost", "169.254.169.254",
+)  # fmt: skip
+
+
+@cache
+def _policy() -> EgressPolicy:
+    grants = [
+        HttpGrant("a.test", ports=(80, 443, 8080), methods=("GET", "POST", "PUT", "HEAD", "DELETE")),
+        HttpGrant("*.b.test", ports=(443,), schemes=("https",)),
+    ]
+    return EgressPolicy(grants)
+
+
+def _url(draw: Draw) -> str:
+    if draw.chance(3):
+        return draw.text(40)
+    start = "http://a.test" if not draw.chance(3) else ""
+    return start + "".join(draw.choose(_PARTS) for _ in range(draw.below(8)))
+
+
+def urls(data: bytes) -> None:
+    """A URL that is permitted leads where a grant says, and another parser reads the same host and port in it."""
+    draw = Draw(data)
+    url = _url(draw)
+    try:
+        target = _policy().target("GET", url)
+    except HostCallError as error:
+        assert error.code in ("bad_request", "denied")
+        assert str(error).isprintable()
+        return
+    _check_target(target)
+    parsed = urllib.parse.urlsplit(url)
+    assert parsed.scheme == target.scheme
+    assert (parsed.hostname or "").rstrip(".") == target.host, url
+    assert (parsed.port or {"http": 80, "https": 443}[target.scheme]) == target.port
+    assert parsed.username is None
+
+
+def _check_target(target: Target) -> None:
+    wild = target.scheme == "https" and target.port == 443 and target.host.endswith(".b.test")
+    assert (
+        (target.scheme, target.host, target.port) in _GRANTED
+        or wild
+        or (target.scheme == "https" and (("http", *(target.host, target.port)) in _GRANTED))
+        or (target.scheme == "http" and target.host == "a.test" and target.port in (80, 443, 8080))
+    )
+    assert not {0x20, 0x0A, 0x0D, 0x09, 0} & set(target.path)
+    assert target.path.startswith(b"/")
+
+
+def addresses(data: bytes) -> None:
+    """Only addresses of the public internet are connected to, whatever a name resolves to, and only those it gave."""
+    draw = Draw(data)
+    answers = [_address(draw) for _ in range(1 + draw.below(3))]
+
+    async def resolver(host: str, port: int) -> Sequence[str]:
+        return answers
+
+    try:
+        found = asyncio.run(checked_addresses("a.test", 443, allow_private=False, resolver=resolver))
+    except HostCallError as error:
+        assert error.code in ("denied", "connect")
+        return
+    assert set(found) <= set(answers)
+    for text in found:
+        assert not _is_inside(ipaddress.ip_address(text)), f"{text} was let through"
+
+
+def _address(draw: Draw) -> str:
+    known = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1")
+    kind = draw.below(6)
+    packed = ipaddress.ip_address(draw.choose(known)) if kind < 2 else ipaddress.IPv4Address(draw.take(4))
+    if kind in (0, 2):
+        return str(packed)
+    if kind == 1:
+        prefix = draw.choose(["::ffff:", "64:ff9b::", "::", "::ffff:0:"])
+        return prefix + str(packed)
+    if kind == 3:
+        return str(ipaddress.IPv6Address(bytes.fromhex("2002") + packed.packed + draw.take(10)))
+    start = draw.choose(["fc", "fe80", "ff02", "2606", "2001", "0000", "fec0", "20010db8"])
+    return str(ipaddress.IPv6Address((bytes.fromhex(start) + draw.take(16))[:16]))
+
+
+def _is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether the standard library, too, knows it as one that is not of the public internet."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner: Any = address.ipv4_mapped or address.sixtofour
+        if inner is not None:
+            return _is_inside(inner)
+    return (
+        address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+        or address.is_private
+    )  # fmt: skip
+
+
+def requests(data: bytes) -> None:
+    """What a guest asks for becomes exactly one request, the same to two independent parsers."""
+    draw = Draw(data)
+    headers: Any = [[_header_name(draw), _header_value(draw)] for _ in range(draw.below(5))]
+    blob = draw.binary(20)
+    url = "http://a.test" + draw.choose(["/", "", "?q", "/a b", "/a\r\nx: y", "/" + draw.text(10)])
+    args = {
+        "method": draw.choose(["GET", "POST", "get", "P\r\n", "PUT", draw.text(6)]),
+        "url": url, "headers": headers if not draw.chance(8) else draw.value(3),
+        "body": draw.choose(["none", "whole", "whole"]),
+    }  # fmt: skip
+    try:
+        request = parse_request(args, blob, _policy(), Limits())
+    except HostCallError as error:
+        assert error.code in ("bad_request", "denied", "limit")
+        return
+    fields = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers)
+    body = request.body or b""
+    wire = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (request.method.encode(), request.target.path, fields, body)
+    by_h11, by_httptools = _read_h11(wire), _read_httptools(wire)
+    framed = any(name.lower() == b"content-length" for name, _ in request.headers)
+    expected = (request.method, request.target.path, len(request.headers), body if framed else b"")
+    assert framed or not body, f"a body without a length: {wire!r}"
+    assert by_h11 == expected, f"h11 reads {by_h11} from {wire!r}"
+    assert by_httptools == expected, f"httptools reads {by_httptools} from {wire!r}"
+
+
+def _header_name(draw: Draw) -> str:
+    known = ("accept", "Content-Length", "Transfer-Encoding", "Connection", "Host", "X-A", "Expect", "TE", "Cookie")
+    return draw.choose(known) if not draw.chance(3) else draw.text(8)
+
+
+def _header_value(draw: Draw) -> str:
+    known = ("a", "0", "5", "chunked", "close", "keep-alive, x-a", "a.test", "", "5, 5", "é", "100-continue")
+    return draw.choose(known) if not draw.chance(3) else draw.text(8)
+
+
+def _read_h11(wire: bytes) -> tuple[str, bytes, int, bytes]:
+    server = h11.Connection(h11.SERVER)
+    server.receive_data(wire)
+    event = server.next_event()
+    assert isinstance(event, h11.Request), event
+    body = b""
+    while isinstance(part := server.next_event(), h11.Data):
+        body += bytes(part.data)
+    assert isinstance(part, h11.EndOfMessage), part
+    assert server.trailing_data[0] == b"", "there is more than one request"
+    return event.method.decode(), event.target, len(list(event.headers)), body
+
+
+class _Seen:
+    """What httptools calls."""
+
+    def __init__(self) -> None:
+        self.requests = self.headers = 0
+        self.url = self.body = b""
+
+    def on_message_begin(self) -> None:
+        self.requests += 1
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers += 1
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+
+def _read_httptools(wire: bytes) -> tuple[str, bytes, int, bytes]:
+    seen = _Seen()
+    parser = httptools.HttpRequestParser(seen)
+    parser.feed_data(wire)
+    assert seen.requests == 1, "there is more than one request"
+    return parser.get_method().decode(), seen.url, seen.headers, seen.body
