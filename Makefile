@@ -7,7 +7,7 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million conformance schemathesis image image-core verify \
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million fuzz fuzz-long fuzz-mutants conformance schemathesis image image-core verify \
 	native-env schemathesis-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,15 @@ soak-server: image ## kills and cancels for half an hour: ten minutes of runs, f
 
 soak: image ## 50,000 executions of every kind in one process, which must not grow (a quarter of an hour)
 	$(BIN)/python -m tests.soak
+
+fuzz: image-core ## bytes of all kinds against the boundary of the host, two minutes; findings are in .fuzz/findings
+	$(BIN)/python -m tests.fuzz --seconds 100
+
+fuzz-long: image-core ## the same until ten million executions are counted; goes on where it stopped (EXECUTIONS=10000000)
+	$(BIN)/python -m tests.fuzz --seconds 600 --executions $(or $(EXECUTIONS),10000000)
+
+fuzz-mutants: image-core ## how soon the fuzzer finds planted faults, one after the other
+	$(BIN)/python -m tests.fuzz.mutants
 
 million: image ## a million rows, row by row: constant memory, each wrong row on record, the others stored once (20 minutes)
 	$(BIN)/python -m tests.bench.million

@@ -12,7 +12,7 @@ import enum
 import struct
 from pathlib import Path
 
-from tests.fake_guest import DONE, HEADER, INBOX, OUTBOX, SCRATCH, WAITING, WHERE, FakeGuest
+from tests.fake_guest import DONE, HEADER, OUTBOX, SCRATCH, WAITING, WHERE, FakeGuest, compiled
 
 MARK = "@@"
 PROGRAM_BYTES = 0x40000
@@ -31,9 +31,9 @@ IMPORTS = """
 
 
 class Do(enum.IntEnum):
-    """What an instruction does; its arguments are `a` to `d`."""
+    """What an instruction does; its arguments are `a` to `d`. Behind a program's end there are zeros: it traps."""
 
-    LOG = 0
+    TRAP = 0
     CALL = 1
     REPLY = 2
     SLEEP = 3
@@ -44,7 +44,7 @@ class Do(enum.IntEnum):
     STORE = 8
     FILL = 9
     GROW = 10
-    TRAP = 11
+    LOG = 11
     RETURN = 12
     BACK = 13
     WHERE = 14
@@ -85,11 +85,14 @@ _BODIES = {
 }
 
 
+_ORDER = sorted(Do)
+
+
 def _switch() -> str:
     """Blocks inside each other, one for each kind of instruction; after each the next one is read."""
-    opened = "".join(f"(block $k{kind.value} " for kind in reversed(Do))
-    table = " ".join(f"$k{kind.value}" for kind in Do)
-    closed = "".join(f") {_BODIES[kind]} (local.set $at (local.get $next)) (br $more)\n" for kind in Do)
+    opened = "".join(f"(block $k{kind.value} " for kind in reversed(_ORDER))
+    table = " ".join(f"$k{kind.value}" for kind in _ORDER)
+    closed = "".join(f") {_BODIES[kind]} (local.set $at (local.get $next)) (br $more)\n" for kind in _ORDER)
     return f"(block $wrong {opened} (br_table {table} $wrong (i32.load (local.get $at))) {closed})"
 
 
@@ -162,8 +165,6 @@ class Puppet(FakeGuest):
 
 def build(folder: Path) -> Path:
     """Write the image; returns the manifest to give to `Executor`."""
-    from tests.fake_guest import compiled
-
     return Puppet(outbox=compiled(b"code")).build(folder, "puppet")
 
 
@@ -218,6 +219,3 @@ class Program:
     def wait(self, frame: bytes) -> None:
         """Return to the host and wait."""
         self.leave(frame, WAITING)
-
-
-__all__ = ["INBOX", "Do", "Program", "Puppet", "build"]

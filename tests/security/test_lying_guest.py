@@ -238,8 +238,13 @@ def test_whatever_a_guest_says_there_is_a_result(
 
 
 def test_an_honest_guest_has_problems_to_tell(guest: Executor) -> None:
-    checked = frame({"kind": "done", "outcome": "checked", "problems": [{"rule": "r", "line": 3}]})
-    assert [(item.rule, item.line) for item in guest.check(does.script(does.leaves(checked)).decode())] == [("r", 3)]
+    checked = frame(
+        {"kind": "done", "outcome": "checked", "problems": [{"rule": "r", "line": 2}, {"rule": "s", "line": 3}]}
+    )
+    assert [(item.rule, item.line) for item in guest.check(does.script(does.leaves(checked)).decode())] == [
+        ("r", 2),
+        ("s", 1),
+    ]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

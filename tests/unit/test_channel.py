@@ -94,7 +94,7 @@ def test_readers_of_done_frames_refuse_or_return(head: dict[str, object], blob: 
         blob_part(frame, head.get("rows"))
     for was_refused in (False, True):
         with contextlib.suppress(BadFrame):
-            read_error(frame, Facts(Limits(), 0, 0, 0, was_refused, b"", NOWHERE))
+            read_error(frame, Facts(Limits(), 0, 0, 0, was_refused, b"", NOWHERE, 10))
     read_sleeping(frame)
 
 

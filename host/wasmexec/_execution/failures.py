@@ -33,6 +33,10 @@ class Place(NamedTuple):
         in_function = f", in {self.function}()" if self.function and not self.function.startswith("<") else ""
         return f" at line {self.line}{in_function}"
 
+    def within(self, lines: int) -> Place:
+        """The same; `NOWHERE` if the statement has fewer lines than it says."""
+        return self if self.line is None or 1 <= self.line <= lines else NOWHERE
+
 
 NOWHERE = Place()
 
@@ -40,7 +44,8 @@ NOWHERE = Place()
 class Facts(NamedTuple):
     """What is known of an execution at its end.
 
-    was_refused_memory: whether the guest asked for more than the limit. last_words: what its C code wrote.
+    was_refused_memory: whether the guest asked for more than the limit. last_words: what its C code wrote. lines: the
+    highest number that a line of the statement has.
     """
 
     limits: Limits
@@ -50,6 +55,12 @@ class Facts(NamedTuple):
     was_refused_memory: bool
     last_words: bytes
     place: Place
+    lines: int
+
+
+def lines_of(statement: str) -> int:
+    """The highest number that a line of it has: an error at its end may be told on a line of its own."""
+    return statement.count("\n") + statement.count("\r") + 2
 
 
 def stopped(reason: Stop, facts: Facts) -> tuple[Status, WasmexecError]:

@@ -27,7 +27,7 @@ from ..result import LogRecord, Result
 from ..status import Status
 from . import failures, response
 from .deadlines import Deadlines
-from .failures import NOWHERE, Facts, Place, Stop
+from .failures import NOWHERE, Facts, Place, Stop, lines_of
 from .outcome import Outcome, make_result, read_done
 from .request import compile_request
 
@@ -92,6 +92,7 @@ class GuestRun:
         self._workers = services.workers
         self._order = order
         self._world = order.world
+        self._lines = lines_of(order.request.statement)
         self._wake = wake
         self._has_company = has_company
         self._pass_gate = pass_gate
@@ -294,7 +295,8 @@ class GuestRun:
         if seconds is not None:
             due = min(due, time.monotonic() + seconds)
         # Known from here on, also if the world refuses to wait.
-        self._waiting = waiting = Waiting(due, response.read_sleeping(frame, self._order.masker))
+        place = response.read_sleeping(frame, self._order.masker).within(self._lines)
+        self._waiting = waiting = Waiting(due, place)
         return None if self._world.wait(seconds, calls) else waiting
 
     def _answers(self) -> tuple[bytes, Sequence[bytes]]:
@@ -321,6 +323,7 @@ class GuestRun:
             was_refused_memory=instance is not None and instance.was_refused_memory,
             last_words=words,
             place=place,
+            lines=self._lines,
         )
 
     def _trapped(self, trap: GuestTrap) -> Outcome:
@@ -344,7 +347,7 @@ class GuestRun:
         ticker.enter()
         self._where_deadline = time.thread_time() + WHERE_CPU_SECONDS
         try:
-            return response.read_where(self._instance.where(), self._order.masker)
+            return response.read_where(self._instance.where(), self._order.masker).within(self._lines)
         except (GuestTrap, BadFrame, StopGuest):
             return NOWHERE
         finally:

@@ -48,7 +48,7 @@ def read_done(
     if outcome == "failed":
         return Outcome(*response.read_error(frame.head.get("error"), facts), log_dropped=dropped)
     if outcome == "checked" and kind == "check":
-        return Outcome(Status.FINISHED, log_dropped=dropped, problems=response.read_problems(frame))
+        return Outcome(Status.FINISHED, log_dropped=dropped, problems=response.read_problems(frame, facts.lines))
     if outcome != "rows" or kind != "run":
         raise BadFrame("a done frame without the outcome that was asked for")
     text = blob_part(frame, frame.head.get("rows"))

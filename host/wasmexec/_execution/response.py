@@ -39,8 +39,11 @@ def read_code(frame: Frame) -> Known:
     raise BadFrame("a done frame without the outcome that was asked for")
 
 
-def read_problems(frame: Frame) -> list[Problem]:
-    """Raises: BadFrame: not a list of findings."""
+def read_problems(frame: Frame, lines: int) -> list[Problem]:
+    """The findings of a check; `lines` is the highest number that a line of the statement has.
+
+    Raises: BadFrame: not a list of findings.
+    """
     found = frame.head.get("problems")
     if not isinstance(found, list) or len(found) > MAX_PROBLEMS:
         raise BadFrame("no list of problems")
@@ -48,9 +51,9 @@ def read_problems(frame: Frame) -> list[Problem]:
         Problem(
             rule=_text(item, "rule"),
             message=_text(item, "message"),
-            line=_number(item, "line") or 1,
+            line=_line(item, lines) or 1,
             column=_number(item, "column") or 1,
-            end_line=_number(item, "end_line"),
+            end_line=_line(item, lines, "end_line"),
             end_column=_number(item, "end_column"),
             text=_text(item, "text"),
         )
@@ -73,19 +76,19 @@ def read_error(error: object, facts: Facts) -> tuple[Status, WasmexecError]:
             return Status.CONFIG_REFUSED, StatementSyntaxError(
                 _text(error, "message"),
                 rule=_text(error, "rule") or "syntax",
-                line=_number(error, "line"),
+                line=_line(error, facts.lines),
                 column=_number(error, "column"),
                 text=_text(error, "text"),
                 rendered=_text(error, "rendered"),
             )
         case "memory" if facts.was_refused_memory:
-            place = Place(_number(error, "line"))
+            place = Place(_line(error, facts.lines))
             message = _text(error, "message")
             text = f"out of memory{place}{': ' if message else ''}{message}"
             return out_of_memory(text, facts._replace(place=place))
         case "raised" | "memory":
             return Status.STATEMENT_RAISED, StatementRaised(
-                _text(error, "type"), _text(error, "message"), _text(error, "traceback"), _number(error, "line")
+                _text(error, "type"), _text(error, "message"), _text(error, "traceback"), _line(error, facts.lines)
             )
         case "output":
             return Status.OUTPUT_REFUSED, OutputError(
@@ -182,6 +185,12 @@ def _object(value: object) -> Mapping[str, object]:
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _line(fields: Mapping[str, object], lines: int, name: str = "line") -> int | None:
+    """SECURITY: what shows a statement marks this line of it, so there must be one."""
+    value = _number(fields, name)
+    return value if value is not None and 1 <= value <= lines else None
 
 
 def _number(fields: Mapping[str, object], name: str) -> int | None:

@@ -27,6 +27,7 @@ class Target(NamedTuple):
 TARGETS = {
     "guest_says": Target("puppet", "guest"),
     "guest_checks": Target("puppet", "guest"),
+    "replays": Target("puppet", "guest"),
     "put_back": Target("puppet", "guest"),
     "frames": Target("host", "channel"),
     "json_text": Target("host", "rows"),

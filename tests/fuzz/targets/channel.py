@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import struct
 
@@ -23,6 +24,8 @@ def frames(data: bytes) -> None:
     address = _HEADER_AT if not draw.chance(10) else draw.integer()
     head = draw.object(kind=['"done"'], outcome=['"rows"'], rows=["[0,2]", "[1,4]"]).encode("utf-8", "replace")
     blob = draw.binary(60)
+    if draw.chance(8):
+        head = draw.json().encode("utf-8", "replace")
     size = len(head) if not draw.chance(6) else draw.integer() & 0xFFFFFFFF
     frame = struct.pack("<I", size) + head + blob
     at = 1024 if not draw.chance(4) else draw.choose([0, _SIZE - len(frame), _SIZE - len(frame) + 1, _SIZE - 3])
@@ -37,8 +40,10 @@ def frames(data: bytes) -> None:
     try:
         header = channel.header()
         assert address == _HEADER_AT
+        assert header[:2] == (0x31435857, 1)
         assert header == tuple(struct.unpack_from("<16I", content, _HEADER_AT))
         found = channel.receive(header, _MOST)
+        assert type(found.head) is dict
         assert header.outbox_len <= min(header.outbox_cap, _MOST)
         start = header.outbox_ptr
         assert start + header.outbox_len <= _SIZE
@@ -54,10 +59,8 @@ def frames(data: bytes) -> None:
         assert where == content[words[9] : words[9] + words[10]]
     except BadFrame:
         pass
-    try:
+    with contextlib.suppress(BadFrame, InboxRefused):
         channel.send(draw.binary(80), [draw.binary(200)])
-    except (BadFrame, InboxRefused):
-        pass
     assert whole.raw[:_AROUND] == whole.raw[-_AROUND:] == bytes([0xAA]) * _AROUND, "written outside the memory"
 
 

@@ -21,7 +21,8 @@ from wasmexec.workers.recordings import TextRecorder, recording_of
 
 
 @cache
-def _recording() -> Any:
+def plain_recording() -> Any:
+    """The text of a recording, decoded."""
     exchange = HttpExchange(
         method="GET", url="http://a.test/", status=200, response_body=b"recorded",
         extra={"operations": [["http.open", 5, 9, 1, "head", 4, False], ["http.read", 12, None, 0, "", 0, False]]},
@@ -37,7 +38,7 @@ def _recording() -> Any:
 def recordings(data: bytes) -> None:
     """A text is a recording, which is written and read again as the same one, or a ConfigError."""
     draw = Draw(data)
-    content = mutated_json(draw, _recording()) if not draw.chance(5) else draw.value(5)
+    content = mutated_json(draw, plain_recording()) if not draw.chance(5) else draw.value(5)
     try:
         found = recording_of(content)
     except ConfigError:
@@ -53,12 +54,18 @@ def manifests(data: bytes) -> None:
     """A manifest is an image with files that are there and as long as it says, or an ImageError."""
     draw = Draw(data)
     code = scratch_file("some.cwasm", b"code")
+    elsewhere = code.parent / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / "some.cwasm").write_bytes(b"code")
     file = {"file": code.name, "size": 4, "sha256": "0" * 64}
     manifest = {
         "name": "some", "stamp": "0" * 16, "wasmtime": "", "channel_address": 1024, "modules": ["a"],
         "packages": {"a": "1"}, "built": "", "build_seconds": 0, "code": file, "memory": dict(file),
     }  # fmt: skip
     value = mutated_json(draw, manifest)
+    if draw.chance(4):
+        name = draw.choose([str(elsewhere / code.name), f"elsewhere/{code.name}", "..", "", ".", "a\0", "x" * 300])
+        value = {**manifest, "code": {**file, "file": name}}
     text = json.dumps(value).encode() if not draw.chance(5) else draw.rest()
     for odd in ("1e400", "NaN", "99999999999999999999999", "1e25") if draw.chance(3) else ():
         text = text.replace(b"1024", odd.encode())

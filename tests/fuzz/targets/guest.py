@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.fake_guest import HEADER, OUTBOX, SCRATCH, WHERE, done, failed, frame, waiting
-from tests.fuzz.draw import Draw
+from tests.fuzz.draw import Draw, mutated_json
 from tests.fuzz.puppet import REPLY, Do, Program, build
+from tests.fuzz.targets.files import plain_recording
 
 from wasmexec import (
+    ConfigError,
     Deterministic,
     Executor,
     HttpExchange,
@@ -27,6 +29,7 @@ from wasmexec import (
     WasmexecError,
 )
 from wasmexec.recording.exchange import Operation
+from wasmexec.workers.recordings import recording_of
 
 LIMITS = Limits(
     wall_seconds=0.03, cpu_seconds=1, output_bytes=2000, log_bytes=2000, log_records=20, http_bytes=10_000,
@@ -88,6 +91,19 @@ def guest_says(data: bytes) -> None:
     honest.leave(HONEST)
     after = executor().run(honest.statement)
     assert after.rows == [{"a": 1}], after
+
+
+def replays(data: bytes) -> None:
+    """A recording that is accepted can be replayed, whatever it says and whatever the guest asks for."""
+    draw = Draw(data)
+    try:
+        recording = recording_of(mutated_json(draw, plain_recording()))
+    except ConfigError:
+        return
+    program = _lie(draw, may_wait=True)
+    result = executor().run(program.statement, limits=LIMITS, replay=recording)
+    check_result(result, program.statement)
+    assert result.usage.wall_seconds < LATEST, "it ended too late"
 
 
 def guest_checks(data: bytes) -> None:
@@ -167,12 +183,14 @@ def check_result(result: Result, statement: str) -> None:
     assert isinstance(result, Result)
     assert (result.error is None) == result.status.succeeded
     assert result.error is None or not result.rows
+    assert type(result.log_dropped) is int
+    assert 0 <= result.log_dropped < 2**63
     written = json.dumps(result.as_dict(), allow_nan=False, ensure_ascii=False).encode()
     assert json.loads(written)["rows"] == result.rows
     assert all(type(row) is dict for row in result.rows)
     line = getattr(result.error, "line", None)
     # The end of a text may be told as a line of its own.
-    assert line is None or 0 <= line <= statement.count("\n") + 2, f"line {line} is not of the statement"
+    assert line is None or 1 <= line <= statement.count("\n") + 2, f"line {line} is not of the statement"
 
 
 def _lie(draw: Draw, *, may_wait: bool) -> Program:
@@ -217,14 +235,25 @@ def _act(draw: Draw, program: Program, *, may_wait: bool) -> None:
     elif kind == 10:
         program.do(Do.GROW, draw.choose([1, 10, 1000, draw.integer()]))
     elif kind == 11:
-        program.do(draw.choose([Do.RESERVE, Do.NEST, Do.SPIN]), draw.choose([1, 100, 50_000, address & 0xFFFFF]))
+        _spend(draw, program)
     elif kind == 12:
         program.do(draw.choose([Do.STORE, Do.FILL]), address, draw.byte(), draw.below(300), data=draw.binary(40))
     elif kind == 13:
         nanoseconds = draw.choose([0, 1, -1, 10**6, 10**17, 2**63 - 1, -(2**63)])
-        program.do(Do.SLEEP, nanoseconds & 0xFFFFFFFF, (nanoseconds >> 32) & 0xFFFFFFFF)
+        for _ in range(1 if not draw.chance(4) else 4):
+            program.do(Do.SLEEP, nanoseconds & 0xFFFFFFFF, (nanoseconds >> 32) & 0xFFFFFFFF)
+        program.do(Do.TIME, 0, 0, REPLY)
     else:
         program.wait(_waiting(draw))
+
+
+def _spend(draw: Draw, program: Program) -> None:
+    """A larger inbox that is a lie, deep recursion, or time: seldom all that there is."""
+    kind = draw.choose([Do.RESERVE, Do.NEST, Do.SPIN])
+    if kind is Do.RESERVE:
+        program.do(kind, draw.integer())
+    else:
+        program.do(kind, draw.choose([1, 100, 10_000]) if not draw.chance(60) else 2**32 - 1)
 
 
 def _call_text(draw: Draw) -> str:

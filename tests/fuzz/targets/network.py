@@ -19,7 +19,7 @@ from wasmexec._hostcalls.http.message import parse_request
 from wasmexec.grants import HttpGrant
 from wasmexec.limits import Limits
 
-_GRANTED = {("http", "a.test", 80), ("https", "a.test", 443), ("http", "a.test", 8080)}
+_PORTS = (80, 443, 8080)
 _PARTS = (
     "http", "https", "HTTP", "://", ":", "/", "//", "\\", "@", "?", "#", "[", "]", "%", ".", "a.test", "A.TEST",
     "b.test", "evil.test", "x.b.test", "127.0.0.1", "::1", "0x7f.1", ":80", ":8080", ":443", ":0", "%2f", "\u3002",
@@ -30,7 +30,7 @@ _PARTS = (
 @cache
 def _policy() -> EgressPolicy:
     grants = [
-        HttpGrant("a.test", ports=(80, 443, 8080), methods=("GET", "POST", "PUT", "HEAD", "DELETE")),
+        HttpGrant("a.test", ports=_PORTS, methods=("GET", "POST", "PUT", "HEAD", "DELETE")),
         HttpGrant("*.b.test", ports=(443,), schemes=("https",)),
     ]
     return EgressPolicy(grants)
@@ -39,6 +39,10 @@ def _policy() -> EgressPolicy:
 def _url(draw: Draw) -> str:
     if draw.chance(3):
         return draw.text(40)
+    if draw.chance(2):
+        scheme, host = draw.choose(["http://", "https://", "HTTPS://"]), draw.choose(["a.test", "x.b.test", "b.test"])
+        port = draw.choose(["", ":80", ":443", ":8080", ":8081", ":22", f":{draw.integer()}"])
+        return draw.choose(["", "", "", "x"]) + scheme + host + port + draw.choose(["/", "", "/a?b", "?b", *_PARTS])
     start = "http://a.test" if not draw.chance(3) else ""
     return start + "".join(draw.choose(_PARTS) for _ in range(draw.below(8)))
 
@@ -62,13 +66,8 @@ def urls(data: bytes) -> None:
 
 
 def _check_target(target: Target) -> None:
-    wild = target.scheme == "https" and target.port == 443 and target.host.endswith(".b.test")
-    assert (
-        (target.scheme, target.host, target.port) in _GRANTED
-        or wild
-        or (target.scheme == "https" and (("http", *(target.host, target.port)) in _GRANTED))
-        or (target.scheme == "http" and target.host == "a.test" and target.port in (80, 443, 8080))
-    )
+    is_wild = target.host.endswith(".b.test") and (target.scheme, target.port) == ("https", 443)
+    assert is_wild or (target.host == "a.test" and target.port in _PORTS), f"{target} is not granted"
     assert not {0x20, 0x0A, 0x0D, 0x09, 0} & set(target.path)
     assert target.path.startswith(b"/")
 
@@ -94,7 +93,9 @@ def addresses(data: bytes) -> None:
 def _address(draw: Draw) -> str:
     known = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1")
     kind = draw.below(6)
-    packed = ipaddress.ip_address(draw.choose(known)) if kind < 2 else ipaddress.IPv4Address(draw.take(4))
+    near = bytes(draw.choose([(169, 254), (10, 0), (172, 16), (172, 31), (192, 168), (100, 64), (198, 18), (127, 1)]))
+    random = ipaddress.IPv4Address(draw.take(4) if draw.chance(2) else near + draw.take(2))
+    packed = ipaddress.ip_address(draw.choose(known)) if kind < 2 else random
     if kind in (0, 2):
         return str(packed)
     if kind == 1:
@@ -134,6 +135,8 @@ def requests(data: bytes) -> None:
     except HostCallError as error:
         assert error.code in ("bad_request", "denied", "limit")
         return
+    for name, value in headers if args["headers"] is headers else ():
+        assert name.lower() != "host" or value.lower() in ("a.test", "a.test:80"), "a Host header of its own"
     fields = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers)
     body = request.body or b""
     wire = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (request.method.encode(), request.target.path, fields, body)

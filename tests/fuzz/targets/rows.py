@@ -60,7 +60,7 @@ def same(left: object, right: object) -> bool:
 
 
 def json_text(data: bytes) -> None:
-    """`decode` reads what the standard library's strict parser reads, and `encode` writes it so that it is read again."""
+    """`decode` reads what the standard library's strict parser reads; what `encode` writes is read as it was."""
     draw = Draw(data)
     kind = draw.below(3)
     if kind == 0:

@@ -16,8 +16,8 @@ from wasmexec.schema import Schema
 _TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 _NAMES = ("a", "b", "c")
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 1.0, 1.5, -0.0, 1e300, 2**53, 2**63, 2**64, 10**30, "", "a", "b", "é", "😀", "aaa",
-    "1", [], [1], [1, 1], [1, 1.0], [True, 1], ["a"], {}, {"a": 1}, {"b": None}, {"a": "a", "b": 2}, [[]], [{}],
+    None, True, False, 0, 1, -1, 2, 3, 1.0, 1.5, -0.0, 1e300, 2**53, 2**63, 2**64, 10**30, "", "a", "b", "é", "😀",
+    "aaa", "1", [], [1], [1, 1], [1, 1.0], [True, 1], ["a"], {}, {"a": 1}, {"b": None}, {"a": "a", "b": 2}, [[]], [{}],
 )  # fmt: skip
 
 

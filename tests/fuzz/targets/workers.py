@@ -59,7 +59,7 @@ def _codec() -> ResultCodec:
 
 @cache
 def _results() -> list[Any]:
-    good = Result(status=Status.FINISHED, rows=[{"a": 1}], logs=[LogRecord(1.5, "info", "x")], warnings=["w"])  # type: ignore[arg-type]
+    good = Result(status=Status.FINISHED, rows=[{"a": 1}], logs=[LogRecord(1.5, "info", "x")], warnings=["w"])
     bad = Result(status=Status.STATEMENT_RAISED, error=StatementRaised("ValueError", "m", "t", 3))
     return [json.loads(_codec().pack(result)[0]) for result in (good, bad)]
 

@@ -1,0 +1,68 @@
+"""Every past finding and seed runs again, and the drivers notice what a target can do wrong."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from tests.fuzz.__main__ import State, main
+from tests.fuzz.child import load_corpus
+from tests.fuzz.draw import Draw
+from tests.fuzz.driver import CORPUS, Session
+from tests.fuzz.havoc import new_input
+from tests.fuzz.targets import TARGETS
+
+NEW_INPUTS = {"host": 60, "puppet": 30, "real": 10}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_keeps_its_promise_for_its_corpus_and_some_new_inputs(name: str) -> None:
+    target = TARGETS[name]
+    run = target.load(name)
+    corpus = load_corpus([CORPUS / name])
+    assert corpus, "a target without seeds"
+    chance = random.Random(name)
+    for data in [b"", *corpus, *(new_input(chance, corpus) for _ in range(NEW_INPUTS[target.kind]))]:
+        run(data)
+
+
+def test_each_folder_of_the_corpus_is_that_of_a_target() -> None:
+    assert {folder.name for folder in CORPUS.iterdir()} == set(TARGETS)
+
+
+@pytest.mark.parametrize(("word", "kind"), [("raise", "raised"), ("log", "raised"), ("hang", "hung"), ("die", "died")])
+def test_what_a_target_does_wrong_is_found_with_its_input(tmp_path: Path, word: str, kind: str) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "a").write_bytes(b"before " + word.encode() + b" after")
+    session = Session(tmp_path / "session", hang_seconds=1, stop=kind != "raised")
+    outcome = session.run("self_test", 0.3, 1, corpus)
+    found = [finding for finding in outcome.findings if finding.kind == kind]
+    assert found, outcome
+    assert word.encode() in found[0].file.read_bytes()
+    assert outcome.count > 0
+    if kind == "raised":
+        assert found[0].file.read_bytes() == word.encode(), "it was not made shorter"
+        assert "planted" in found[0].text
+    if kind == "died":
+        assert found[0].text.startswith("SIGSEGV")
+
+
+def test_a_target_that_does_nothing_wrong_is_no_finding(tmp_path: Path) -> None:
+    outcome = Session(tmp_path).run("self_test", 0.2, 1, tmp_path / "none")
+    assert outcome.findings == []
+    assert outcome.count > 100
+
+
+def test_counts_are_kept_and_go_on(tmp_path: Path) -> None:
+    for _ in range(2):
+        before = State(tmp_path / "state.json").counts.total()
+        assert main(["urls", "--seconds", "0.1", "--folder", str(tmp_path)]) == 0
+        assert State(tmp_path / "state.json").counts["urls"] > before
+
+
+def test_values_are_drawn_from_the_front_and_zeros_follow() -> None:
+    draw = Draw(b"\x05\xff")
+    assert (draw.byte(), draw.below(10), draw.is_over) == (5, 5, True)
+    assert (draw.byte(), draw.text(5), draw.value(), draw.choose("ab"), draw.chance(2)) == (0, "", None, "a", False)
