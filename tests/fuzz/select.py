@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.select TARGET...`: adds to the corpus inputs that reach lines of the package that no other does.
+"""`python -m tests.fuzz.select TARGET...`: adds inputs to the corpus that reach new lines of the package.
 
 Lines are seen by tracing, which makes everything some ten times slower: that is for choosing seeds, not for fuzzing.
 """

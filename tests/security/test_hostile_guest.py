@@ -53,6 +53,8 @@ from wasmexec._execution.request import run_start
 
 Start = Callable[..., Executor]
 MEMORY = PAGES * 65536
+TWELVE_LINES = "\n" * 11
+"""For guests that tell of a line."""
 LIMITS = Limits(wall_seconds=5, cpu_seconds=0.2, output_bytes=1000)
 LARGE = "x" * (BOX_BYTES - 2)
 
@@ -244,7 +246,7 @@ TRAPS = {
 def test_a_trap_ends_the_instance_and_is_named(start: Start, code: str) -> None:
     step, extra, message = TRAPS[code]
     executor = start(step=step, extra=extra, where=b'[{"line":3,"function":"<statement>"}]')
-    assert lost(executor.run("", limits=LIMITS)) == (code, f"{message} at line 3")
+    assert lost(executor.run(TWELVE_LINES, limits=LIMITS)) == (code, f"{message} at line 3")
 
 
 def test_leaving_the_interpreter_is_reported_with_its_exit_code(start: Start) -> None:
@@ -252,9 +254,23 @@ def test_leaving_the_interpreter_is_reported_with_its_exit_code(start: Start) ->
     assert lost(executor.run("", limits=LIMITS)) == ("exit", "the statement ended the interpreter (exit code 7)")
 
 
+@pytest.mark.parametrize(("line", "told"), [(1, 1), (3, 3), (4, 4), (5, None), (0, None), (2**53, None)])
+def test_a_place_is_inside_the_statement_or_it_is_not_told(start: Start, line: int, told: int | None) -> None:
+    statement = "one\ntwo\nthree"
+    error = {"kind": "raised", "type": "ValueError", "message": "m", "line": line}
+    raised = start(outbox=failed(error)).run(statement).error
+    assert isinstance(raised, StatementRaised)
+    assert raised.line == told
+    where = json.dumps([{"line": line, "function": "f"}]).encode()
+    dead = start(step="unreachable", where=where).run(statement).error
+    assert isinstance(dead, GuestLostError)
+    assert dead.line == told
+    assert ("line" in dead.message) == (told is not None)
+
+
 def test_an_endless_step_is_stopped_at_the_processor_limit(start: Start) -> None:
     executor = start(step=FOREVER, where=b'[{"line":12,"function":"total"}]')
-    result = executor.run("", limits=LIMITS)
+    result = executor.run(TWELVE_LINES, limits=LIMITS)
     assert result.status == Status.TIMED_OUT
     assert isinstance(result.error, CpuLimitError)
     assert result.error.message == "out of processor time (0.2 s) at line 12, in total()"
@@ -503,7 +519,7 @@ def test_waiting_again_and_again_without_time_passing_ends_at_a_limit(start: Sta
 @pytest.mark.parametrize("seconds", [5.0, 1e308, 10**30])
 def test_a_long_timer_ends_at_the_wall_limit_and_says_where_it_slept(start: Start, seconds: float) -> None:
     asleep = waiting(seconds, where=[{"line": 1, "name": "<statement>"}, {"line": 7, "name": "nap"}])
-    result = start(state=WAITING, outbox=asleep).run("", limits=Limits(wall_seconds=0.2))
+    result = start(state=WAITING, outbox=asleep).run(TWELVE_LINES, limits=Limits(wall_seconds=0.2))
     assert isinstance(result.error, TimeLimitError)
     assert result.error.message == "out of time (0.2 s) at line 7, in nap()"
     assert 0.2 <= result.usage.wall_seconds < 0.6
@@ -542,7 +558,7 @@ ERRORS: dict[str, tuple[dict[str, object], Status, type[Exception], str]] = {
 @pytest.mark.parametrize("kind", ERRORS)
 def test_an_error_of_the_guest_becomes_one_of_ours(start: Start, kind: str) -> None:
     fields, status, error_type, message = ERRORS[kind]
-    result = start(outbox=failed({"kind": kind, **fields})).run("")
+    result = start(outbox=failed({"kind": kind, **fields})).run(TWELVE_LINES)
     assert (result.status, type(result.error), str(result.error)) == (status, error_type, message)
 
 

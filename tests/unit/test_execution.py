@@ -184,7 +184,7 @@ def test_closing_cancels_what_runs_with_its_place_and_its_log(start: Start) -> N
     executor = start(step=log(SCRATCH, 2) + FOREVER, data={SCRATCH: b"hi"}, where=b'[{"line":4,"function":"f"}]')
     before = set(threading.enumerate())
     results: list[Result] = []
-    thread = threading.Thread(target=lambda: results.append(executor.run("")))
+    thread = threading.Thread(target=lambda: results.append(executor.run("\n\n\n")))
     thread.start()
     time.sleep(0.2)
     executor.close()

@@ -1,4 +1,4 @@
-"""The same targets under Atheris, as OSS-Fuzz and ClusterFuzzLite start them: `fuzz_target.py`, or a link named after it.
+"""The same targets under Atheris, as OSS-Fuzz and ClusterFuzzLite start them.
 
 The target is the name behind `fuzz_` of the file that is started, or the environment's FUZZ_TARGET. Needs atheris,
 which nothing else here does.

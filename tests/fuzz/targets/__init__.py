@@ -37,6 +37,7 @@ TARGETS = {
     "urls": Target("host", "network"),
     "addresses": Target("host", "network"),
     "requests": Target("host", "network"),
+    "responses": Target("host", "responses"),
     "recordings": Target("host", "files"),
     "manifests": Target("host", "files"),
     "step_files": Target("host", "files"),
