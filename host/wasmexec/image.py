@@ -29,11 +29,15 @@ class ImageFile:
     sha256: str
 
     def verify_hash(self) -> None:
-        """Raises: ImageError: the file is not the one that was built."""
+        """Raises: ImageError: the file is not the one that was built, or cannot be read."""
         import hashlib
 
-        with self.path.open("rb") as file:
-            self.compare(hashlib.file_digest(file, "sha256").hexdigest())
+        try:
+            with self.path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ImageError(f"{self.path} cannot be read: {error.strerror}") from None
+        self.compare(found)
 
     def compare(self, found: str) -> None:
         """Raises: ImageError: this is not its hash."""
@@ -136,9 +140,12 @@ def read_manifest(manifest: Path) -> Image:
     for file in (image.code, image.memory):
         _check_owner_of(file.path)
         try:
-            size = file.path.stat().st_size
+            status = file.path.stat()
         except (OSError, ValueError):  # ValueError: a NUL in the name
-            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {how_to_build(manifest)}') from None
+            status = None
+        if status is None or not stat.S_ISREG(status.st_mode):
+            raise ImageError(f'the image "{image.name}" lacks its file {file.path}; {how_to_build(manifest)}')
+        size = status.st_size
         if size != file.size:
             raise ImageError(
                 f"{file.path} has {size:,} bytes, its manifest says {file.size:,}; {how_to_build(manifest)}"

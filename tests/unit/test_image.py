@@ -118,6 +118,22 @@ def test_a_manifest_cannot_name_a_file_elsewhere(images: Path, tmp_path: Path, p
     assert refusal() == f'the image "full" lacks its file {images}/evil.{suffix}; {BUILD}'
 
 
+@pytest.mark.parametrize(("part", "suffix"), PARTS)
+@pytest.mark.parametrize("name", [".", "..", ""])
+def test_a_folder_in_place_of_a_file_is_refused(images: Path, part: str, suffix: str, name: str) -> None:
+    manifest = FakeGuest().build(images, "full")
+    folder = images / Path(name).name
+    change(manifest, part, file=name, size=folder.stat().st_size)
+    assert refusal() == f'the image "full" lacks its file {folder}; {BUILD}'
+
+
+def test_a_hash_that_cannot_be_compared_is_an_image_error(images: Path) -> None:
+    image = read_manifest(FakeGuest().build(images, "full"))
+    image.code.path.unlink()
+    with pytest.raises(ImageError, match="cannot be read: No such file"):
+        image.verify_hash()
+
+
 @pytest.mark.parametrize("name", ["", "full.cwasm", "full.memory"])
 def test_what_others_could_have_written_is_not_loaded(images: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     FakeGuest().build(images, "full")

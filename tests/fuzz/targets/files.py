@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,10 @@ def recordings(data: bytes) -> None:
         found = recording_of(content)
     except ConfigError:
         return
+    assert len(found.key) == 32
+    assert found.ending in ("done", "wall", "cpu", "cancelled")
+    assert type(found.ended) is type(found.clock_start) is type(found.clock_step) is int
+    assert all(blob is None or type(blob) is bytes for blob in found.inputs)
     recorder = TextRecorder()
     assert found.give_to(recorder)
     text = recorder.text()
@@ -57,7 +62,7 @@ def manifests(data: bytes) -> None:
     elsewhere = code.parent / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     (elsewhere / "some.cwasm").write_bytes(b"code")
-    file = {"file": code.name, "size": 4, "sha256": "0" * 64}
+    file = {"file": code.name, "size": 4, "sha256": hashlib.sha256(b"code").hexdigest()}
     manifest = {
         "name": "some", "stamp": "0" * 16, "wasmtime": "", "channel_address": 1024, "modules": ["a"],
         "packages": {"a": "1"}, "built": "", "build_seconds": 0, "code": file, "memory": dict(file),
@@ -66,6 +71,10 @@ def manifests(data: bytes) -> None:
     if draw.chance(4):
         name = draw.choose([str(elsewhere / code.name), f"elsewhere/{code.name}", "..", "", ".", "a\0", "x" * 300])
         value = {**manifest, "code": {**file, "file": name}}
+        if draw.chance(2):
+            value["code"]["size"] = (
+                (code.parent / name.replace("\0", "")[:90]).stat().st_size if name in ("..", ".") else 4
+            )
     text = json.dumps(value).encode() if not draw.chance(5) else draw.rest()
     for odd in ("1e400", "NaN", "99999999999999999999999", "1e25") if draw.chance(3) else ():
         text = text.replace(b"1024", odd.encode())
