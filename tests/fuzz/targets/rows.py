@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import json
 import os
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +26,9 @@ _MOST = 1024 * 1024
 
 @cache
 def _scratch() -> Path:
-    folder = Path("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp") / f"wasmexec-fuzz-{os.getpid()}"
-    folder.mkdir(exist_ok=True)
-    return folder
+    folder = tempfile.mkdtemp(prefix="wasmexec-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def scratch_file(name: str, content: bytes) -> Path:
