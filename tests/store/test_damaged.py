@@ -20,8 +20,9 @@ from wasmexec import ConfigError, HttpExchange, LogRecord, Recording, Status, Wa
 from wasmexec.store import RowError, RunStore
 
 ODD: list[Any] = [
-    None, -1, 0, 7, 2**62, 1e308, "", "x", "[", "{}", "[]", '{"a":NaN}', "1e400", "9" * 5000, '"\\ud800"',
-    "[" * 5000, "\0", '{"request_bytes":-5}', '{"number":[]}', "not a time", b"", b"\xff\xfe", b"[1]", b"x" * 3000,
+    None, -1, 0, 7, 2**31, 2**62, 1e308, float("inf"), "", "x", "[", "{}", "[]", '{"a":NaN}', "1e400", "9" * 5000,
+    '"\\ud800"', "[" * 5000, "\0", '{"request_bytes":-5}', '{"number":[]}', "not a time", b"", b"\xff\xfe", b"[1]",
+    b"x" * 3000,
 ]  # fmt: skip
 
 
@@ -133,3 +134,15 @@ def test_a_damaged_part_is_named(whole: Path, tmp_path: Path) -> None:
             list(store.recorded_parts(1))
     with pytest.raises(ConfigError):
         Recording.from_parts([], [])
+
+
+def test_a_time_that_json_has_not_is_refused(whole: Path, tmp_path: Path) -> None:
+    file = tmp_path / "damaged.sqlite3"
+    shutil.copy(whole, file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE wx_logs SET time = 9e999")
+    with (
+        RunStore.open(file) as store,
+        pytest.raises(WasmexecError, match=r"^the run store is damaged: a column of type float holds inf$"),
+    ):
+        store.logs(1)

@@ -314,6 +314,8 @@ def test_threads_may_record_at_once(store: RunStore) -> None:
             r"part 1 of the recording of run 1 is damaged: its content does not match its hash",
         ),
         ("UPDATE wx_output SET row_count = 3", r"output chunk 1 of run 1 is damaged: it must have 3 rows"),
+        ("UPDATE wx_output SET row_count = 2147483647", r"output chunk 1 of run 1 is damaged: it must have 2147483647"),
+        ("UPDATE wx_output SET row_count = -1", r"output chunk 1 of run 1 is damaged: it must have -1 rows"),
         ("DELETE FROM wx_output", r"2 output rows of run 1 are missing; was it deleted meanwhile\?"),
         ("DELETE FROM wx_recorded_parts", r"the recording of run 1 ends after part 0 of 1"),
         ("UPDATE wx_definitions SET data = substr(data, 1, 5)", r"definition [0-9a-f]+ is damaged: \d of 4 bytes"),

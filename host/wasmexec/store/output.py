@@ -57,14 +57,16 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
         return None
     what = f"output chunk {found.seq} of run {run_id}"
     rows = _rows(unpack(found.data, found.data_bytes, what), what)
-    sources: list[int | None] = [None] * found.row_count
+    if not isinstance(rows, list) or len(rows) != found.row_count:
+        raise StoreError(f"{what} is damaged: it must have {found.row_count} rows")
+    sources: list[int | None] = [None] * len(rows)
     if found.source_rows is not None:
         steps = read_json(unpack(found.source_rows, found.source_bytes, what), what)
         if not isinstance(steps, list) or not all(type(step) is int for step in steps):
             raise StoreError(f"{what} is damaged: its source rows are not numbers")
         sources = list(accumulate(steps))
-    if not isinstance(rows, list) or not len(rows) == len(sources) == found.row_count:
-        raise StoreError(f"{what} is damaged: it must have {found.row_count} rows")
+    if len(sources) != len(rows):
+        raise StoreError(f"{what} is damaged: it must have {len(rows)} source rows")
     return found.seq, [OutputRow(row=row, source_row=source) for row, source in zip(rows, sources, strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,6 +70,11 @@ class _Double(_Checked):
     impl = Double
     cache_ok = True
     kind = float
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        if not math.isfinite(number := super().process_result_value(value, dialect) or 0.0):
+            raise StoreError(f"the run store is damaged: a column of type float holds {number}")
+        return value
 
 
 class _String(_Checked):
