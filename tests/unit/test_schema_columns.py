@@ -212,6 +212,21 @@ ORDER = [
 ]
 
 
+@pytest.mark.parametrize("kind", ["base64", "datetime"])
+def test_the_first_failing_row_is_reported_whatever_is_wrong_with_it(kind: str) -> None:
+    definition = [column(kind)]
+    rows: list[dict[str, Any]] = [{"v": ""}, {"v": "?"}, {"v": 1}]
+    error = refusal(definition, rows[kind == "datetime" :])
+    assert (error.pointer, error.rule) == (f"/{1 - (kind == 'datetime')}/v", kind)
+    assert refusal(definition, [{"v": 1}, {"v": "?"}]).pointer == "/0/v"
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [("object", {"v": 1}), ("table", [{"v": "x"}, {"v": 1}])])
+def test_the_first_failing_row_is_reported_also_if_it_is_a_nested_one(kind: str, wrong: object) -> None:
+    definition = [{**column(kind), "columns": [column("text")]}]
+    assert refusal(definition, [{"v": wrong}, {"v": 7}]).pointer in ("/0/v/v", "/0/v/1/v")
+
+
 def test_nested_columns_are_checked_and_filled_in() -> None:
     rows: list[dict[str, Any]] = [
         {"id": 1, "customer": None, "items": []},

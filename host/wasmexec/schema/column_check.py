@@ -183,7 +183,9 @@ class TableCheck:
             values = [_whole(value) if type(value) is float else value for value in values]
             types = set(map(type, values))
         if not types <= allowed:
-            return values, _wrong_type(column, values, allowed, self._role)
+            wrong = _wrong_type(column, values, allowed, self._role)
+            # A value before it may have the right type and be wrong in itself.
+            return values, self._column(column, values[: wrong.index], path)[1] or wrong
         if kind == "datetime":
             return values, _wrong_text(column, values, all_datetimes, is_datetime)
         if kind == "base64" and not self._lenient:
