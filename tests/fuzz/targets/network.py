@@ -75,7 +75,7 @@ def _check_target(target: Target) -> None:
 def addresses(data: bytes) -> None:
     """Only addresses of the public internet are connected to, whatever a name resolves to, and only those it gave."""
     draw = Draw(data)
-    answers = [_address(draw) for _ in range(1 + draw.below(3))]
+    answers = [address_of_any_kind(draw) for _ in range(1 + draw.below(3))]
 
     async def resolver(host: str, port: int) -> Sequence[str]:
         return answers
@@ -87,10 +87,10 @@ def addresses(data: bytes) -> None:
         return
     assert set(found) <= set(answers)
     for text in found:
-        assert not _is_inside(ipaddress.ip_address(text)), f"{text} was let through"
+        assert not is_inside(ipaddress.ip_address(text)), f"{text} was let through"
 
 
-def _address(draw: Draw) -> str:
+def address_of_any_kind(draw: Draw) -> str:
     known = ("127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1")
     kind = draw.below(6)
     near = bytes(draw.choose([(169, 254), (10, 0), (172, 16), (172, 31), (192, 168), (100, 64), (198, 18), (127, 1)]))
@@ -107,12 +107,12 @@ def _address(draw: Draw) -> str:
     return str(ipaddress.IPv6Address((bytes.fromhex(start) + draw.take(16))[:16]))
 
 
-def _is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether the standard library, too, knows it as one that is not of the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
         inner: Any = address.ipv4_mapped or address.sixtofour
         if inner is not None:
-            return _is_inside(inner)
+            return is_inside(inner)
     return (
         address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
         or address.is_private

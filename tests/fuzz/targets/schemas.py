@@ -90,3 +90,109 @@ _NESTED: tuple[Callable[[Draw, int], dict[str, Any]], ...] = (
     lambda draw, depth: {"dependentSchemas": {draw.choose(_NAMES): _schema(draw, depth)}},
     lambda draw, depth: {"unevaluatedProperties": draw.choose([False, True])},
 )
+
+
+_KINDS = ("text", "integer", "double", "boolean", "datetime", "base64", "json", "object", "table")
+_TIMES = ("2036-10-16T09:22:33", "10/16/2036 09:22:33", "2036-10-16", "2036-13-16", "13/16/2036 09:22:33", "", "x", "1")
+_CODED = ("aGk=", "aGk", "", "a", "====", "aGk=\n", "-_8=", "aGkh", "/+8=")
+
+
+def column_lists(data: bytes) -> None:
+    """Rows are accepted by a column list as its page says, alone and among others, and a null is never made up."""
+    draw = Draw(data)
+    columns = _columns(draw, 2)
+    lenient = draw.chance(3)
+    schema = Schema.prepare(columns, mode="lenient" if lenient else "strict")
+    rows = [_row(draw, columns) for _ in range(1 + draw.below(3))]
+    before = json.dumps(rows)
+    expected = [_normalised(columns, row, lenient=lenient) for row in rows]
+    try:
+        found = schema.validate(rows).rows
+    except OutputError as error:
+        assert None in expected, f"refused ({error.message}): {before} by {json.dumps(columns)}"
+        assert error.pointer.split("/")[1] == str(expected.index(None)), f"{error.pointer} of {before}"
+        return
+    finally:
+        assert json.dumps(rows) == before, "the argument was changed"
+    assert None not in expected, f"accepted: {before} by {json.dumps(columns)}"
+    assert json.dumps(found, sort_keys=True) == json.dumps(expected, sort_keys=True)
+    assert [list(row) for row in found] == [[column["name"] for column in columns]] * len(rows) or not lenient
+
+
+def _columns(draw: Draw, depth: int) -> list[dict[str, Any]]:
+    columns = []
+    for name in _NAMES[: 1 + draw.below(3)]:
+        column: dict[str, Any] = {"name": name, "type": draw.choose(_KINDS if depth else _KINDS[:7])}
+        if draw.chance(2):
+            column["allow_null"] = draw.chance(2)
+        if column["type"] in ("object", "table"):
+            column["columns"] = _columns(draw, depth - 1)
+        columns.append(column)
+    return columns
+
+
+def _row(draw: Draw, columns: list[dict[str, Any]]) -> dict[str, Any]:
+    row = {column["name"]: _cell(draw, column) for column in columns if not draw.chance(10)}
+    if draw.chance(10):
+        row[draw.choose(["d", "a "])] = 1
+    return row
+
+
+def _cell(draw: Draw, column: dict[str, Any]) -> Any:
+    if draw.chance(8):
+        return None
+    if draw.chance(10):
+        return _value(draw)
+    good: dict[str, Callable[[], Any]] = {
+        "text": lambda: draw.text(4),
+        "integer": lambda: draw.choose([0, -1, 2**63, 10**30, 1.0, 1.5, 2.0**53, 2.0**60, -0.0]),
+        "double": lambda: draw.choose([0.5, 1, -0.0, 1e300, 10**30]),
+        "boolean": lambda: draw.chance(2),
+        "datetime": lambda: draw.choose(_TIMES),
+        "base64": lambda: draw.choose(_CODED),
+        "json": lambda: draw.choose([{}, [], 1, True, 0.5, "x", {"a": None}]),
+        "object": lambda: _row(draw, column["columns"]),
+        "table": lambda: [_row(draw, column["columns"]) for _ in range(draw.below(3))],
+    }
+    return good[column["type"]]()
+
+
+def _normalised(columns: list[dict[str, Any]], row: Any, *, lenient: bool) -> dict[str, Any] | None:
+    """The row as it must come back; None if it must be refused."""
+    if type(row) is not dict or (set(row) - {column["name"] for column in columns} and not lenient):
+        return None
+    made: dict[str, Any] = {}
+    for column in columns:
+        value: Any = row.get(column["name"])
+        kind = column["type"]
+        if value is None:
+            if not column.get("allow_null", False):
+                return None
+            made[column["name"]] = None
+            continue
+        if kind == "integer" and lenient and type(value) is float and value.is_integer() and abs(value) <= 2**53:
+            value = int(value)
+        if not _is_of(kind, value, lenient=lenient):
+            return None
+        if kind == "object":
+            value = _normalised(column["columns"], value, lenient=lenient)
+            if value is None:
+                return None
+        elif kind == "table":
+            value = [_normalised(column["columns"], item, lenient=lenient) for item in value]
+            if None in value:
+                return None
+        made[column["name"]] = value
+    return made
+
+
+def _is_of(kind: str, value: Any, *, lenient: bool) -> bool:
+    if kind == "datetime" and type(value) is str:
+        return value in _TIMES[:3]
+    if kind == "base64" and type(value) is str:
+        return lenient or value in ("aGk=", "", "aGkh", "/+8=")
+    kinds: dict[str, tuple[type, ...]] = {
+        "text": (str,), "integer": (int,), "double": (int, float), "boolean": (bool,), "object": (dict,),
+        "table": (list,), "json": (bool, int, float, list, dict, *((str,) if lenient else ())),
+    }  # fmt: skip
+    return type(value) in kinds.get(kind, ())

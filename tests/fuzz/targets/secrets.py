@@ -1,19 +1,28 @@
-"""Secrets in texts that were spelled, wrapped and cut: nothing of them is left."""
+"""Secrets: in texts and streams that were spelled, wrapped and cut nothing of them is left; where they may go."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import json
 import re
+import string
 import urllib.parse
 from collections.abc import Callable
 
 from tests.fuzz.draw import Draw
 
+from wasmexec import Secret
+from wasmexec._hostcalls.http.egress import Target
+from wasmexec._hostcalls.http.message import OutgoingRequest
+from wasmexec._hostcalls.http.placeholders import Placeholder
+from wasmexec._hostcalls.http.secrets import BoundSecrets
 from wasmexec._masking.masker import Masker
+from wasmexec._net.tls import TlsFiles
 
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/+!@#%&\"'\\ é€"
+_PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
     lambda secret: urllib.parse.quote(secret, safe=""),
@@ -26,6 +35,7 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
     html.escape,
     lambda secret: base64.b64encode(secret.encode()).decode().rstrip("="),
 )
+_ENCODINGS: tuple[Callable[[str], str], ...] = (_SPELLINGS[-1], lambda secret: secret.encode().hex())
 
 
 def masking(data: bytes) -> None:
@@ -49,3 +59,140 @@ def masking(data: bytes) -> None:
     rest = spelled[len(spelled) // 2 :]
     tail = masker.tail(encoded, size)
     assert rest not in tail, f"{rest!r} in {tail!r}"
+
+
+_HOSTS = ("a.test", "b.test", "x.b.test", "c.test")
+_BOUND = (("a.test",), ("*.b.test",), ("a.test", "c.test:8443"), ("http://a.test:8080",))
+_TYPES = ("application/json", "application/x-www-form-urlencoded", "text/xml", "text/plain", "")
+
+
+def _placeholders(draw: Draw) -> list[Placeholder]:
+    """One or two, with tokens of letters that no value has: next to what is left of one, none is taken for the rest."""
+    values = list(dict.fromkeys(_hard_to_guess(draw) for _ in range(1 + draw.below(2))))
+    others = [letter for letter in string.ascii_lowercase + string.digits if letter not in "".join(values).lower()]
+    found = []
+    for index, value in enumerate(values[: len(others) // 2]):
+        secret = Secret(value, hosts=draw.choose(_BOUND), also_in=draw.choose([(), ("body",), ("url", "body")]))
+        found.append(Placeholder(others[2 * index] * (len(value) - 1) + others[2 * index + 1], secret, f"S{index}"))
+    return found
+
+
+def _hard_to_guess(draw: Draw) -> str:
+    letters = "".join(_PRINTABLE[byte % len(_PRINTABLE)] for byte in draw.take(6 + draw.below(20)))
+    return "sK-9" + letters + "z!40"
+
+
+def stream_masks(data: bytes) -> None:
+    """A body is as long as it was, the same however it is cut, and shows no secret of its server in any spelling."""
+    draw = Draw(data)
+    placeholders = _placeholders(draw)
+    target = _target(draw)
+    mask = BoundSecrets(placeholders).mask(target)
+    own = [item for item in placeholders if _is_bound(item, target)]
+    assert (mask is not None) == bool(own)
+    if mask is None:
+        return
+    secret = draw.choose(own).secret.value
+    # The first few characters of an encoded secret, or of what is like a torn one, may pass before it is known as one.
+    is_encoded, is_torn = draw.chance(4), draw.chance(2)
+    spellings = _ENCODINGS if is_encoded else _SPELLINGS[:-1]
+    spelled = [spell(secret).encode() for spell in spellings]
+    body = b"".join(_piece(draw, spelled, is_torn=is_torn and not is_encoded) for _ in range(draw.below(6)))
+    whole = mask.stream()
+    expected = whole.feed(body) + whole.finish()
+    stream, shown, at = mask.stream(), b"", 0
+    while at < len(body):
+        size = 1 + draw.below(40)
+        shown += stream.feed(body[at : at + size])
+        at += size
+        assert len(shown) <= min(at, len(body)), "more has come out than went in"
+    shown += stream.finish()
+    assert len(shown) == len(expected) == len(body)
+    assert is_encoded or is_torn or shown == expected, (
+        f"cut: {shown!r}, whole: {expected!r} of {body!r} with {secret!r}"
+    )
+    for text in spelled:
+        piece = text[len(text) // 4 :] if is_encoded else text
+        assert piece not in shown, f"{text!r} in {shown!r}"
+
+
+def _piece(draw: Draw, spellings: list[bytes], *, is_torn: bool) -> bytes:
+    kind = draw.below(6)
+    spelled = draw.choose(spellings)
+    if kind == 0:
+        return draw.text(12).encode()
+    if kind == 1 and is_torn:
+        return spelled[: draw.below(len(spelled) + 1)]
+    if kind == 2 and is_torn:
+        return spelled[draw.below(len(spelled)) :]
+    if kind == 3:
+        return draw.binary(10)
+    return spelled + b"\n"
+
+
+def secret_requests(data: bytes) -> None:
+    """A value goes to the hosts that it is bound to, in the parts that it may stand in, and nowhere else."""
+    draw = Draw(data)
+    placeholders = _placeholders(draw)
+    target = _target(draw)
+    tokens = [item.token for item in placeholders]
+
+    def part() -> str:
+        return draw.text(6) + draw.choose([*tokens, "", tokens[0][:-1]]) + draw.text(4)
+
+    path = "/" + urllib.parse.quote(part(), safe="")
+    basic = "Basic " + base64.b64encode(("u:" + part()).encode()).decode()
+    header = part().encode("latin-1", "replace").replace(b"\n", b"").replace(b"\r", b"").replace(b"\0", b"").strip()
+    headers = [(b"Host", target.authority.encode()), (b"X-Key", header), (b"Authorization", basic.encode())]
+    if kind := draw.choose(_TYPES):
+        headers.append((b"Content-Type", kind.encode()))
+    body = part().encode() if draw.chance(2) else None
+    headers.append((b"Content-Length", b"%d" % len(body)) if body is not None else (b"Transfer-Encoding", b"chunked"))
+    request = OutgoingRequest(dataclasses.replace(target, path=path.encode()), "POST", headers, {}, body)
+    secrets = BoundSecrets(placeholders)
+    sent = secrets.fill(request, 64 * 1024)
+    filler = secrets.body_filler(request)
+    sent_body = sent.body or b""
+    if body is None and filler is not None:
+        text, size = part().encode(), 1 + draw.below(9)
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        sent_body = b"".join(map(filler.feed, pieces)) + filler.finish()
+        again = secrets.body_filler(request)
+        assert again is not None
+        assert again.feed(text) + again.finish() == sent_body, "cut in other places it is another body"
+    assert (sent.target.host, sent.target.port, sent.target.scheme) == (target.host, target.port, target.scheme)
+    told = dict(sent.headers)
+    assert len(told) == len(sent.headers), "a header is there twice"
+    assert b"\n" not in b"".join((*told, *told.values(), sent.target.path))
+    if body is not None:
+        assert int(told[b"Content-Length"]) == len(sent_body), "a length that is not the body's"
+    in_headers = b"\n".join([*told.values(), base64.b64decode(told[b"Authorization"].partition(b" ")[2])])
+    for item in placeholders:
+        value, bound = item.secret.value.encode(), _is_bound(item, target)
+        assert bound or value not in in_headers, "a value in headers of another host"
+        shown = urllib.parse.unquote_to_bytes(sent.target.path)
+        assert (bound and "url" in item.also_in) or value not in shown, "a value in a URL where it must not be"
+        read = (
+            sent_body,
+            urllib.parse.unquote_to_bytes(sent_body),
+            html.unescape(sent_body.decode("latin-1")).encode(),
+        )
+        assert (bound and "body" in item.also_in) or all(value not in text for text in read), "a value in a body"
+        if bound and item.token.encode() in header:
+            assert value in told[b"X-Key"], "a value that was not filled in"
+
+
+def _target(draw: Draw) -> Target:
+    scheme, port = draw.choose([("https", 443), ("https", 443), ("https", 8443), ("http", 8080), ("http", 80)])
+    return Target(scheme, draw.choose(_HOSTS), port, b"/", allow_private=False, tls=TlsFiles())
+
+
+def _is_bound(item: Placeholder, target: Target) -> bool:
+    for host in item.secret.hosts:
+        scheme, _, rest = host.rpartition("://")
+        name, _, port = rest.partition(":")
+        named = target.host == name or (name[0] == "*" and target.host.endswith(name[1:]))
+        wanted = int(port or 443)
+        if named and (scheme or "https", wanted) == (target.scheme, target.port):
+            return True
+    return False
