@@ -80,13 +80,3 @@ class Access:
             headers = self._directory.take_rate(tenant, key_id, len(body), is_new=False)
             request.answer_headers.update(headers)
         return body
-
-
-def refuse_idempotency(request: Request) -> None:
-    """Return if a request asks for no more than there is.
-
-    Raises:
-        ProblemError: 400: it has an Idempotency-Key, which means nothing here, and nobody is to rely on it.
-    """
-    if request.header(b"idempotency-key") is not None:
-        raise ProblemError(400, "idempotency-key", "Idempotency-Key means nothing here; leave it out")

@@ -13,13 +13,14 @@ from ..http.preferences import preferences
 from ..http.request import decode_body
 from ..problems import ProblemError
 from ..runs.admission import recorded_order, replay_of
+from ..runs.repeats import key_of
 from ..storage.attachments import ORDER, RECORDING
 from ..tenants.keys import Scope
-from .access import refuse_idempotency
-from .runs import PREFER
+from .runs import PREFER, REPEATED
 
 if TYPE_CHECKING:
     from ..http.request import Request
+    from ..runs.run import Run
     from ..runs.runs import Runs
     from ..storage.storage import Storage
     from .access import Access
@@ -46,8 +47,8 @@ class RecordingsApi:
             )),
             route("/v1/runs/{id}:replay", POST=Operation(
                 handler=self.post_replay, scope=Scope.RUN, body=ReplayRequest,
-                answers={200: RunDocument, 202: RunDocument}, problems=(409, 410), is_body_optional=True,
-                headers={"Prefer": PREFER},
+                answers={200: RunDocument, 202: RunDocument}, problems=(409, 410, 422), is_body_optional=True,
+                headers={"Prefer": PREFER, "Idempotency-Key": REPEATED},
             )),
         )  # fmt: skip
 
@@ -59,15 +60,24 @@ class RecordingsApi:
     async def post_replay(self, request: Request) -> Answered:
         """Run again from a recording, without network: `replay` of the new run says what is different."""
         tenant, key = self._access.tenant(request, Scope.RUN)
-        refuse_idempotency(request)
+        repeated = request.header(b"idempotency-key")
         wished = preferences(request.header(b"prefer"))
         self._runs.refuse_if_full(0, is_durable=wished.is_durable)
-        asked = decode_body(await self._access.large_body(request) or b"{}", _decoder)
-        order, recording = await self._recording(request, Scope.RUN)
+        body = await self._access.large_body(request)
         trace = self._runs.watch.run_asked(request)
-        run = replay_of(
-            tenant, key.id, asked, order, recording, self._image, is_durable=wished.is_durable, trace=trace
-        )  # fmt: skip
+
+        async def make() -> Run:
+            asked = decode_body(body or b"{}", _decoder)
+            order, recording = await self._recording(request, Scope.RUN)
+            return replay_of(
+                tenant, key.id, asked, order, recording, self._image, is_durable=wished.is_durable, trace=trace
+            )
+
+        if repeated is not None:
+            of = f"replay {request.parts['id']}"
+            request_key = await key_of(repeated, tenant.name, body, is_durable=wished.is_durable, of=of)
+            return await self._found.once(request, request_key, make, is_durable=wished.is_durable)
+        run = await make()
         request.run_id = run.id
         return await self._found.start(run, request, wished)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..runs.repeats import Repeats
 from ..steps.checks import Checks
 from .access import Access
 from .admin import AdminApi
@@ -45,14 +46,15 @@ def all_routes(
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
-    runs_api = RunsApi(access, storage, runs, image)
+    repeats = Repeats(storage.request_keys)
+    runs_api = RunsApi(access, storage, runs, repeats, image)
     routes = (
         *runs_api.routes(),
         *EventsApi(access, storage, runs, runs_api, streams).routes(),
-        *BatchesApi(config, access, directory, runs, streams, image).routes(),
+        *BatchesApi(config, access, directory, storage, runs, streams, repeats, image).routes(),
         *RecordingsApi(access, storage, runs, runs_api, image).routes(),
         *StepsApi(access, storage, Checks(step_runs.enclosure)).routes(),
-        *StepRunsApi(access, storage, step_runs).routes(),
+        *StepRunsApi(access, storage, step_runs, repeats).routes(),
         *UsageApi(access, storage).routes(),
         *QuotasApi(access, storage, directory, runs).routes(),
         *SecretsApi(access, directory).routes(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from ..problems import ProblemError, not_found
 from ..runs.admission import new_run
 from ..runs.documents import ended_document, live_document, recorded_document
 from ..runs.records import KeptAnswer
-from ..runs.repeats import First, Key, Repeats, key_of
+from ..runs.repeats import First, key_of
 from ..tenants.keys import Scope
 from .run_list import RunListApi
 
 if TYPE_CHECKING:
     from ..http.request import Request
+    from ..runs.repeats import Key, Repeats
     from ..runs.run import Run
     from ..runs.runs import Runs
     from ..storage.storage import Storage
@@ -47,17 +48,18 @@ PREFER = (
     "respond-async: answer 202 as soon as the run is on disk; wait=N: likewise, but with 200 and all of it if it ends "
     f"within N seconds, at most {MOST_WAIT_SECONDS:.0f}; detach: a synchronous run is not cancelled if the client goes"
 )
+REPEATED = "the same request with the same key gets the answer to the first one, for a day"
 
 
 class RunsApi:
     """The handlers; `image` is the manifest that statements run in."""
 
-    def __init__(self, access: Access, storage: Storage, runs: Runs, image: str) -> None:
+    def __init__(self, access: Access, storage: Storage, runs: Runs, repeats: Repeats, image: str) -> None:
         self._access = access
         self._storage = storage
         self._runs = runs
         self._image = image
-        self._repeats = Repeats(storage.request_keys)
+        self._repeats = repeats
         self._list = RunListApi(access, storage, runs)
 
     def routes(self) -> tuple[Route, ...]:
@@ -66,10 +68,7 @@ class RunsApi:
             route("/v1/runs", GET=self._list.listing, POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=RunRequest,
                 answers={200: RunDocument, 202: RunDocument}, problems=(409, 410, 422),
-                headers={
-                    "Prefer": PREFER,
-                    "Idempotency-Key": "the same request with the same key gets the answer to the first one, for a day",
-                },
+                headers={"Prefer": PREFER, "Idempotency-Key": REPEATED},
                 examples=_EXAMPLES, answer_headers=_ANSWER_HEADERS,
             )),
             route("/v1/runs/{id}", DELETE=self._list.deletion, GET=Operation(
@@ -93,15 +92,30 @@ class RunsApi:
         body = await self._access.large_body(request)
         trace = self._runs.watch.run_asked(request)
         if repeated is not None:
+            make = partial(self._made, tenant, key.id, body, is_durable, trace)
             request_key = await key_of(repeated, tenant.name, body, is_durable=is_durable)
-            first = partial(self._first, tenant, key.id, body, request_key, is_durable, trace)
-            kept = await self._repeats.answer(request_key, first)
-            request.run_id = kept.run_id
-            return _kept(kept)
+            return await self.once(request, request_key, make, is_durable=is_durable)
         run = new_run(tenant, key.id, body, self._image, is_durable=is_durable, trace=trace)
         request.run_id = run.id
         del body
         return await self.start(run, request, wished)
+
+    async def _made(self, tenant: Tenant, key_id: str, body: bytes, is_durable: bool, trace: RunTrace | None) -> Run:
+        """Raises: ProblemError: the body is refused."""
+        return new_run(tenant, key_id, body, self._image, is_durable=is_durable, trace=trace)
+
+    async def once(
+        self, request: Request, request_key: Key, make: Callable[[], Awaitable[Run]], *, is_durable: bool
+    ) -> Answered:
+        """The answer to the first request with this key, for which `make` makes the run if this is the first.
+
+        Raises:
+            ProblemError: it is refused.
+            StoreError: nobody can tell whether it is the first.
+        """
+        kept = await self._repeats.answer(request_key, lambda: self._first(request_key, make, is_durable=is_durable))
+        request.run_id = kept.run_id
+        return _kept(kept)
 
     async def start(self, run: Run, request: Request, wished: Preferences) -> Answered:
         """Have a run wait for its turn, and its client for what it wishes.
@@ -145,15 +159,13 @@ class RunsApi:
         await self._runs.settle(run)
         return Answered(200, ended_document(run), headers)
 
-    async def _first(
-        self, tenant: Tenant, key_id: str, body: bytes, request_key: Key, is_durable: bool, trace: RunTrace | None
-    ) -> First:
+    async def _first(self, request_key: Key, make: Callable[[], Awaitable[Run]], *, is_durable: bool) -> First:
         """The first request with its key: its run goes on though the client hangs up, who may come back with the key.
 
         Raises:
             ProblemError: it is refused.
         """
-        run = new_run(tenant, key_id, body, self._image, is_durable=is_durable, trace=trace)
+        run = await make()
         run.request_key = request_key
         if is_durable:
             kept = await self._runs.accept(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -15,17 +16,22 @@ from ..http.operations import Answered, Operation, Route, Streamed, json_answer,
 from ..http.request import decode_body
 from ..problems import ProblemError, not_found
 from ..runs.admission import opened_secrets
+from ..runs.records import KeptAnswer
+from ..runs.repeats import First, key_of
 from ..steps.documents import StepRunDocument, document_of
 from ..steps.messages import Plan
 from ..steps.plans import allowed_by
 from ..steps.step_run import StepRun, StepRunRequest
 from ..storage.step_runs import StoredStepRun
 from ..tenants.keys import Scope
+from .runs import REPEATED
 
 if TYPE_CHECKING:
     from ...store.records import RunRecord
     from ..http.request import Request
+    from ..runs.repeats import Key, Repeats
     from ..steps.step_runs import StepRuns
+    from ..storage.steps import StoredStep
     from ..storage.storage import Storage
     from ..tenants.directory import Tenant
     from .access import Access
@@ -72,11 +78,12 @@ class FailedRows(Struct):
 class StepRunsApi:
     """The handlers."""
 
-    def __init__(self, access: Access, storage: Storage, step_runs: StepRuns) -> None:
+    def __init__(self, access: Access, storage: Storage, step_runs: StepRuns, repeats: Repeats) -> None:
         self._access = access
         self._steps = storage.steps
         self._stored = storage.step_runs
         self._runs = step_runs
+        self._repeats = repeats
 
     def routes(self) -> tuple[Route, ...]:
         """Paths and operations."""
@@ -84,6 +91,7 @@ class StepRunsApi:
         return (
             route("/v1/steps/{name}/runs", POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=StepRunRequest, answers={202: StepRunDocument},
+                problems=(410, 422), headers={"Idempotency-Key": REPEATED},
                 examples={"three rows": {"input_data": [{"n": 1}, {"n": 2}, {"n": 3}]}},
             ), GET=Operation(
                 handler=self.get_runs, scope=Scope.READ, query=PageQuery, answers={200: StepRunList},
@@ -106,24 +114,35 @@ class StepRunsApi:
     async def post_run(self, request: Request) -> Answered:
         """Run the present version of a step on inputs; acknowledged as soon as it is on disk."""
         tenant, key = self._access.tenant(request, Scope.RUN)
-        if request.header(b"idempotency-key") is not None:
-            raise ProblemError(400, "idempotency-key", "Idempotency-Key is not there yet; leave it out")
+        repeated = request.header(b"idempotency-key")
         step = await self._steps.latest(tenant.name, request.parts["name"])
         if step is None:
             raise not_found()
-        plan = msgspec.json.decode(step.plan, type=Plan)
-        allowed_by(tenant, key.id, plan)
         body = await self._access.large_body(request)
-        _check(decode_body(body, _decoder), plan, tenant)
-        record = StoredStepRun(
-            id=f"stp_{secrets.token_urlsafe(18)}", tenant=tenant.name, step=step.name, version=step.version,
-            key_id=key.id, project=tenant.projects.get(key.id), state="queued", created_at=time.time(),
-            started_at=None, ended_at=None, attempts=0, may_have_effects=0, store_run=None, status=None, error=None,
-        )  # fmt: skip
-        run = StepRun(record=record, tenant=tenant)
-        await self._runs.accept(run, body)
-        where = f"/v1/steps/{step.name}/runs/{run.id}"
-        return json_answer(202, document_of(record, None, run, self._runs.waits_behind(run)), {"Location": where})
+        if repeated is None:
+            run = _new(tenant, key.id, step, body)
+            await self._runs.accept(run, body)
+            run_id = run.id
+            told = msgspec.json.encode(document_of(run.record, None, run, self._runs.waits_behind(run)))
+        else:
+            request_key = await key_of(repeated, tenant.name, body, is_durable=True, of=f"step {step.name}")
+            first = partial(self._first, tenant, key.id, step, body, request_key)
+            kept = await self._repeats.answer(request_key, first)
+            run_id, told = kept.run_id, kept.body or b""
+        return Answered(202, told, {"Location": f"/v1/steps/{step.name}/runs/{run_id}"})
+
+    async def _first(self, tenant: Tenant, key_id: str, step: StoredStep, body: bytes, request_key: Key) -> First:
+        """The first request with its key, whose answer is stored with its run.
+
+        Raises:
+            ProblemError: it is refused.
+            StoreError: it is not stored.
+        """
+        run = _new(tenant, key_id, step, body)
+        told = msgspec.json.encode(document_of(run.record, None, run))
+        kept = KeptAnswer(*request_key, run.id, run.record.created_at, 202, told)
+        await self._runs.accept(run, body, kept)
+        return First(kept, None)
 
     async def get_runs(self, request: Request) -> Answered:
         """Runs of a step, newest first."""
@@ -200,6 +219,23 @@ class StepRunsApi:
     def _document(self, tenant: Tenant, record: StoredStepRun, stored: RunRecord | None) -> StepRunDocument:
         live = self._runs.find(record.id, tenant.name, record.step) if record.state != "ended" else None
         return document_of(record, stored, live, None if live is None else self._runs.waits_behind(live))
+
+
+def _new(tenant: Tenant, key_id: str, step: StoredStep, body: bytes) -> StepRun:
+    """The run of a step that a body asks for.
+
+    Raises:
+        ProblemError: 400: the body, or something that the step asks for, is refused.
+    """
+    plan = msgspec.json.decode(step.plan, type=Plan)
+    allowed_by(tenant, key_id, plan)
+    _check(decode_body(body, _decoder), plan, tenant)
+    record = StoredStepRun(
+        id=f"stp_{secrets.token_urlsafe(18)}", tenant=tenant.name, step=step.name, version=step.version,
+        key_id=key_id, project=tenant.projects.get(key_id), state="queued", created_at=time.time(),
+        started_at=None, ended_at=None, attempts=0, may_have_effects=0, store_run=None, status=None, error=None,
+    )  # fmt: skip
+    return StepRun(record=record, tenant=tenant)
 
 
 def _check(asked: StepRunRequest, plan: Plan, tenant: Tenant) -> None:

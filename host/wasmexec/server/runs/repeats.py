@@ -105,8 +105,10 @@ class Repeats:
             del self._under_way[key.tenant, key.text]
 
 
-async def key_of(header: str, tenant: str, body: bytes, *, is_durable: bool) -> Key:
+async def key_of(header: str, tenant: str, body: bytes, *, is_durable: bool, of: str = "") -> Key:
     """The key that a header gives, with the digest of its request.
+
+    `of` is empty for a run, else what tells the request from all others with such a body: "replay run_...".
 
     Raises:
         ProblemError: 400.
@@ -117,14 +119,17 @@ async def key_of(header: str, tenant: str, body: bytes, *, is_durable: bool) -> 
             "without", changed_by="nobody",
         )  # fmt: skip
     if len(body) > _LARGE_BYTES:
-        digest = await asyncio.get_running_loop().run_in_executor(None, _digest, body, is_durable)
+        digest = await asyncio.get_running_loop().run_in_executor(None, _digest, body, is_durable, of)
     else:
-        digest = _digest(body, is_durable)
+        digest = _digest(body, is_durable, of)
     return Key(tenant, header.strip('"'), digest)
 
 
-def _digest(body: bytes, is_durable: bool) -> bytes:
+def _digest(body: bytes, is_durable: bool, of: str) -> bytes:
     digest = hashlib.sha256(b"async" if is_durable else b"wait.")
+    if of:
+        # No body that is JSON begins like this.
+        digest.update(f"|{of}|".encode())
     digest.update(body)
     return digest.digest()
 

@@ -20,7 +20,7 @@ from ...errors import ConfigError, ExecutionCancelled, GuestLostError, TimeLimit
 from ...rows.json_text import encode
 from ...secret import Secret
 from ...status import Status
-from ...store.errors import RunStateError, StoreError, StoreLimitError
+from ...store.errors import RunStateError, StoreError, StoreLimitError, StoreLostError
 from ..problems import ProblemError
 from ..quotas.refusals import check_count
 from ..runs.admission import opened_secrets
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from ...store.records import RunHandle
     from ..config import ServerConfig
+    from ..runs.records import KeptAnswer
     from ..runs.runs import Runs
     from ..storage.step_runs import Ending, StoredStepRun
     from ..storage.steps import StoredStep
@@ -65,6 +66,7 @@ class StepRuns:
         self._most_bytes = config.max_queued_bytes
         self._stored = storage.step_runs
         self._stored.keep = config.keep_step_runs
+        self._forget = storage.runs.forget
         self._steps = storage.steps
         self._runs = runs
         self._image = image
@@ -74,8 +76,10 @@ class StepRuns:
         self._is_stopping = False
         self._ticker = asyncio.get_running_loop().call_later(CHARGE_SECONDS, self._tick)
 
-    async def accept(self, run: StepRun, body: bytes) -> None:
+    async def accept(self, run: StepRun, body: bytes, kept: KeptAnswer | None = None) -> None:
         """Store a run and have it wait: once this returns it can be acknowledged.
+
+        `kept` is the answer to its request, stored with it if that has a key.
 
         Raises:
             ProblemError: 429, 503: there is no room for it, or no budget.
@@ -98,9 +102,12 @@ class StepRuns:
         self._live[run.id] = run
         run.size = len(body)
         try:
-            await self._stored.add(run.record, body)
-        except BaseException:
+            await self._stored.add(run.record, body, kept)
+        except BaseException as error:
             del self._live[run.id]
+            if isinstance(error, StoreLostError):
+                # It may be there all the same.
+                self._forget(run.id)
             raise
         run.is_stored = True
         self._dispatch()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, select, update
 
 from ..runs.records import KeptAnswer
 from .prepared import Prepared, bound, upsert
@@ -46,6 +47,23 @@ class KeyRows:
         self._delete.execute(connection, [(run_id,) for run_id in run_ids])
 
 
+class KeptRows:
+    """Answers that belong to no single run."""
+
+    place = 4
+
+    def __init__(self, engine: Engine) -> None:
+        self._keys = KeyRows(engine)
+
+    def store(self, connection: Connection, rows: Sequence[KeptAnswer]) -> None:
+        """Keep them."""
+        self._keys.store(connection, rows)
+
+    def store_again(self, connection: Connection, row: KeptAnswer) -> None:
+        """Keep one."""
+        self.store(connection, [row])
+
+
 class KeysTaken(NamedTuple):
     """How many keys of a tenant are kept, the bytes of their answers, and when the oldest came."""
 
@@ -59,6 +77,21 @@ class RequestKeyStorage:
 
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
+        self._kept = KeptRows(storage.database.engine)
+
+    def keep(self, kept: KeptAnswer) -> asyncio.Future[None]:
+        """Keep an answer that belongs to no single run; it waits for a store that is away."""
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(result: object, error: Exception | None) -> None:
+            if error is None:
+                stored.set_result(None)
+            else:
+                stored.set_exception(error)
+
+        size = len(kept.body or b"")
+        self._storage.writer.put(self._kept, kept, told, is_urgent=True, is_patient=True, size=size)
+        return stored
 
     async def find(self, tenant: str, key: str) -> tuple[KeptAnswer | None, KeysTaken]:
         """The answer that is kept for a key, and what all of the tenant's take. Raises: StoreError."""
@@ -77,7 +110,7 @@ class RequestKeyStorage:
         return await self._storage.read(work)
 
 
-def drop_answers(connection: Connection, run_ids: Sequence[str]) -> None:
+def drop_answers(connection: Connection, run_ids: Sequence[str] | Select[tuple[str]]) -> None:
     """Keep no answer of runs that are deleted; a repeated request is told so."""
     connection.execute(update(request_keys).where(request_keys.c.run_id.in_(run_ids)).values(answer=None, size=0))
 

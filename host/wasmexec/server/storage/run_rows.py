@@ -16,7 +16,7 @@ from .accounts import AccountRows
 from .attachments import add_attachments
 from .idempotency import KeyRows
 from .prepared import Prepared, bound, upsert
-from .tables import COSTS, COUNTS, runs
+from .tables import COSTS, COUNTS, runs, step_runs
 from .usage import UsagePlace, UsageRows, hour_of
 
 _WAITING = ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds", "has_grants", "kind", "state",
@@ -131,18 +131,22 @@ class EndedRuns:
 
 
 class ForgottenRuns:
-    """Runs that were not acknowledged, for nobody knew whether they were stored."""
+    """Runs, of steps or by themselves, that were not acknowledged, for nobody knew whether they were stored."""
 
     place = 3
 
     def __init__(self, engine: Engine) -> None:
         gone = delete(runs).where(runs.c.id == bindparam("run_id"))
         self._delete = Prepared(gone, ("run_id",), engine)
+        gone = delete(step_runs).where(step_runs.c.id == bindparam("run_id"))
+        self._delete_of_steps = Prepared(gone, ("run_id",), engine)
         self._keys = KeyRows(engine)
 
     def store(self, connection: Connection, rows: Sequence[str]) -> None:
         """Delete them, and the keys of their requests."""
-        self._delete.execute(connection, [(run_id,) for run_id in rows])
+        ids = [(run_id,) for run_id in rows]
+        self._delete.execute(connection, ids)
+        self._delete_of_steps.execute(connection, ids)
         self._keys.forget(connection, rows)
 
     def store_again(self, connection: Connection, row: str) -> None:

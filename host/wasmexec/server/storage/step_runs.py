@@ -15,9 +15,10 @@ from ...status import Status
 from ...store.chunks import Chunk
 from ...store.errors import CheckpointConflictError, StoreLimitError
 from ...store.records import Advance, LogPage, RowError, RowErrorPage, RunHandle, RunRecord
-from ..runs.records import SavedAccount
+from ..runs.records import KeptAnswer, SavedAccount
 from ..vault.places import step_request_place
 from .accounts import AccountRows
+from .idempotency import KeyRows, drop_answers
 from .steps import joined, stored_name
 from .tables import COSTS, COUNTS, step_runs
 from .usage import UsagePlace, UsageRows, hour_of
@@ -89,16 +90,19 @@ class StepRunStorage:
         self._storage = storage
         self._usage = UsageRows(storage.database.engine)
         self._accounts = AccountRows(storage.database.engine)
+        self._keys = KeyRows(storage.database.engine)
         self.keep = KEPT_RUNS
 
-    def add(self, run: StoredStepRun, request: bytes) -> asyncio.Future[None]:
-        """Store a run that waits: when this is done it can be acknowledged."""
+    def add(self, run: StoredStepRun, request: bytes, kept: KeptAnswer | None = None) -> asyncio.Future[None]:
+        """Store a run that waits, and the answer to its request if that has a key: then it can be acknowledged."""
 
         vault = self._storage.vault
 
         def work(connection: Connection) -> None:
             sealed = vault.seal(request, step_request_place(run.tenant, run.id))
             connection.execute(insert(step_runs).values(request=sealed, **run._asdict()))
+            if kept is not None:
+                self._keys.store(connection, [kept])
 
         return self._storage.write(work)
 
@@ -302,5 +306,6 @@ def _forget_old(connection: Connection, run: StoredStepRun, keep: int) -> None:
     old = connection.execute(query.order_by(step_runs.c.created_at.desc()).offset(keep).limit(_MOST_DELETED)).all()
     for item in old:
         connection.execute(delete(step_runs).where(step_runs.c.id == item.id))
+        drop_answers(connection, [item.id])
         if item.store_run is not None:
             joined(connection).delete_run(item.store_run)

@@ -21,6 +21,7 @@ from ...store.run_store import RunStore
 from ..quotas.refusals import Refusal, check_count
 from ..tenants.keys import Actor
 from .audit import audit
+from .idempotency import drop_answers
 from .tables import step_runs, step_versions
 
 if TYPE_CHECKING:
@@ -247,7 +248,9 @@ class StepStorage:
 
 def _delete(tenant: str, name: str, connection: Connection) -> None:
     """A step with its versions, checkpoint and runs."""
-    connection.execute(delete(step_runs).where(step_runs.c.tenant == tenant, step_runs.c.step == name))
+    mine = (step_runs.c.tenant == tenant, step_runs.c.step == name)
+    drop_answers(connection, select(step_runs.c.id).where(*mine))
+    connection.execute(delete(step_runs).where(*mine))
     connection.execute(delete(step_versions).where(step_versions.c.tenant == tenant, step_versions.c.name == name))
     joined(connection).delete_step(stored_name(tenant, name))
 
