@@ -28,8 +28,8 @@ _ACCEPTED = ["2xx", "401", "403", "404", "409", "410", "412", "429"]
 """What a request that fits its schema may be answered; also `_MORE` where a schema cannot say every rule."""
 _MORE = ["400", "406", "422"]
 _UNSAID = ("cursor", "Accept", "If-Match", "If-None-Match")
-_OWN = r"^/v1/(admin/)?(tenants|keys)/\{"
-"""Where it must not put what it found in answers: the tenant and the keys that it asks with."""
+_OWN = r"^/v1/((admin/)?(tenants|keys)|steps)/\{"
+"""Where it must not put what it found in answers: the tenant and keys that it asks with, and the step that it keeps."""
 TENANT_SCOPES = tuple(scope for scope in Scope if scope is not Scope.ADMIN)
 _PHASES = ("examples", "coverage", "fuzzing")
 
@@ -110,8 +110,11 @@ def _settings(
         operation = document["paths"][path][method.lower()]
         begin = max((begin for begin in known if path.startswith(begin)), key=len, default=None)
         if begin is not None:
+            # All of its parts together in half of the requests.
+            probability = round(0.5 ** (1 / len(known[begin])), 3)
             bindings = ", ".join(
-                f'"path.{part}" = {{ dictionary = "{_word(begin, part)}", probability = 0.5 }}' for part in known[begin]
+                f'"path.{part}" = {{ dictionary = "{_word(begin, part)}", probability = {probability} }}'
+                for part in known[begin]
             )
             text.append(f'[[operations]]\ninclude-name = "{name}"\nparameters = {{ {bindings} }}')
         if "requestBody" in operation or any(item["name"] in _UNSAID for item in operation["parameters"]):
