@@ -148,12 +148,15 @@ def test_a_run_of_a_step_with_a_key_is_one_run_while_it_is_on_record(server: Liv
     assert where == f"/v1/steps/numbers/runs/{first.json()['id']}"
     tenant.until(where, state="ended")
     assert len(tenant.look("/v1/steps/numbers/runs")["runs"]) == 1
-    assert start("s2").json()["id"] != first.json()["id"]
+    second = start("s2")
+    assert second.json()["id"] != first.json()["id"]
     assert (start("s1", 2).status_code, start("s1").content) == (422, first.content)
     # The step may change; what was asked was asked.
     tenant.put("numbers", "return []", processing="bulk")
     assert start("s1").content == first.content
-    tenant.ask("DELETE", "/v1/steps/numbers")
+    # A step whose runs have not ended is not deleted.
+    tenant.until(second.headers["location"], state="ended")
+    assert tenant.ask("DELETE", "/v1/steps/numbers").status_code == 204
     tenant.put("numbers", "return INPUT_DATA", processing="bulk")
     gone = start("s1")
     assert (gone.status_code, gone.json()["rule"]) == (410, "run.deleted")
