@@ -15,6 +15,8 @@ from wasmexec._execution.interruptible import acquire, wait
 @pytest.fixture
 def unnoticed() -> Iterator[threading.Event]:
     """Half a second from now a signal arrives that another thread takes; a second and a half later the event is set."""
+    # A shell's job in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     released = threading.Event()
 
     def send() -> None:
@@ -28,6 +30,7 @@ def unnoticed() -> Iterator[threading.Event]:
     yield released
     thread.join(10)
     assert not thread.is_alive()
+    signal.signal(signal.SIGINT, before)
 
 
 def seconds_until_interrupted(work: Callable[[], object]) -> float:
