@@ -100,6 +100,7 @@ def test_a_file_is_the_same_however_many_delimiters_make_a_record_long(
     assert rows_of(path) == expected
 
 
+@pytest.mark.timing
 def test_a_long_field_of_doubled_quotes_takes_about_as_long_as_the_module_takes() -> None:
     field = '""' * 600_000
     text = f'"{field}",b,c\n'
@@ -107,9 +108,9 @@ def test_a_long_field_of_doubled_quotes_takes_about_as_long_as_the_module_takes(
     def seconds(read: Callable[[], object]) -> float:
         found = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             read()
-            found.append(time.perf_counter() - start)
+            found.append(time.thread_time() - start)
         return min(found)
 
     dialect = Dialect(",", '"', False)
