@@ -9,18 +9,15 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz.child import Unnoticed, run_once
-from tests.fuzz.driver import Finding, Session, kinds_of
+from tests.fuzz.driver import Finding, Outcome, Session, kinds_of, shares
 from tests.fuzz.targets import TARGETS
-
-SHARES = {"host": 1.0, "puppet": 4.0, "real": 6.0}
-"""How much of the time a target gets: an execution of a guest takes longer."""
 
 
 class State:
@@ -32,6 +29,13 @@ class State:
         self.counts: Counter[str] = Counter(content.get("executions", {}))
         self.findings: int = content.get("findings", 0)
         self.seed: int = content.get("seed", 0)
+
+    def add(self, name: str, outcome: Outcome) -> None:
+        """Count what a target has come to, and keep it."""
+        self.counts[name] += outcome.count
+        self.findings += len(outcome.findings)
+        self.seed += outcome.count + 1
+        self.save()
 
     def save(self) -> None:
         """Keep it."""
@@ -57,27 +61,34 @@ def replay(name: str, file: Path) -> int:
     return 0 if found is None else 1
 
 
-def fuzz(names: list[str], seconds: float, session: Session, state: State, *, stop: bool) -> int:
-    """Every target once, for its share of the time; the number of findings."""
-    whole = sum(SHARES[TARGETS[name].kind] for name in names)
+def fuzz(names: list[str], seconds: float, session: Session, state: State, jobs: int) -> int:
+    """Every target once, for its share of the time that so many have together; the number of findings."""
     found = 0
-    for name in names:
-        share = seconds * SHARES[TARGETS[name].kind] / whole
-        began = time.monotonic()
-        outcome = session.run(name, share, state.seed)
-        state.counts[name] += outcome.count
-        state.findings += len(outcome.findings)
-        found += len(outcome.findings)
-        state.seed += outcome.count + 1
-        state.save()
-        rate = outcome.count / max(0.001, time.monotonic() - began)
-        print(
-            f"{name:16} {outcome.count:>10,} executions, {rate:>8,.0f}/s, {len(outcome.findings)} findings", flush=True
-        )
-        for finding in outcome.findings:
-            show(finding)
-        if stop and found:
-            break
+
+    def one(name: str, share: float) -> tuple[str, Outcome]:
+        return name, session.run(name, min(1.0, share * jobs) * seconds, state.seed)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(one, name, share) for name, share in shares(names).items()]
+        try:
+            for future in as_completed(running):
+                name, outcome = future.result()
+                state.add(name, outcome)
+                found += len(outcome.findings)
+                rate = outcome.count / max(0.001, outcome.cpu_seconds)
+                print(
+                    f"{name:16} {outcome.count:>10,} executions, {rate:>8,.0f} per CPU second, "
+                    f"{len(outcome.findings)} findings",
+                    flush=True,
+                )
+                for finding in outcome.findings:
+                    show(finding)
+                if session.stop and found:
+                    break
+        finally:
+            if not all(future.done() for future in running):
+                pool.shutdown(wait=False, cancel_futures=True)
+                session.end()
     return found
 
 
@@ -86,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz wasmexec itself.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all if there is none")
     parser.add_argument("--seconds", type=float, default=100, help="for all of them together")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="targets at the same time")
     parser.add_argument("--executions", type=int, help="rounds of --seconds until so many have been counted in all")
     parser.add_argument("--folder", type=Path, default=Path(".fuzz"), help="where counts and findings are kept")
     parser.add_argument("--replay", type=Path, help="one input of one target")
@@ -103,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     code = 0
     try:
         while True:
-            found += fuzz(names, options.seconds, session, state, stop=options.stop)
+            found += fuzz(names, options.seconds, session, state, options.jobs)
             is_enough = options.executions is None or state.counts.total() >= options.executions
             if is_enough or (options.stop and found):
                 break

@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     chance = random.Random(options.seed)
     known: set[str] = set()
     waiting = list(corpus)
-    until = time.monotonic() + options.seconds
+    until, began = time.monotonic() + options.seconds, time.process_time()
     while (waiting or time.monotonic() < until) and len(known) < MOST_FINDINGS:
         data = waiting.pop() if waiting else new_input(chance, corpus)
         box.put(data)
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
         tell(finding=found.fingerprint, file=str(file), text=found.text[-2000:])
         if options.stop:
             break
-    tell(count=box.count)
+    tell(count=box.count, cpu_seconds=time.process_time() - began)
 
 
 if __name__ == "__main__":

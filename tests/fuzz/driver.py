@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.child import read_box
@@ -21,6 +22,8 @@ HANG_SECONDS = 20.0
 START_SECONDS = 60.0
 """Until the first input, on a machine that has other things to do."""
 _POLL_SECONDS = 0.2
+KIND_SHARES = {"host": 0.26, "puppet": 0.32, "real": 0.42}
+"""How much of the time the targets of each kind get together: an execution of a guest takes longer."""
 
 
 @dataclasses.dataclass
@@ -35,19 +38,25 @@ class Finding:
 
 @dataclasses.dataclass
 class Outcome:
-    """What a target has come to."""
+    """What a target has come to; `cpu_seconds` of children that lived to their end."""
 
     count: int = 0
+    cpu_seconds: float = 0.0
     findings: list[Finding] = dataclasses.field(default_factory=list)
 
 
 class Session:
-    """Runs targets; `folder` keeps the inputs that run and those that break something."""
+    """Runs targets, several at a time if they are run by several threads.
+
+    `folder` keeps the inputs that run and those that break something; `stop`: a target ends at its first finding.
+    """
 
     def __init__(self, folder: Path, *, hang_seconds: float = HANG_SECONDS, stop: bool = False) -> None:
         self.folder = folder
+        self.stop = stop
         self._hang_seconds = hang_seconds
-        self._stop = stop
+        self._has_ended = False
+        self._children: set[subprocess.Popen[str]] = set()
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str, seconds: float, seed: int, corpus: Path | None = None) -> Outcome:
@@ -58,7 +67,7 @@ class Session:
             died = self._run_child(
                 name, left, seed + outcome.count, CORPUS / name if corpus is None else corpus, outcome
             )
-            if not died or self._stop:
+            if not died or self.stop or self._has_ended:
                 break
             # What kills a child is in the corpus, perhaps: one that goes on would die of it at once.
             corpus = self.folder / "empty"
@@ -72,23 +81,30 @@ class Session:
             sys.executable, "-m", "tests.fuzz.child", name, "--seconds", str(max(0.0, seconds)), "--seed", str(seed),
             "--box", str(box), "--findings", str(findings), "--corpus", str(corpus),
         ]  # fmt: skip
-        if self._stop:
+        if self.stop:
             command.append("--stop")
         errors = self.folder / f"{name}.errors"
         with errors.open("wb") as stream:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True)
+            # In a session of its own: who interrupts this process by hand does not interrupt an input that runs.
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True, start_new_session=True)
+            self._children.add(child)
             try:
                 has_hung = self._watch(child, box)
             finally:
                 child.kill()
                 told = child.communicate()[0]
+                self._children.discard(child)
         count, data = read_box(box) if box.exists() else (0, b"")
         outcome.count += count
-        for line in told.splitlines():
+        for line in told.splitlines(keepends=True):
+            if not line.endswith("\n"):
+                continue  # cut by its end
             fields = json.loads(line)
             if "finding" in fields:
                 outcome.findings.append(Finding(name, "raised", Path(fields["file"]), fields["text"]))
-        if child.returncode == 0 and not has_hung:
+            else:
+                outcome.cpu_seconds += fields["cpu_seconds"]
+        if self._has_ended or (child.returncode == 0 and not has_hung):
             return False
         kind = "hung" if has_hung else "died"
         text = errors.read_text(errors="replace")[-2000:]
@@ -103,7 +119,8 @@ class Session:
     def _watch(self, child: subprocess.Popen[str], box: Path) -> bool:
         """Wait for the end of the child; whether it hangs instead."""
         last, since = 0, time.monotonic()
-        while True:
+        while not self._has_ended:
+            looked = time.monotonic()
             try:
                 child.wait(_POLL_SECONDS)
             except subprocess.TimeoutExpired:
@@ -111,10 +128,27 @@ class Session:
             else:
                 return False
             count = read_box(box)[0] if box.exists() else 0
-            if count != last:
+            has_slept = time.monotonic() - looked > 10 * _POLL_SECONDS
+            if count != last or has_slept:
+                # A machine that was suspended has suspended the child, too.
                 last, since = count, time.monotonic()
             elif time.monotonic() - since > (self._hang_seconds if count else START_SECONDS):
                 return True
+        return False
+
+    def end(self) -> None:
+        """End all children; what they were doing is no finding."""
+        self._has_ended = True
+        for child in tuple(self._children):
+            child.kill()
+
+
+def shares(names: Sequence[str]) -> dict[str, float]:
+    """Which part of the time each target gets, the longest first; 1 in all."""
+    kinds = Counter(TARGETS[name].kind for name in names)
+    whole = sum(KIND_SHARES[kind] for kind in kinds)
+    found = {name: KIND_SHARES[TARGETS[name].kind] / kinds[TARGETS[name].kind] / whole for name in names}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def kinds_of(counts: Counter[str]) -> str:

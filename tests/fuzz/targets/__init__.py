@@ -53,6 +53,8 @@ TARGETS = {
     "json_schemas": Target("host", "schemas"),
     "column_lists": Target("host", "schemas"),
     "statements": Target("real", "statements"),
+    "conversions": Target("real", "conversions"),
+    "c_types": Target("real", "c_types"),
 }
 SELF_TEST = {"self_test": Target("host", "self_test")}
 """Known to the drivers, but not part of what is fuzzed."""

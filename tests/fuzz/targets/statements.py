@@ -51,7 +51,8 @@ _PERMITTED = {
 
 
 @cache
-def _executor() -> Executor:
+def real_executor() -> Executor:
+    """One for the process, with the smallest image that is built."""
     made = Executor("core", workers=1)
     atexit.register(made.close)
     return made
@@ -63,7 +64,7 @@ def statements(data: bytes) -> None:
     lines = [_CLASSES.format(error=draw.choose(_ERRORS))]
     lines += [draw.choose(_LINES).format(v=draw.choose(_VALUES)) for _ in range(1 + draw.below(6))]
     statement = "\n".join(lines)
-    result = _executor().run(statement, limits=_LIMITS)
+    result = real_executor().run(statement, limits=_LIMITS)
     assert result.status in _PERMITTED, f"{result.status}: {result.error}\n{statement}"
     check_result(result, statement)
     try:
