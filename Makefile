@@ -7,7 +7,7 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million fuzz fuzz-long fuzz-mutants conformance schemathesis image image-core verify \
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million fuzz fuzz-long fuzz-native fuzz-mutants conformance schemathesis image image-core verify \
 	native-env schemathesis-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ fuzz: image-core ## bytes of all kinds against the boundary of the host, two min
 
 fuzz-long: image-core ## the same until ten million executions are counted; goes on where it stopped (EXECUTIONS=10000000)
 	$(BIN)/python -m tests.fuzz --seconds 600 --executions $(or $(EXECUTIONS),10000000)
+
+fuzz-native: image-core ## the guest's C, built for this machine under ASan and UBSan; needs gcc or clang, else it is left out
+	$(BIN)/python -m tests.fuzz.native --seconds $(or $(SECONDS),60)
 
 fuzz-mutants: image-core ## how soon the fuzzer finds planted faults, one after the other
 	$(BIN)/python -m tests.fuzz.mutants

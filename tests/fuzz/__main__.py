@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.fuzz.child import Unnoticed, run_once
 from tests.fuzz.driver import Finding, Outcome, Session, kinds_of, shares
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import ALL, TARGETS
 
 
 class State:
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stop", action="store_true", help="at the first finding")
     options = parser.parse_args(arguments)
     names = options.targets or list(TARGETS)
-    if unknown := set(names) - set(TARGETS):
+    if unknown := set(names) - set(ALL):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
     if options.replay:
         return replay(names[0], options.replay)

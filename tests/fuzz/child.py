@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.havoc import MAX_BYTES, new_input
-from tests.fuzz.targets import SELF_TEST, TARGETS, Run
+from tests.fuzz.targets import ALL, Run
 
 BOX_BYTES = 64 * 1024
 BOX_HEAD = struct.Struct("<QI")
@@ -156,7 +156,7 @@ def tell(**fields: Any) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the target that the command line names."""
     parser = argparse.ArgumentParser(prog="tests.fuzz.child")
-    parser.add_argument("target", choices=[*TARGETS, *SELF_TEST])
+    parser.add_argument("target", choices=list(ALL))
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--box", type=Path, required=True)
@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--stop", action="store_true", help="after the first finding")
     options = parser.parse_args(arguments)
     box, unnoticed = Box(options.box), Unnoticed()
-    run = {**TARGETS, **SELF_TEST}[options.target].load(options.target)
+    run = ALL[options.target].load(options.target)
     corpus = load_corpus(options.corpus)
     chance = random.Random(options.seed)
     known: set[str] = set()

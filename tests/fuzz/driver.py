@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.child import read_box
-from tests.fuzz.targets import SELF_TEST, TARGETS
+from tests.fuzz.targets import ALL
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
@@ -22,7 +22,7 @@ HANG_SECONDS = 20.0
 START_SECONDS = 60.0
 """Until the first input, on a machine that has other things to do."""
 _POLL_SECONDS = 0.2
-KIND_SHARES = {"host": 0.26, "puppet": 0.32, "real": 0.42}
+KIND_SHARES = {"host": 0.26, "puppet": 0.32, "real": 0.42, "native": 1.0}
 """How much of the time the targets of each kind get together: an execution of a guest takes longer."""
 
 
@@ -107,7 +107,8 @@ class Session:
         if self._has_ended or (child.returncode == 0 and not has_hung):
             return False
         kind = "hung" if has_hung else "died"
-        text = errors.read_text(errors="replace")[-2000:]
+        text = errors.read_text(errors="replace")
+        text = text if len(text) < 4000 else f"{text[:2500]}\n ...\n{text[-1000:]}"
         if not has_hung and child.returncode < 0:
             text = f"{signal.Signals(-child.returncode).name}\n{text}"
         findings.mkdir(parents=True, exist_ok=True)
@@ -145,9 +146,9 @@ class Session:
 
 def shares(names: Sequence[str]) -> dict[str, float]:
     """Which part of the time each target gets, the longest first; 1 in all."""
-    kinds = Counter(TARGETS[name].kind for name in names)
+    kinds = Counter(ALL[name].kind for name in names)
     whole = sum(KIND_SHARES[kind] for kind in kinds)
-    found = {name: KIND_SHARES[TARGETS[name].kind] / kinds[TARGETS[name].kind] / whole for name in names}
+    found = {name: KIND_SHARES[ALL[name].kind] / kinds[ALL[name].kind] / whole for name in names}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
@@ -155,5 +156,6 @@ def kinds_of(counts: Counter[str]) -> str:
     """Executions by what they ran."""
     by_kind: Counter[str] = Counter()
     for name, count in counts.items():
-        by_kind[{**TARGETS, **SELF_TEST}[name].kind] += count
-    return ", ".join(f"{kind} {by_kind[kind]:,}" for kind in ("host", "puppet", "real"))
+        by_kind[ALL[name].kind] += count
+    kinds = ("host", "puppet", "real", *(("native",) if by_kind["native"] else ()))
+    return ", ".join(f"{kind} {by_kind[kind]:,}" for kind in kinds)

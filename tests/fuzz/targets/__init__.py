@@ -13,7 +13,7 @@ Run = Callable[[bytes], None]
 
 
 class Target(NamedTuple):
-    """`kind` is what an execution of it runs: "host" functions, the "puppet" guest, or the "real" one."""
+    """`kind` is what an execution runs: "host" functions, the "puppet" guest, the "real" one, or its C: "native"."""
 
     kind: str
     module: str
@@ -56,5 +56,11 @@ TARGETS = {
     "conversions": Target("real", "conversions"),
     "c_types": Target("real", "c_types"),
 }
+NATIVE = {
+    name: Target("native", "native")
+    for name in ("native_files", "native_rows", "native_frames", "native_tree", "native_times", "native_where")
+}
+"""The guest's C on this machine: only for `python -m tests.fuzz.native`, which builds it."""
 SELF_TEST = {"self_test": Target("host", "self_test")}
 """Known to the drivers, but not part of what is fuzzed."""
+ALL = {**TARGETS, **NATIVE, **SELF_TEST}

@@ -46,7 +46,7 @@ _PUBLIC = ("93.184.216.34", "2606:2800:220:1::1")
 def grants(data: bytes) -> None:
     """A text is a grant, which can be written and read again as the same one, or a ConfigError; it covers its own."""
     draw = Draw(data)
-    text = draw.choose(["", "GET ", "GET,POST "]) + draw.choose(["", "http://", "https://"])
+    text = draw.choose(["", "GET ", "GET,POST ", "TRACE ", "GET,CONNECT "]) + draw.choose(["", "http://", "https://"])
     text += draw.choose(["a.test", "*.b.test", "127.0.0.1", "[::1]", ""]) + draw.choose(["", ":80", ":8080", "/"])
     if draw.chance(2):
         text = "".join(draw.choose(_PARTS) for _ in range(draw.below(6))) + (draw.text(6) if draw.chance(3) else "")
@@ -63,6 +63,7 @@ def grants(data: bytes) -> None:
             set(grant.schemes),
         )
         assert set(again.ports) == set(grant.ports), f"{text!r} is {grant}, {grant.text!r} is {again}"
+    assert not {"CONNECT", "TRACE"} & set(grant.methods)
     method, scheme = draw.choose(["GET", "POST", "DELETE", "TRACE"]), draw.choose(["http", "https"])
     host, port = draw.choose(_HOSTS), draw.choose([80, 443, 8080, 22])
     try:
