@@ -75,9 +75,9 @@ def fuzz(names: list[str], seconds: float, session: Session, state: State, jobs:
                 name, outcome = future.result()
                 state.add(name, outcome)
                 found += len(outcome.findings)
-                rate = outcome.count / max(0.001, outcome.cpu_seconds)
+                rate = f"{outcome.count / outcome.cpu_seconds:,.0f}" if outcome.cpu_seconds else "?"
                 print(
-                    f"{name:16} {outcome.count:>10,} executions, {rate:>8,.0f} per CPU second, "
+                    f"{name:16} {outcome.count:>10,} executions, {rate:>8} per CPU second, "
                     f"{len(outcome.findings)} findings",
                     flush=True,
                 )

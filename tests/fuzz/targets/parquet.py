@@ -101,7 +101,9 @@ def parquet_frames(data: bytes) -> None:
         mock.patch.object(subprocess, "Popen", lambda *a, **k: _Said(*a, **k, said=said)),
         mock.patch.object(parquet, "STALL_SECONDS", 2.0),
     ):
-        _check(parquet.parquet_rows(_Seekable(file.fileno()), "it", max_row_bytes=_MOST, remark=remarks.append))
+        reader = parquet.parquet_rows(_Seekable(file.fileno()), "it", max_row_bytes=_MOST, remark=remarks.append)
+        rows, is_whole = _check(reader)
+    assert not is_whole or len(rows) in _ends(said), "an end that does not fit the rows"
     assert all(type(remark) is str for remark in remarks)
 
 
@@ -124,6 +126,17 @@ def _frame(draw: Draw) -> bytes:
         payload = b'[{"a":"%b"}]' % (b"x" * draw.choose([_MOST - 8, _MOST - 7, 4000, 50_000]))
     length = len(payload) if not draw.chance(12) else draw.integer() & 0xFFFFFFFF
     return struct.pack("<cI", kind, length) + payload
+
+
+def _ends(said: bytes) -> list[Any]:
+    """The numbers of rows in frames that say that all have come."""
+    found = []
+    while len(said) >= 5:
+        kind, length = struct.unpack("<cI", said[:5])
+        payload, said = said[5 : 5 + length], said[5 + length :]
+        with contextlib.suppress(ValueError):
+            found += [json.loads(payload)] if kind == b"." else []
+    return found
 
 
 def _check(rows: Iterator[tuple[int | None, bytes | BadRow]]) -> tuple[list[Any], bool]:
