@@ -17,8 +17,8 @@ from wasmexec.server.storage.sealing import open_vault
 from wasmexec.server.storage.tables import metadata, runs, sealing_keys, secrets
 from wasmexec.server.tenants.secrets import StoredSecret, seal_secret
 from wasmexec.server.vault.key_file import SealingKey, add_key, make_key_file, read_key_file
-from wasmexec.server.vault.places import input_place, order_place
-from wasmexec.server.vault.vault import Place, SealError, Vault
+from wasmexec.server.vault.places import Place, SealError, input_place, order_place
+from wasmexec.server.vault.vault import Vault
 from wasmexec.store.database import Database, resolve_url
 
 PLACE = Place("acme", "secret", "stripe", "hosts")

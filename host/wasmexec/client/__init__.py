@@ -16,6 +16,9 @@ from ..server.documents import (
     WaitingDocument,
 )
 from .async_client import AsyncClient
+from .async_operator import AsyncOperator
+from .async_steps import AsyncSteps
+from .batches import BatchItem
 from .errors import (
     AnswerLost,
     AnswerOverdue,
@@ -31,15 +34,29 @@ from .errors import (
     TooMuch,
 )
 from .following import RunEvent
-from .operations import KeyOptions, QuotaOptions, RunOptions, TenantOptions
+from .operations import (
+    KeyOptions,
+    PartOptions,
+    QuotaOptions,
+    ReplayOptions,
+    RunFilter,
+    RunOptions,
+    TenantOptions,
+)
 from .retries import Retries
+from .step_operations import StepDocument, StepRunOptions
 from .sync_client import Client
+from .sync_operator import Operator
+from .sync_steps import Steps
 
 __all__ = [
     "AnswerLost",
     "AnswerOverdue",
     "AsyncClient",
+    "AsyncOperator",
+    "AsyncSteps",
     "BadAnswer",
+    "BatchItem",
     "Client",
     "ClientError",
     "Conflict",
@@ -49,14 +66,21 @@ __all__ = [
     "KeyRejected",
     "LogDocument",
     "NotFound",
+    "Operator",
+    "PartOptions",
     "QuotaOptions",
+    "ReplayOptions",
     "RequestRefused",
     "Retries",
     "RunDocument",
     "RunEvent",
+    "RunFilter",
     "RunOptions",
     "ServerFailed",
     "ServerUnreachable",
+    "StepDocument",
+    "StepRunOptions",
+    "Steps",
     "TenantOptions",
     "TenantRequest",
     "TooMuch",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -14,10 +15,13 @@ import httpx
 
 from ..server.documents import LogDocument, RunDocument, TenantRequest
 from . import operations
+from .async_operator import AsyncOperator
+from .async_steps import AsyncSteps
+from .batches import BatchItem, Group, groups
 from .calls import Call, read_answer
 from .errors import ClientError
 from .following import Following, RunEvent
-from .operations import KeyOptions, RunOptions, TenantOptions
+from .operations import KeyOptions, PartOptions, ReplayOptions, RunFilter, RunOptions, TenantOptions
 from .retries import Attempts, Retries
 from .wire import (
     MAX_ANSWER_BYTES,
@@ -28,14 +32,19 @@ from .wire import (
     Pauses,
     client_arguments,
     failure_of,
+    is_lines,
     is_stream,
     received,
     request_arguments,
 )
 
 if TYPE_CHECKING:
+    from ..server.api.audit import AuditPage
+    from ..server.api.batches import BatchAnswer
+    from ..server.api.health import LiveDocument, ReadyDocument
     from ..server.api.keys import IssuedKey, KeyDocument, KeyList
-    from ..server.api.quotas import QuotasDocument
+    from ..server.api.quotas import PartDocument, QuotasDocument
+    from ..server.api.run_list import RunPage
     from ..server.api.secrets import SecretList, StoredSecretDocument
     from ..server.api.usage import UsageDocument
 
@@ -67,30 +76,40 @@ class AsyncClient:
         self._timeout_seconds = timeout_seconds
         self._retries = retries or Retries()
         self._max_answer_bytes = max_answer_bytes
+        self.steps = AsyncSteps(self._ask)
+        self.operator = AsyncOperator(self._ask)
 
     async def run(
         self, statement: str, *, timeout_seconds: float | None = None, idempotency_key: str | None = None,
-        **options: Unpack[RunOptions],
+        detach: bool = False, **options: Unpack[RunOptions],
     ) -> RunDocument:  # fmt: skip
         """Run a statement and wait for its end: everything is in the answer, rows and log included.
 
         A statement that fails is an answer, too: look at `status`. Once `timeout_seconds` are over the client hangs up,
-        which cancels the run. With an `idempotency_key` it does not, and who asks again with the same one, as the
-        client itself does if the answer is lost, gets the answer to the first request.
+        which cancels the run unless it is told to `detach`. With an `idempotency_key` it does not, either, and who asks
+        again with the same one, as the client itself does if the answer is lost, gets the answer to the first request.
         """
         return await self._ask(operations.post_run(
-            statement, options, is_durable=False, idempotency_key=idempotency_key, timeout_seconds=timeout_seconds
+            statement, options, prefer="detach" if detach else None, idempotency_key=idempotency_key,
+            timeout_seconds=timeout_seconds,
         ))  # fmt: skip
 
     async def start(
-        self, statement: str, *, idempotency_key: str | None = None, **options: Unpack[RunOptions]
-    ) -> RunDocument:
+        self, statement: str, *, idempotency_key: str | None = None, wait_seconds: int | None = None,
+        **options: Unpack[RunOptions],
+    ) -> RunDocument:  # fmt: skip
         """Have a statement run, whatever becomes of this client and the server; returns once that is on disk.
 
-        It runs once, however often the client has to ask: without an `idempotency_key` the client makes one.
+        It runs once, however often the client has to ask: without an `idempotency_key` the client makes one. With
+        `wait_seconds`, at most 600, and without a key it waits so long for the end of the run, whose rows and log are
+        in the answer then; this is not asked again if the answer is lost.
         """
-        key = idempotency_key or secrets.token_urlsafe(18)
-        return await self._ask(operations.post_run(statement, options, is_durable=True, idempotency_key=key))
+        key = idempotency_key if wait_seconds is not None else idempotency_key or secrets.token_urlsafe(18)
+        return await self._ask(operations.post_durable(statement, options, wait_seconds, idempotency_key=key))
+
+    async def runs(self, **which: Unpack[RunFilter]) -> RunPage:
+        """A page of the tenant's runs, newest first, those included that have not ended."""
+        return await self._ask(operations.get_runs(which))
 
     async def get(self, run_id: str) -> RunDocument:
         """How a run is, without its rows and log; `waiting` says why it waits."""
@@ -137,13 +156,85 @@ class AsyncClient:
         """End a run with status 303; one that has ended stays as it is."""
         return await self._ask(operations.cancel_run(run_id))
 
-    async def usage(self, *, days: int = 31) -> UsageDocument:
+    async def delete(self, run_id: str) -> None:
+        """Delete a run that has ended, with its rows and its log."""
+        return await self._ask(operations.delete_run(run_id))
+
+    async def recording(self, run_id: str) -> dict[str, Any]:
+        """What decided a run that was asked for with `record=True`."""
+        return await self._ask(operations.get_recording(run_id))
+
+    async def replay(
+        self, run_id: str, *, timeout_seconds: float | None = None, idempotency_key: str | None = None,
+        **options: Unpack[ReplayOptions],
+    ) -> RunDocument:  # fmt: skip
+        """Run again from a recording, without network, and wait for its end: `replay` says what is different."""
+        return await self._ask(operations.post_replay(
+            run_id, options, idempotency_key=idempotency_key, timeout_seconds=timeout_seconds
+        ))  # fmt: skip
+
+    async def batch(
+        self, items: Iterable[BatchItem], *, idempotency_key: str | None = None, quiet_seconds: float = 600.0
+    ) -> AsyncIterator[BatchAnswer]:
+        """Run many statements, each like `run`, and have their answers as they end: `index` counts the items from 0.
+
+        Without an `idempotency_key` some 64 kB of items are sent at once, and the next ones when all of those have
+        ended: who stops reading cancels them. With one it is a single request, whose answer comes when all have ended,
+        and which is asked again if that is lost. For `quiet_seconds` nothing may come.
+        """
+        for group in groups(items, idempotency_key, quiet_seconds):
+            attempts = Attempts(self._retries, is_repeatable=group.call.is_repeatable)
+            is_first = True
+            while True:
+                try:
+                    async for answer in self._batch_once(group):
+                        is_first = False
+                        yield answer
+                    break
+                except ClientError as failure:
+                    if not is_first:
+                        # Some are told already.
+                        raise
+                    pause = attempts.pause_after(failure)
+                await asyncio.sleep(pause)
+
+    async def usage(
+        self, *, days: int = 31, since: datetime | None = None, until: datetime | None = None
+    ) -> UsageDocument:  # fmt: skip
         """What the tenant's runs have used, in all and by the hour."""
-        return await self._ask(operations.get_usage(days))
+        return await self._ask(operations.get_usage(days, since, until))
+
+    async def audit(self, *, limit: int = 50, cursor: str | None = None) -> AuditPage:
+        """A page of what was changed of the tenant's, newest first: by which key, what, when."""
+        return await self._ask(operations.get_audit(limit, cursor))
 
     async def quotas(self) -> QuotasDocument:
         """What the tenant may have, and what of it is taken."""
         return await self._ask(operations.get_quotas())
+
+    async def project_rules(self, project: str) -> PartDocument:
+        """The rules of a project of the tenant, and what of them is used."""
+        return await self._ask(operations.get_part("projects", project))
+
+    async def set_project_rules(self, project: str, **options: Unpack[PartOptions]) -> PartDocument:
+        """Give a project rules below the tenant's."""
+        return await self._ask(operations.put_part("projects", project, options))
+
+    async def delete_project_rules(self, project: str) -> None:
+        """Have a project without rules of its own."""
+        return await self._ask(operations.delete_part("projects", project))
+
+    async def key_rules(self, key_id: str) -> PartDocument:
+        """The rules of a key of the tenant, and what of them is used."""
+        return await self._ask(operations.get_part("keys", key_id))
+
+    async def set_key_rules(self, key_id: str, **options: Unpack[PartOptions]) -> PartDocument:
+        """Give a key rules below the tenant's."""
+        return await self._ask(operations.put_part("keys", key_id, options))
+
+    async def delete_key_rules(self, key_id: str) -> None:
+        """Have a key without rules of its own."""
+        return await self._ask(operations.delete_part("keys", key_id))
 
     async def keys(self) -> KeyList:
         """The tenant's keys, newest first; nobody can see their texts."""
@@ -181,7 +272,19 @@ class AsyncClient:
 
     async def issue_key(self, tenant: str, **options: Unpack[KeyOptions]) -> IssuedKey:
         """A key of a tenant, which nobody can be shown again; for the operator's key."""
-        return await self._ask(operations.issue_key(tenant, options))
+        return await self.operator.issue_key(tenant, **options)
+
+    async def live(self) -> LiveDocument:
+        """Whether the server lives."""
+        return await self._ask(operations.get_live())
+
+    async def ready(self) -> ReadyDocument:
+        """Whether statements get through."""
+        return await self._ask(operations.get_ready())
+
+    async def openapi(self) -> dict[str, Any]:
+        """The document of the API, by the server itself."""
+        return await self._ask(operations.get_openapi())
 
     async def close(self) -> None:
         """Close its connections; runs that it waits for are cancelled."""
@@ -205,6 +308,16 @@ class AsyncClient:
                 async for piece in response.aiter_raw():
                     for event in following.events(piece):
                         yield event
+
+    async def _batch_once(self, group: Group) -> AsyncIterator[BatchAnswer]:
+        group.begin()
+        async with self._answer(group.call) as response:
+            if not is_lines(response):
+                group.refuse(received(response, await self._body(response)))
+            async for piece in response.aiter_raw():
+                for answer in group.answers(piece, self._max_answer_bytes):
+                    yield answer
+            group.end()
 
     async def _ask(self, call: Call[T]) -> T:
         attempts = Attempts(self._retries, is_repeatable=call.is_repeatable)

@@ -14,7 +14,6 @@ from ..server.http.operations import PART
 from .errors import BadAnswer, ProblemFields, refusal_of
 
 T = TypeVar("T")
-_GOOD = (200, 201, 202, 204)
 _problems = msgspec.json.Decoder(ProblemFields)
 _PROBLEM = "application/problem+json"
 
@@ -24,7 +23,8 @@ class Call(Generic[T]):
     """A request, and the type of its answer's document.
 
     `is_repeatable`: to ask twice is as good as to ask once, so it may be asked again when nobody knows what became of
-    it. `timeout_seconds` is how long its answer may take, None for the client's usual time.
+    it. `timeout_seconds` is how long its answer may take, None for the client's usual time; `good` are the statuses of
+    answers that have the document, `media_type` is that of the body.
     """
 
     method: str
@@ -35,6 +35,8 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool
     timeout_seconds: float | None = None
+    good: tuple[int, ...] = (200, 201, 202, 204)
+    media_type: str = "application/json"
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ def read_answer(call: Call[T], received: Received) -> T:
     status = received.status
     if received.media_type.partition(";")[0].strip().lower() == _PROBLEM:
         raise refusal_of(status, _problem(received))
-    if status not in _GOOD:
+    if status not in call.good:
         raise BadAnswer(f"HTTP {status} and no problem+json: is this the address of a wasmexec server?", status=status)
     if call.answer is None:
         return None  # type: ignore[return-value]
@@ -90,7 +92,7 @@ def path_of(*parts: str, action: str | None = None) -> str:
     return path if action is None else f"{path}:{action}"
 
 
-def encoded(document: Mapping[str, Any]) -> bytes:
+def encoded(document: object) -> bytes:
     """A body.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from ..errors import ConfigError
+from .batches import NDJSON
 from .calls import Call, Received
 from .errors import AnswerLost, AnswerOverdue, BadAnswer, ClientError, ServerUnreachable
 
@@ -68,7 +69,7 @@ def client_arguments(address: Address, key: str) -> dict[str, Any]:
 def request_arguments(call: Call[Any], timeout_seconds: float) -> dict[str, Any]:
     """The arguments of httpx's `build_request`."""
     seconds = timeout_seconds if call.timeout_seconds is None else call.timeout_seconds
-    headers = dict(call.headers) if call.body is None else {"Content-Type": "application/json", **call.headers}
+    headers = dict(call.headers) if call.body is None else {"Content-Type": call.media_type, **call.headers}
     return {
         "method": call.method, "url": call.path, "params": dict(call.query), "headers": headers, "content": call.body,
         "timeout": httpx.Timeout(connect=CONNECT_SECONDS, read=seconds, write=SEND_SECONDS, pool=CONNECT_SECONDS),
@@ -87,8 +88,17 @@ def failure_of(error: httpx.TransportError, call: Call[Any]) -> ClientError:
 
 def is_stream(response: httpx.Response) -> bool:
     """Whether an answer is one of server-sent events."""
+    return _is(response, "text/event-stream")
+
+
+def is_lines(response: httpx.Response) -> bool:
+    """Whether an answer is one of JSON texts, a line for each."""
+    return _is(response, NDJSON)
+
+
+def _is(response: httpx.Response, media_type: str) -> bool:
     kind: str = response.headers.get("content-type", "")
-    return response.status_code == 200 and kind.partition(";")[0].strip().lower() == "text/event-stream"
+    return response.status_code == 200 and kind.partition(";")[0].strip().lower() == media_type
 
 
 def received(response: httpx.Response, body: bytes) -> Received:

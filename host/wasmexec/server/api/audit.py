@@ -14,8 +14,7 @@ from ..http.operations import Answered, Operation, Route, json_answer, route
 from ..problems import ProblemError
 from ..storage.audit import AuditRow
 from ..tenants.keys import Scope
-from ..vault.places import cursor_place
-from ..vault.vault import SealError
+from ..vault.places import SealError, cursor_place
 
 if TYPE_CHECKING:
     from ..http.request import Request

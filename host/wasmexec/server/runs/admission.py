@@ -33,7 +33,7 @@ from ..problems import ProblemError
 from ..quotas.refusals import Owner
 from ..random_ids import new_token
 from ..tenants.rule_sets import grants_of
-from ..vault.vault import SealError
+from ..vault.places import SealError
 from .run import Run
 
 if TYPE_CHECKING:

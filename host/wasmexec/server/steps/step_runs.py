@@ -28,7 +28,7 @@ from ..runs.costs import MICROSECONDS
 from ..runs.run import ATTEMPTS
 from ..storage.accounts import saved
 from ..storage.step_runs import Charge
-from ..vault.vault import SealError
+from ..vault.places import SealError
 from .attempt import Attempt, AttemptLost
 from .enclosure import StepEnclosure
 from .messages import Job, Plan

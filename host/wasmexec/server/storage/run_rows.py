@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
 
 from ..runs.costs import costs_of
 from ..runs.records import EndedRun, NewRun, StartedRun
 from ..vault.places import input_place, order_place
-from ..vault.vault import Vault
 from .accounts import AccountRows
 from .attachments import add_attachments
 from .idempotency import KeyRows
 from .prepared import Prepared, bound, upsert
 from .tables import COSTS, COUNTS, runs, step_runs
 from .usage import UsagePlace, UsageRows, hour_of
+
+if TYPE_CHECKING:
+    from ..vault.vault import Vault
 
 _WAITING = ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds", "has_grants", "kind", "state",
             "may_have_effects", "attempts")  # fmt: skip

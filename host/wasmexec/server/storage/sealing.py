@@ -13,8 +13,8 @@ from sqlalchemy import Column, Connection, Row, and_, insert, select, update
 from ...errors import ConfigError
 from ...store.database import Database
 from ..vault.key_file import SealingKey, make_key_file, read_key_file
-from ..vault.places import input_place, order_place, secret_place, step_request_place
-from ..vault.vault import Place, SealError, Vault
+from ..vault.places import Place, SealError, input_place, order_place, secret_place, step_request_place
+from ..vault.vault import Vault
 from .tables import runs, sealing_keys, secrets, step_runs
 
 _log = logging.getLogger(__name__)

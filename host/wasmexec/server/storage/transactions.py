@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from ...store.database import Database
-from ..vault.vault import Vault
 from .writer import Kind, Writer
+
+if TYPE_CHECKING:
+    from ..vault.vault import Vault
 
 _T = TypeVar("_T")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ...secret import Secret
 from ..vault.places import secret_place
-from ..vault.vault import Vault
+
+if TYPE_CHECKING:
+    from ..vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
-from .vault import Place
+from ...store.errors import StoreError
+
+
+class Place(NamedTuple):
+    """Where in the store a value belongs; `detail` is what else must not be exchanged, such as a secret's hosts."""
+
+    tenant: str
+    kind: str
+    id: str
+    detail: str = ""
+
+
+class SealError(StoreError):
+    """A value does not open: it was changed, belongs to another place, or its key is not there."""
 
 
 def order_place(tenant: str, run_id: str) -> Place:

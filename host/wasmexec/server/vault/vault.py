@@ -11,34 +11,21 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from ...errors import ConfigError
-from ...store.errors import StoreError
 from .key_file import ID_BYTES, SealingKey
+from .places import Place, SealError
 
 _FORM: Final = b"\x01"
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
 _HEAD_BYTES: Final = len(_FORM) + ID_BYTES + _SALT_BYTES + _NONCE_BYTES
 _PIECE_BYTES: Final = 64 * 1024
 """Ciphering keeps the interpreter's lock: between pieces others get it."""
-
-
-class Place(NamedTuple):
-    """Where in the store a value belongs; `detail` is what else must not be exchanged, such as a secret's hosts."""
-
-    tenant: str
-    kind: str
-    id: str
-    detail: str = ""
-
-
-class SealError(StoreError):
-    """A value does not open: it was changed, belongs to another place, or its key is not there."""
 
 
 class Vault:
