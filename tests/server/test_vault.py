@@ -39,6 +39,14 @@ def test_what_was_sealed_opens_whole_in_its_place(size: int) -> None:
     assert ours.seal(data, PLACE) != sealed
 
 
+def test_what_an_older_server_has_sealed_opens() -> None:
+    sealed = (
+        "0130fa4ff59a66e0862eb3683714d88eb1c290264584773924f132e46af4c5f44766e779aa0ca4d0761a45324ba9c2b9acfd53cdbebf65"
+        "9a46a1"
+    )
+    assert Vault([SealingKey(bytes(range(32)))]).open(bytes.fromhex(sealed), PLACE) == b"value"
+
+
 @pytest.mark.parametrize("part", Place._fields)
 def test_what_was_sealed_for_one_place_opens_in_no_other(part: str) -> None:
     ours = vault()
@@ -205,8 +213,8 @@ def opened(database: Database, ours: Vault) -> tuple[bytes, bytes, str]:
 
 def test_a_store_takes_no_other_key_than_its_own(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "store.key"
-    first = open_vault(database, file)
-    assert open_vault(database, file).key_id == first.key_id
+    first = open_vault(database, file).vault
+    assert open_vault(database, file).vault.key_id == first.key_id
     kept = file.rename(tmp_path / "kept")
     with pytest.raises(ConfigError, match="cannot be read: No such file or directory"):
         open_vault(database, file)
@@ -216,33 +224,33 @@ def test_a_store_takes_no_other_key_than_its_own(database: Database, tmp_path: P
     with pytest.raises(ConfigError) as caught:
         open_vault(database, file)
     assert f"the store is sealed with the key {first.key_id.hex()}, which {file} does not have" in caught.value.message
-    assert open_vault(database, kept).key_id == first.key_id
+    assert open_vault(database, kept).vault.key_id == first.key_id
 
 
 def test_after_a_rotation_everything_opens_with_the_new_key_alone(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "store.key"
-    first = open_vault(database, file)
+    first = open_vault(database, file).vault
     add_run(
         database, *(first.seal(b, place("acme", "run_1")) for b, place in ((b"o", order_place), (b"i", input_place)))
     )
     add_secret(database, first)
     add_key(file)
     assert caplog.records == []
-    second = open_vault(database, file)
+    second = open_vault(database, file).vault
     assert second.key_id != first.key_id
     assert opened(database, second) == (b"o", b"i", VALUE)
     assert f"the key {first.key_id.hex()} seals nothing any more: its line can be taken out of {file}" in caplog.text
     lines = file.read_text().splitlines()
     file.write_text("\n".join(lines[:2]))
-    alone = open_vault(database, file)
+    alone = open_vault(database, file).vault
     assert opened(database, alone) == (b"o", b"i", VALUE)
     with pytest.raises(SealError):
         opened(database, first)
     # A key that comes back is in use again.
     file.write_text("\n".join([lines[0], lines[2], lines[1]]))
-    assert opened(database, open_vault(database, file)) == (b"o", b"i", VALUE)
+    assert opened(database, open_vault(database, file).vault) == (b"o", b"i", VALUE)
     with database.read() as connection:
         used = connection.execute(select(sealing_keys.c.id).where(sealing_keys.c.retired_at.is_(None))).scalars().all()
     assert used == [first.key_id.hex()]
@@ -250,15 +258,15 @@ def test_after_a_rotation_everything_opens_with_the_new_key_alone(
 
 def test_what_waits_in_a_store_from_before_is_sealed_once(database: Database, tmp_path: Path) -> None:
     add_run(database, b'{"secrets": 1}', b"null")
-    ours = open_vault(database, tmp_path / "store.key")
+    ours = open_vault(database, tmp_path / "store.key").vault
     add_secret(database, ours)
     for _ in range(2):
         assert opened(database, ours) == (b'{"secrets": 1}', b"null", VALUE)
-        ours = open_vault(database, tmp_path / "store.key")
+        ours = open_vault(database, tmp_path / "store.key").vault
     # SECURITY: later nothing is taken as it is any more.
     with database.write() as connection:
         connection.execute(update(runs).values(order=b'{"secrets": 2}'))
-    ours = open_vault(database, tmp_path / "store.key")
+    ours = open_vault(database, tmp_path / "store.key").vault
     with pytest.raises(SealError, match="run order run_1 is not sealed"):
         opened(database, ours)
 
@@ -267,11 +275,11 @@ def test_what_does_not_open_does_not_hold_up_a_rotation(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / "store.key"
-    first = open_vault(database, file)
+    first = open_vault(database, file).vault
     add_run(database, b"nothing that was sealed", first.seal(b"i", input_place("acme", "run_1")))
     add_secret(database, first)
     add_key(file)
-    second = open_vault(database, file)
+    second = open_vault(database, file).vault
     assert "run order run_1 is not sealed" in caplog.text
     with pytest.raises(SealError, match="run order run_1 is not sealed"):
         opened(database, second)
@@ -294,7 +302,7 @@ def test_what_does_not_open_does_not_hold_up_a_rotation(
     ],
 )
 def test_a_row_that_is_moved_or_changed_does_not_open(database: Database, tmp_path: Path, change: str) -> None:
-    ours = open_vault(database, tmp_path / "store.key")
+    ours = open_vault(database, tmp_path / "store.key").vault
     places: list[Callable[[str, str], Place]] = [order_place, input_place]
     add_run(database, *(ours.seal(b"x", place("acme", "run_1")) for place in places))
     add_secret(database, ours)

@@ -18,6 +18,7 @@ from .runs.recorder import Recorder
 from .runs.restoring import restore
 from .runs.runs import Runs
 from .steps.step_runs import StepRuns
+from .storage.kept import Resealing
 from .storage.retention import Retention
 from .storage.storage import Storage
 from .streaming.streams import Streams
@@ -86,6 +87,7 @@ class Front:
             runs.know(tenant)
         front._tasks = [
             asyncio.create_task(restore(runs, storage, directory.tenants)),
+            asyncio.create_task(Resealing(storage).run()),
             asyncio.create_task(Retention(storage, config.keep_runs_days, runs.recorder.note_deleted).sweep_often()),
         ]
         front.restored += await step_runs.restore(directory.tenants)

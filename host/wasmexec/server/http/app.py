@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ...errors import ConfigError
 from ...store.errors import StoreError
 from ..problems import MEDIA_TYPE, ProblemError, not_found
+from ..vault.places import SealError
 from .bodies import Disconnected, Receive, Scope, Send
 from .operations import Answered, Handler, Route, Streamed
 from .request import Request
@@ -63,6 +64,10 @@ class App:
             return self._told(request, problem)
         except ConfigError as error:
             return self._told(request, ProblemError(400, "request", error.message))
+        except SealError as error:
+            _log.error("the store: %s", error)
+            text = "what is stored of it was changed, or is sealed with a key that is not there"
+            return self._told(request, ProblemError(500, "store.seal", text, changed_by="operator"))
         except StoreError as error:
             _log.error("the store: %s", error)
             text = "the store does not answer; nothing was accepted"

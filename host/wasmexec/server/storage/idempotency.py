@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Connection, Engine, Select, bindparam, delete, func, select, update
 
 from ..runs.records import KeptAnswer
+from ..vault.places import Place, answer_place
 from .prepared import Prepared, bound, upsert
 from .tables import request_keys
 
 if TYPE_CHECKING:
+    from .kept import KeptVault
     from .transactions import Transactions
 
 KEPT_SECONDS = 86_400.0
@@ -23,9 +25,10 @@ _CHANGED = _NAMES[2:]
 
 
 class KeyRows:
-    """Rows of keys, written in the transaction of their run."""
+    """Rows of keys, written in the transaction of their run; the answers are sealed."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, kept: KeptVault) -> None:
+        self._kept = kept
         new = upsert(request_keys, engine).values(bound(_NAMES))
         # One that is there has expired, and nobody has swept yet.
         replaced = {name: new.excluded[name] for name in _CHANGED}
@@ -38,7 +41,7 @@ class KeyRows:
         if kept:
             self._put.execute(connection, [
                 (item.tenant, item.key, item.digest, item.run_id, item.created_at, item.status, len(item.body or b""),
-                 item.body)
+                 None if item.body is None else self._kept.seal(item.body, _place(item)))
                 for item in kept
             ])  # fmt: skip
 
@@ -52,8 +55,8 @@ class KeptRows:
 
     place = 4
 
-    def __init__(self, engine: Engine) -> None:
-        self._keys = KeyRows(engine)
+    def __init__(self, engine: Engine, kept: KeptVault) -> None:
+        self._keys = KeyRows(engine, kept)
 
     def store(self, connection: Connection, rows: Sequence[KeptAnswer]) -> None:
         """Keep them."""
@@ -77,7 +80,7 @@ class RequestKeyStorage:
 
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage
-        self._kept = KeptRows(storage.database.engine)
+        self._kept = KeptRows(storage.database.engine, storage.kept)
 
     def keep(self, kept: KeptAnswer) -> asyncio.Future[None]:
         """Keep an answer that belongs to no single run; it waits for a store that is away."""
@@ -94,7 +97,11 @@ class RequestKeyStorage:
         return stored
 
     async def find(self, tenant: str, key: str) -> tuple[KeptAnswer | None, KeysTaken]:
-        """The answer that is kept for a key, and what all of the tenant's take. Raises: StoreError."""
+        """The answer that is kept for a key, and what all of the tenant's take.
+
+        Raises:
+            StoreError: nobody can tell.
+        """
         since = time.time() - KEPT_SECONDS
         mine = (request_keys.c.tenant == tenant, request_keys.c.created_at > since)
         figures = (func.count(), func.coalesce(func.sum(request_keys.c.size), 0), func.min(request_keys.c.created_at))
@@ -103,11 +110,17 @@ class RequestKeyStorage:
             row = connection.execute(select(request_keys).where(*mine, request_keys.c.key == key)).first()
             if row is not None:
                 found = KeptAnswer(row.tenant, row.key, row.digest, row.run_id, row.created_at, row.status, row.answer)
+                if found.body is not None:
+                    found = found._replace(body=self._storage.kept.open(bytes(found.body), _place(found)))
                 return found, KeysTaken(0, 0, 0.0)
             number, size, oldest = connection.execute(select(*figures).where(*mine)).one()
             return None, KeysTaken(int(number), int(size), float(oldest or 0.0))
 
         return await self._storage.read(work)
+
+
+def _place(item: KeptAnswer) -> Place:
+    return answer_place(item.tenant, item.key, item.run_id)
 
 
 def drop_answers(connection: Connection, run_ids: Sequence[str] | Select[tuple[str]]) -> None:

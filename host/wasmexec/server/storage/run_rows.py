@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
 
 from ..runs.costs import costs_of
 from ..runs.records import EndedRun, NewRun, StartedRun
-from ..vault.places import input_place, order_place
+from ..vault.places import input_place, kept_place, order_place
 from .accounts import AccountRows
 from .attachments import add_attachments
 from .idempotency import KeyRows
@@ -19,7 +19,7 @@ from .tables import COSTS, COUNTS, runs, step_runs
 from .usage import UsagePlace, UsageRows, hour_of
 
 if TYPE_CHECKING:
-    from ..vault.vault import Vault
+    from .kept import KeptVault
 
 _WAITING = ("id", "tenant", "key_id", "created_at", "order", "input", "wall_seconds", "has_grants", "kind", "state",
             "may_have_effects", "attempts")  # fmt: skip
@@ -33,10 +33,10 @@ class NewRuns:
 
     place = 0
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
-        self._vault = vault
+    def __init__(self, engine: Engine, kept: KeptVault) -> None:
+        self._vault = kept.vault
         self._insert = Prepared(insert(runs).values(bound(_WAITING)), _WAITING, engine)
-        self._keys = KeyRows(engine)
+        self._keys = KeyRows(engine, kept)
 
     def store(self, connection: Connection, rows: Sequence[NewRun]) -> None:
         """Insert them, with the keys of their requests."""
@@ -76,18 +76,19 @@ class StartedRuns:
 
 
 class EndedRuns:
-    """Runs at their end, each recorded once with its usage, in one transaction."""
+    """Runs at their end, each recorded once with its usage, in one transaction; what is kept of them is sealed."""
 
     place = 2
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, kept: KeptVault) -> None:
+        self._kept = kept
         self._insert = Prepared(insert(runs).values(bound(_ALL)), _ALL, engine)
         absent = upsert(runs, engine).values(bound(_ALL)).on_conflict_do_nothing()
         self._insert_absent = Prepared(absent, _ALL, engine)
         waiting = update(runs).where(runs.c.id == bindparam("run_id"), runs.c.state != bindparam("unchanged"))
         self._update = Prepared(waiting.values(bound(_CHANGED)), (*_CHANGED, "run_id", "unchanged"), engine)
         self._usage = UsageRows(engine)
-        self._keys = KeyRows(engine)
+        self._keys = KeyRows(engine, kept)
         self._accounts = AccountRows(engine)
 
     def store(self, connection: Connection, rows: Sequence[EndedRun]) -> None:
@@ -96,7 +97,7 @@ class EndedRuns:
         Raises:
             LookupError: one of them was recorded before, or was never stored.
         """
-        values = [_values(row) for row in rows]
+        values = [self._values(row) for row in rows]
         new = [_in_order(value) for row, value in zip(rows, values, strict=True) if row.is_new]
         if new:
             self._insert.execute(connection, new)
@@ -107,7 +108,7 @@ class EndedRuns:
 
     def store_again(self, connection: Connection, row: EndedRun) -> None:
         """Record one, unless it is recorded."""
-        values = _values(row)
+        values = self._values(row)
         if row.is_new:
             changed = self._insert_absent.execute(connection, [_in_order(values)])
         else:
@@ -129,7 +130,24 @@ class EndedRuns:
         self._keys.store(connection, [row.kept for row in rows if row.kept is not None])
         for row in rows:
             if row.keep_rows:
-                add_attachments(connection, row)
+                add_attachments(connection, row, self._kept)
+
+    def _values(self, run: EndedRun) -> dict[str, Any]:
+        """By the columns."""
+        answer, used = run.answer, run.answer.usage
+        kept = {"error": answer.error, "warnings": answer.warnings}
+        if run.keep_rows:
+            kept |= {"rows": answer.rows, "logs": answer.logs}
+        return {
+            "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "state": "ended",
+            "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at,
+            "started_at": run.started_at, "ended_at": run.ended_at, "attempts": run.attempts, "order": None,
+            "input": None, "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants), "kind": run.kind,
+            "status": int(answer.status),
+            **costs_of(answer, run.lost_cpu_seconds), "peak_memory_bytes": used.peak_memory_bytes,
+            "log_dropped": answer.log_dropped, "project": run.project, "rows": None, "logs": None,
+            **{name: self._kept.seal(data, kept_place(run.tenant, run.id, name)) for name, data in kept.items()},
+        }  # fmt: skip
 
 
 class ForgottenRuns:
@@ -137,12 +155,12 @@ class ForgottenRuns:
 
     place = 3
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, kept: KeptVault) -> None:
         gone = delete(runs).where(runs.c.id == bindparam("run_id"))
         self._delete = Prepared(gone, ("run_id",), engine)
         gone = delete(step_runs).where(step_runs.c.id == bindparam("run_id"))
         self._delete_of_steps = Prepared(gone, ("run_id",), engine)
-        self._keys = KeyRows(engine)
+        self._keys = KeyRows(engine, kept)
 
     def store(self, connection: Connection, rows: Sequence[str]) -> None:
         """Delete them, and the keys of their requests."""
@@ -158,19 +176,3 @@ class ForgottenRuns:
 
 def _changes(row: EndedRun, values: dict[str, Any]) -> tuple[Any, ...]:
     return (*(values[name] for name in _CHANGED), row.id, "ended")
-
-
-def _values(run: EndedRun) -> dict[str, Any]:
-    """By the columns."""
-    answer, used = run.answer, run.answer.usage
-    return {
-        "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "state": "ended",
-        "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at, "started_at": run.started_at,
-        "ended_at": run.ended_at, "attempts": run.attempts, "order": None, "input": None,
-        "wall_seconds": run.wall_seconds, "has_grants": int(run.has_grants), "kind": run.kind,
-        "status": int(answer.status),
-        **costs_of(answer, run.lost_cpu_seconds), "peak_memory_bytes": used.peak_memory_bytes,
-        "log_dropped": answer.log_dropped, "project": run.project,
-        "rows": answer.rows if run.keep_rows else None, "logs": answer.logs if run.keep_rows else None,
-        "error": answer.error, "warnings": answer.warnings,
-    }  # fmt: skip

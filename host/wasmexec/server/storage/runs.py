@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from ..runs.records import EndedRun, NewRun, StartedRun, StoredRun
-from ..vault.places import input_place, order_place
+from ..vault.places import input_place, kept_place, order_place
 from .attachments import drop_attachments, report_of_run
 from .idempotency import drop_answers
 from .run_rows import EndedRuns, ForgottenRuns, NewRuns, StartedRuns
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PAGE = 200
 """How many of the runs that have not ended are read at once: some 8 ms of the loop."""
 _PAYLOADS = ("order", "input", "rows", "logs")
+_OPENED = {"error", "warnings", "replay"}
+"""What of a record is sealed."""
 _FIGURES = tuple(column for column in runs.c if column.name not in _PAYLOADS)
 _HAS_ROWS = runs.c.rows.is_not(None).label("has_rows")
 
@@ -52,8 +54,8 @@ class RunStorage:
     def __init__(self, storage: Transactions) -> None:
         engine = storage.database.engine
         self._storage = storage
-        self._new, self._started = NewRuns(engine, storage.vault), StartedRuns(engine)
-        self._ended, self._forgotten = EndedRuns(engine), ForgottenRuns(engine)
+        self._new, self._started = NewRuns(engine, storage.kept), StartedRuns(engine)
+        self._ended, self._forgotten = EndedRuns(engine, storage.kept), ForgottenRuns(engine, storage.kept)
 
     # Written.
 
@@ -138,19 +140,27 @@ class RunStorage:
         return await self._storage.read(work)
 
     async def find(self, run_id: str, tenant: str) -> dict[str, Any] | None:
-        """The record of a run of a tenant without its payloads; None if there is none."""
+        """The record of a run of a tenant without its payloads; None if there is none.
+
+        Raises:
+            SealError: what is kept of it was changed.
+        """
 
         def work(connection: Connection) -> dict[str, Any] | None:
             query = select(*_FIGURES, _HAS_ROWS, report_of_run().label("replay")).where(
                 runs.c.id == run_id, runs.c.tenant == tenant
             )
             row = connection.execute(query).first()
-            return None if row is None else dict(row._mapping)
+            return None if row is None else self._opened(dict(row._mapping))
 
         return await self._storage.read(work)
 
     async def ended(self, tenant: str, asked: RunFilter, most: int) -> list[dict[str, Any]]:
-        """The records of a tenant's runs that have ended, newest first, without their payloads."""
+        """The records of a tenant's runs that have ended, newest first, without their payloads.
+
+        Raises:
+            SealError: what is kept of one was changed.
+        """
         rules: list[ColumnElement[bool]] = [runs.c.tenant == tenant, runs.c.state == "ended"]
         if asked.status is not None:
             rules.append(runs.c.status == asked.status)
@@ -163,18 +173,33 @@ class RunStorage:
         query = select(*_FIGURES, _HAS_ROWS).where(*rules).order_by(runs.c.created_at.desc(), runs.c.id.desc())
 
         def work(connection: Connection) -> list[dict[str, Any]]:
-            return [dict(row._mapping) for row in connection.execute(query.limit(most))]
+            return [self._opened(dict(row._mapping)) for row in connection.execute(query.limit(most))]
 
         return await self._storage.read(work)
 
     async def payload(self, run_id: str, name: str) -> bytes | None:
-        """The rows or the logs of a run as JSON; None if they are not kept."""
+        """The rows or the logs of a run as JSON; None if they are not kept.
+
+        Raises:
+            SealError: they were changed, or are another run's.
+        """
+        column = runs.c[name]
 
         def work(connection: Connection) -> bytes | None:
-            found: bytes | None = connection.execute(select(runs.c[name]).where(runs.c.id == run_id)).scalar()
-            return found
+            row = connection.execute(select(runs.c.tenant, column.label("data")).where(runs.c.id == run_id)).first()
+            if row is None or row.data is None:
+                return None
+            return self._storage.kept.open(bytes(row.data), kept_place(row.tenant, run_id, name))
 
         return await self._storage.read(work)
+
+    def _opened(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Raises: SealError: something was changed."""
+        for name in _OPENED & record.keys():
+            if record[name] is not None:
+                place = kept_place(record["tenant"], record["id"], name)
+                record[name] = self._storage.kept.open(bytes(record[name]), place)
+        return record
 
 
 def _delete(connection: Connection, *rules: ColumnElement[bool], most: int) -> dict[str, int]:

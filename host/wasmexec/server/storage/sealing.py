@@ -15,8 +15,10 @@ from ...store.database import Database
 from ..vault.key_file import SealingKey, make_key_file, read_key_file
 from ..vault.places import Place, SealError, input_place, order_place, secret_place, step_request_place
 from ..vault.vault import Vault
+from .kept import KeptVault, Progress, is_whole
 from .tables import runs, sealing_keys, secrets, step_runs
 
+_RESEAL_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -26,13 +28,14 @@ _SEALED: Final[tuple[tuple[Column[bytes], Callable[[Row[Any]], Place]], ...]] = 
     (step_runs.c.request, lambda row: step_request_place(row.tenant, row.id)),
     (secrets.c.sealed, lambda row: secret_place(row.tenant, row.name, row.hosts, row.also_in)),
 )
-"""Every column that is sealed, and the place of a value of it."""
+"""Every column of what waits and of secrets, which are sealed anew at once, and the place of a value of it."""
 
 
-def open_vault(database: Database, file: Path) -> Vault:
+def open_vault(database: Database, file: Path) -> KeptVault:
     """The vault of a store; the key file is made if neither it nor anything sealed is there.
 
-    What other keys than the file's first have sealed is sealed with that one, so that they are needed no more.
+    What other keys than the file's first have sealed is sealed with that one, so that they are needed no more; of what
+    is kept of runs that have ended as much as can be in a second.
 
     Raises:
         ConfigError: the file cannot be read, is not safe from others, or lacks a key that the store needs.
@@ -51,13 +54,19 @@ def open_vault(database: Database, file: Path) -> Vault:
         if not needed:
             # A store from before there were keys: what waits in it is as it came.
             _replace_all(connection, vault.seal)
-        elif old := needed - {vault.key_id.hex()}:
+        elif needed != {vault.key_id.hex()}:
             _replace_all(connection, lambda data, place: vault.seal(vault.open(data, place), place))
-            connection.execute(update(sealing_keys).where(sealing_keys.c.id.in_(old)).values(retired_at=time.time()))
+        kept = KeptVault(vault, is_whole=is_whole(connection), file=file)
         _note_use(connection, vault.key_id.hex())
-    for key_id in sorted(ids - {vault.key_id.hex()}):
-        _log.warning("the key %s seals nothing any more: its line can be taken out of %s", key_id, file)
-    return vault
+        if not kept.is_whole or needed != {vault.key_id.hex()}:
+            kept.rest, until = Progress(), time.monotonic() + _RESEAL_SECONDS
+            while kept.rest is not None and time.monotonic() < until:
+                kept.reseal_page(connection)
+        if kept.rest is None:
+            kept.retire(connection)
+    if kept.rest is None:
+        kept.say_what_is_retired()
+    return kept
 
 
 def _note_use(connection: Connection, key_id: str) -> None:

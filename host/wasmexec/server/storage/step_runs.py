@@ -90,7 +90,7 @@ class StepRunStorage:
         self._storage = storage
         self._usage = UsageRows(storage.database.engine)
         self._accounts = AccountRows(storage.database.engine)
-        self._keys = KeyRows(storage.database.engine)
+        self._keys = KeyRows(storage.database.engine, storage.kept)
         self.keep = KEPT_RUNS
 
     def add(self, run: StoredStepRun, request: bytes, kept: KeptAnswer | None = None) -> asyncio.Future[None]:

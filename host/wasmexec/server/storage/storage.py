@@ -55,7 +55,8 @@ class Storage:
             with self._owner.begin() as connection:
                 upgrade(connection)
                 self._owner.take(connection)
-            self.vault = open_vault(self.database, key_file)
+            self.kept = open_vault(self.database, key_file)
+            self.vault = self.kept.vault
         except BaseException:
             self._owner.close()
             raise

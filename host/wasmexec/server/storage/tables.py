@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-VERSION = 2
+VERSION = 3
 metadata = MetaData()
 
 properties = Table(

@@ -13,6 +13,7 @@ from .writer import Kind, Writer
 
 if TYPE_CHECKING:
     from ..vault.vault import Vault
+    from .kept import KeptVault
 
 _T = TypeVar("_T")
 
@@ -28,6 +29,11 @@ class Transactions(Protocol):
     @property
     def vault(self) -> Vault:
         """Seals what is secret."""
+        ...
+
+    @property
+    def kept(self) -> KeptVault:
+        """Seals what is kept of runs that have ended."""
         ...
 
     @property

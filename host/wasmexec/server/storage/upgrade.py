@@ -33,7 +33,11 @@ def _to_2(connection: Connection) -> None:
     connection.execute(text("DROP TABLE wx_server_usage"))
 
 
-_STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2}
+def _to_3(connection: Connection) -> None:
+    """What is kept of ended runs is sealed, which `Resealing` sees to; older servers could not read it."""
+
+
+_STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3}
 
 
 def upgrade(connection: Connection) -> None:

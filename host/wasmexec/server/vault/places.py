@@ -32,6 +32,16 @@ def input_place(tenant: str, run_id: str) -> Place:
     return Place(tenant, "run input", run_id)
 
 
+def kept_place(tenant: str, run_id: str, name: str) -> Place:
+    """Where something is kept of a run that has ended: its rows, logs, error, warnings, recording, order, replay."""
+    return Place(tenant, f"run {name}", run_id, "ended")
+
+
+def answer_place(tenant: str, key: str, run_id: str) -> Place:
+    """Where the answer to the first request with an Idempotency-Key is kept; of one run, or of a batch."""
+    return Place(tenant, "answer", key, run_id)
+
+
 def step_request_place(tenant: str, run_id: str) -> Place:
     """Where what a run of a step was asked with is kept."""
     return Place(tenant, "step request", run_id)

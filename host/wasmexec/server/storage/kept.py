@@ -1,0 +1,189 @@
+"""`KeptVault`: what is kept of runs that have ended, and of answers to requests, sealed for its place in the store.
+
+With a new first key all of it is sealed anew, and in a store from before it is sealed at all, a page at a time: the
+start does what it can in a second, and `Resealing` the rest while the server runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import Column, Connection, FromClause, Row, and_, func, select, tuple_, update
+
+from ...store.errors import StoreError
+from ..vault.places import Place, SealError, answer_place, kept_place
+from ..vault.vault import FORM, Vault, sealing_key_id
+from .prepared import upsert
+from .tables import attachments, properties, request_keys, runs, sealing_keys
+
+if TYPE_CHECKING:
+    from .transactions import Transactions
+
+PLAIN: Final = frozenset({b"[]", b"null"})
+"""Nothing, which is kept as it is: most runs have no log, no error and no warnings."""
+_NAME, _WHOLE = "kept", "sealed"
+"""The property of a store of which everything that is kept is sealed."""
+_HEAD_BYTES: Final = len(FORM) + 8
+_PAGE = 200
+_PAGE_BYTES = 4 * 1024**2
+_FIRST_SECONDS = 2.0
+_PAUSE_SECONDS = 0.05
+_AGAIN_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Progress(NamedTuple):
+    """How far values have been sealed anew: of which kind, and behind which row."""
+
+    kind: int = 0
+    after: tuple[Any, ...] | None = None
+
+
+def is_whole(connection: Connection) -> bool:
+    """Whether everything that a store keeps is sealed."""
+    found: str | None = connection.execute(select(properties.c.value).where(properties.c.name == _NAME)).scalar()
+    return found == _WHOLE
+
+
+class KeptVault:
+    """Seals with the first of the keys; `rest` is what is not sealed with it yet, None if there is nothing.
+
+    `is_whole` is whether everything that is kept is sealed with a key of ours; it is not in a store from before, until
+    `Resealing` has come to the end of it.
+    """
+
+    def __init__(self, vault: Vault, *, is_whole: bool, file: Path) -> None:
+        self.vault = vault
+        self.file = file
+        self.is_whole = is_whole
+        self.rest: Progress | None = None
+
+    def seal(self, data: bytes, place: Place) -> bytes:
+        """What is kept instead."""
+        return data if data in PLAIN else self.vault.seal(data, place)
+
+    def open(self, kept: bytes, place: Place) -> bytes:
+        """What was sealed for a place.
+
+        SECURITY: once everything is sealed, nothing else is taken but nothing itself.
+
+        Raises:
+            SealError: it was not sealed for this place, was changed, or its key is not there.
+        """
+        if kept in PLAIN or (not self.is_whole and not kept.startswith(FORM)):
+            return kept
+        return self.vault.open(kept, place)
+
+    def reseal_page(self, connection: Connection) -> None:
+        """Seal some of the rest with the first key; what does not open stays as it is."""
+        assert self.rest is not None
+        kind = _KINDS[self.rest.kind]
+        heads = [func.substr(column, 1, _HEAD_BYTES).label(column.name) for column in kind.columns]
+        query = select(*kind.keys, *heads).select_from(kind.source).order_by(*kind.keys).limit(_PAGE)
+        if self.rest.after is not None:
+            query = query.where(tuple_(*kind.keys) > tuple_(*self.rest.after))
+        found = connection.execute(query).all()
+        size = 0
+        for row in found:
+            if any(self._is_rest(head) for head in row[len(kind.keys) :]):
+                size += self._reseal(connection, kind, row[: len(kind.keys)])
+            self.rest = Progress(self.rest.kind, tuple(row[: len(kind.keys)]))
+            if size > _PAGE_BYTES:
+                return
+        if len(found) < _PAGE:
+            self.rest = Progress(self.rest.kind + 1) if self.rest.kind + 1 < len(_KINDS) else None
+
+    def retire(self, connection: Connection) -> None:
+        """Note that the other keys are not needed any more, once there is no rest."""
+        new = upsert(properties, connection.engine).values(name=_NAME, value=_WHOLE)
+        connection.execute(new.on_conflict_do_update(index_elements=["name"], set_={"value": _WHOLE}))
+        self.is_whole = True
+        ours = self.vault.key_id.hex()
+        needed = sealing_keys.c.retired_at.is_(None)
+        connection.execute(update(sealing_keys).where(needed, sealing_keys.c.id != ours).values(retired_at=time.time()))
+
+    def say_what_is_retired(self) -> None:
+        """Log which keys of the file seal nothing any more."""
+        for key_id in sorted(self.vault.key_ids - {self.vault.key_id}):
+            _log.warning("the key %s seals nothing any more: its line can be taken out of %s", key_id.hex(), self.file)
+
+    def _is_rest(self, head: bytes | None) -> bool:
+        if head is None or bytes(head) in PLAIN:
+            return False
+        return not bytes(head).startswith(FORM) or sealing_key_id(bytes(head)) != self.vault.key_id
+
+    def _reseal(self, connection: Connection, kind: _Kind, keys: Sequence[Any]) -> int:
+        """Seal what one row has; how many bytes that is."""
+        is_row = and_(*(column == value for column, value in zip(kind.keys, keys, strict=True)))
+        row = connection.execute(select(*kind.keys, *kind.others, *kind.columns).select_from(kind.source).where(is_row))
+        found, changed = row.one(), {}
+        for column in kind.columns:
+            data = found._mapping[column]
+            if self._is_rest(data):
+                place = kind.place(found, column.name)
+                try:
+                    changed[column.name] = self.seal(self.open(bytes(data), place), place)
+                except SealError as error:
+                    # It opens for nobody, and is no reason to serve nobody.
+                    _log.error("%s", error)
+        if changed:
+            connection.execute(update(kind.keys[0].table).where(is_row).values(changed))
+        return sum(map(len, changed.values()))
+
+
+class Resealing:
+    """What the start has left of sealing what is kept anew."""
+
+    def __init__(self, storage: Transactions) -> None:
+        self._storage = storage
+
+    async def run(self) -> None:
+        """Return once everything is sealed with the first key."""
+        if self._storage.kept.rest is not None:
+            await asyncio.sleep(_FIRST_SECONDS)
+            await self._run()
+
+    async def _run(self) -> None:
+        kept, write = self._storage.kept, self._storage.write
+        while (at := kept.rest) is not None:
+            try:
+                await write(kept.reseal_page)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except StoreError as error:
+                kept.rest = at
+                _log.warning("what is kept is sealed with the new key later: %s", error)
+                await asyncio.sleep(_AGAIN_SECONDS)
+        await write(kept.retire)
+        kept.say_what_is_retired()
+
+
+class _Kind(NamedTuple):
+    """Rows of a table: its primary key, the columns that are sealed, what else their places need, and from where."""
+
+    keys: tuple[Column[Any], ...]
+    columns: tuple[Column[bytes], ...]
+    others: tuple[Column[Any], ...]
+    source: FromClause
+    place: Callable[[Row[Any], str], Place]
+
+
+_KINDS: Final = (
+    _Kind(
+        (runs.c.id,), (runs.c.rows, runs.c.logs, runs.c.error, runs.c.warnings), (runs.c.tenant,), runs,
+        lambda row, name: kept_place(row.tenant, row.id, name),
+    ),
+    _Kind(
+        (attachments.c.run_id, attachments.c.name), (attachments.c.data,), (runs.c.tenant,),
+        attachments.join(runs, runs.c.id == attachments.c.run_id),
+        lambda row, name: kept_place(row.tenant, row.run_id, row.name),
+    ),
+    _Kind(
+        (request_keys.c.tenant, request_keys.c.key), (request_keys.c.answer,), (request_keys.c.run_id,), request_keys,
+        lambda row, name: answer_place(row.tenant, row.key, row.run_id),
+    ),
+)  # fmt: skip
