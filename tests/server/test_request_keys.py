@@ -179,7 +179,7 @@ def test_runs_and_keys_that_are_old_are_deleted_some_at_a_time_and_counted(store
         young = [ended(1000 + number, now - DAY, kept if number == 0 else None) for number in range(3)]
         await record(storage, *old, *young)
         counts: list[dict[str, int]] = []
-        sweeping = asyncio.create_task(Retention(storage, 2, counts.append).sweep_often())
+        sweeping = asyncio.create_task(Retention(storage, 2, 365, counts.append).sweep_often())
         while sum(count.get("acme", 0) for count in counts) < 450:
             await asyncio.sleep(0.01)
         left = await storage.write(lambda connection: storage.runs.count_ended(connection, "acme"))

@@ -31,6 +31,9 @@ def verify(store: str | None, config_file: str | None, anchor_text: str | None) 
     if verdict.broken is not None:
         fail(f"the audit log is broken at row {verdict.broken:,}: {verdict.why}")
         return 1
-    say(f"the audit log is whole: {verdict.anchor.rows:,} rows")
+    if verdict.cut:
+        say(f"the audit log is whole from row {verdict.cut + 1:,} to {verdict.anchor.rows:,}; older ones were deleted")
+    else:
+        say(f"the audit log is whole: {verdict.anchor.rows:,} rows")
     click.echo(str(verdict.anchor))
     return 0

@@ -51,6 +51,7 @@ _HELP: Final = {
     "store_away_seconds": _Said("How long runs are taken while the store does not answer, except lasting ones."),
     "max_unstored_bytes": _Said("Ends of runs that wait for a store that does not answer."),
     "keep_runs_days": _Said("How long runs stay on record after their end."),
+    "keep_audit_days": _Said("How long rows of the audit log stay."),
     "metrics": _Said("Where Prometheus finds the metrics, without a key.", "HOST:PORT", "nowhere"),
     "metrics_tenants": _Said("How many tenants, the busiest, metrics name."),
     "access_log": _Said('A line of JSON for each request; "-" is standard error.', "FILE", "none"),

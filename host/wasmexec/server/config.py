@@ -45,6 +45,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "metrics_tenants": (0, 10_000),
     "traces_sampled": (0, 1),
     "keep_runs_days": (1, 36_500),
+    "keep_audit_days": (1, 36_500),
     "store_away_seconds": (0, 3600),
     "max_unstored_bytes": (64 * 1024, 64 * GIB),
 }
@@ -135,6 +136,8 @@ class ServerConfig:
     """Of ends of runs that the store has not taken yet; beyond it new runs are refused with 503."""
     keep_runs_days: int = 30
     """How long runs stay on record after their end, with their rows and logs; their usage stays."""
+    keep_audit_days: int = 36_500
+    """How long rows of the audit log stay; as a rule for good."""
     limits: Limits = field(default_factory=Limits)
     """The most that any tenant's runs may use."""
 

@@ -88,7 +88,11 @@ class Front:
         front._tasks = [
             asyncio.create_task(restore(runs, storage, directory.tenants)),
             asyncio.create_task(Resealing(storage).run()),
-            asyncio.create_task(Retention(storage, config.keep_runs_days, runs.recorder.note_deleted).sweep_often()),
+            asyncio.create_task(
+                Retention(
+                    storage, config.keep_runs_days, config.keep_audit_days, runs.recorder.note_deleted
+                ).sweep_often()
+            ),
         ]
         front.restored += await step_runs.restore(directory.tenants)
         front.admin_key = await _first_key(directory)

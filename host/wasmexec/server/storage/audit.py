@@ -4,6 +4,9 @@
 
 Numbers count from 1 without a gap; before the first row the hash is 32 zero bytes. Who can write to the database can
 chain anew what follows a change: an `Anchor` that is kept elsewhere finds that, and rows cut off at the end, too.
+
+What is older than is to be kept is deleted from the beginning on, and the same transaction adds a row `audit.cut` with
+the number and the hash of the last that is gone: what is left is chained to that.
 """
 
 from __future__ import annotations
@@ -14,11 +17,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from ...errors import ConfigError
 from ...store.database import Database, resolve_url
-from ..tenants.keys import Actor
+from ..tenants.keys import OPERATOR, SERVER, Actor
 from .tables import audit as table
 
 if TYPE_CHECKING:
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 
 TENANT_CREATE: Final = "tenant.create"
 """The action of the row with which a tenant begins."""
+CUT: Final = "audit.cut"
+"""The action of the row that tells which rows were deleted."""
 _NO_HASH: Final = bytes(32)
 _MICROSECONDS = 1_000_000
+_DAY = 86_400
+_MOST_CUT = 20_000
 _TOGETHER = 500
 _BUSY_SECONDS = 5.0
 
@@ -73,11 +80,15 @@ class Anchor(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether the chain is whole: up to where, and what is wrong with the first row that does not fit."""
+    """Whether the chain is whole: up to where, and what is wrong with the first row that does not fit.
+
+    `cut` is how many rows were deleted at its beginning.
+    """
 
     anchor: Anchor
     broken: int | None = None
     why: str | None = None
+    cut: int = 0
 
 
 def audit(
@@ -96,6 +107,26 @@ def audit(
     connection.execute(insert(table).values(row._replace(hash=_chained(before, row))._asdict()))
 
 
+def cut(connection: Connection, older_than: float) -> bool:
+    """Delete rows that are older than so many seconds; whether there may be more of them.
+
+    That is put on record, and therefore done once a day.
+    """
+    before = int((time.time() - older_than) * _MICROSECONDS)
+    first = connection.execute(select(table.c.number, table.c.at).order_by(table.c.number).limit(1)).first()
+    if first is None or first.at >= before - _DAY * _MICROSECONDS:
+        return False
+    # A clock may have been set back: the first that is to be kept keeps all behind it.
+    kept = select(table.c.number).where(table.c.at >= before).order_by(table.c.number).limit(1)
+    last = connection.execute(select(func.max(table.c.number))).scalar_one()
+    until = connection.execute(kept).scalar()
+    number = min(last if until is None else until - 1, first.number + _MOST_CUT - 1)
+    found = connection.execute(select(table.c.hash).where(table.c.number == number)).scalar_one()
+    audit(connection, SERVER, OPERATOR, CUT, "audit", {"rows": number, "hash": found.hex()})
+    connection.execute(delete(table).where(table.c.number <= number))
+    return bool(number == first.number + _MOST_CUT - 1)
+
+
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What differs, as `detail` has it: {"before": {...}, "after": {...}}."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
@@ -111,7 +142,19 @@ def verify(connection: Connection, anchor: Anchor | None = None) -> Verdict:
     Raises:
         StoreError: it cannot be read.
     """
-    count, last = 0, _NO_HASH
+    start = _start(connection)
+    count, last = start
+    if anchor is not None and (anchor.rows < count or (anchor.rows == count and anchor.hash != last)):
+        # SECURITY: whoever chains all anew can say that what an anchor has was deleted.
+        why = f"the anchor has {anchor.rows:,} rows, and {count:,} were deleted: it proves nothing of what is left"
+        return Verdict(start, count + 1, why, count)
+    verdict = _follow(connection, start, anchor)
+    return verdict._replace(cut=start.rows)
+
+
+def _follow(connection: Connection, start: Anchor, anchor: Anchor | None) -> Verdict:
+    """What follows where the chain begins."""
+    count, last = start
     # From below zero: a row may have been put in before the first.
     after = -(2**63)
     while rows := connection.execute(
@@ -130,6 +173,27 @@ def verify(connection: Connection, anchor: Anchor | None = None) -> Verdict:
     if anchor is not None and count < anchor.rows:
         return Verdict(Anchor(count, last), count + 1, f"the anchor has {anchor.rows:,} rows; the last are missing")
     return Verdict(Anchor(count, last))
+
+
+def _start(connection: Connection) -> Anchor:
+    """Where what is left begins, as the row of the last deletion tells; if that is a lie, it does not fit the chain."""
+    mine = (table.c.action == CUT, table.c.tenant == OPERATOR)
+    query = select(table.c.detail).where(*mine).order_by(table.c.number.desc()).limit(1)
+    detail = connection.execute(query).scalar()
+    if detail is None:
+        return Anchor(0, _NO_HASH)
+    try:
+        told = msgspec.json.decode(detail, type=_Cut)
+        return Anchor.parse(f"{told.rows}:{told.hash}")
+    except (msgspec.MsgspecError, ConfigError):
+        return Anchor(0, _NO_HASH)
+
+
+class _Cut(msgspec.Struct):
+    """What a deletion has on record."""
+
+    rows: int
+    hash: str
 
 
 class AuditStorage:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from ...store.errors import StoreError
+from .audit import cut
 from .idempotency import delete_expired
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Runs that ended so many days ago, and keys of requests that are older than a day; usage stays."""
+    """Runs that ended so many days ago, keys of requests older than a day, old rows of the audit log; usage stays."""
 
-    def __init__(self, storage: Storage, keep_runs_days: int, counted: Counted) -> None:
+    def __init__(self, storage: Storage, keep_runs_days: int, keep_audit_days: int, counted: Counted) -> None:
         self._storage = storage
         self._keep_seconds = keep_runs_days * _DAY
+        self._keep_audit_seconds = keep_audit_days * _DAY
         self._counted = counted
 
     async def sweep_often(self) -> None:
@@ -47,4 +49,6 @@ class Retention:
         while sum((await runs.delete_older(before, _MOST_TOGETHER, self._counted)).values()) == _MOST_TOGETHER:
             await asyncio.sleep(_PAUSE_SECONDS)
         while await write(lambda connection: delete_expired(connection, _MOST_TOGETHER)) == _MOST_TOGETHER:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        while await write(lambda connection: cut(connection, self._keep_audit_seconds)):
             await asyncio.sleep(_PAUSE_SECONDS)
