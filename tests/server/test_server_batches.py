@@ -138,7 +138,8 @@ def test_of_a_long_batch_only_a_part_is_there_at_once(server: LiveServer) -> Non
         with suppress(TimeoutError):
             while True:
                 connection.sendall(chunk(line(SLEEPS) * 100))
-        assert tenant.counts["asleep"] + tenant.counts["queued"] + tenant.counts["executing"] == 64
+        counts = tenant.counts
+        assert counts["asleep"] + counts["queued"] + counts["executing"] == 64
         # Nothing is read any more, and it is noticed all the same.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wait_until(lambda: tenant.is_idle)
