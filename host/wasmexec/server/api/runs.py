@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..documents import RunDocument, RunRequest
 from ..http.bodies import Disconnected
+from ..http.forms import NDJSON, lines_of_rows, wants_lines
 from ..http.operations import Answered, Operation, Route, route
 from ..http.preferences import MOST_WAIT_SECONDS, Preferences, preferences
 from ..problems import ProblemError, not_found
@@ -48,6 +49,7 @@ PREFER = (
     "respond-async: answer 202 as soon as the run is on disk; wait=N: likewise, but with 200 and all of it if it ends "
     f"within N seconds, at most {MOST_WAIT_SECONDS:.0f}; detach: a synchronous run is not cancelled if the client goes"
 )
+ROW_FORMS = f"{NDJSON}: a line for each row"
 REPEATED = "the same request with the same key gets the answer to the first one, for a day"
 
 
@@ -75,7 +77,8 @@ class RunsApi:
                 handler=self.get_run, scope=Scope.READ, answers={200: RunDocument},
             )),
             route("/v1/runs/{id}/rows", GET=Operation(
-                handler=self.get_rows, scope=Scope.READ, answers={200: list[Any]}, problems=(409, 410),
+                handler=self.get_rows, scope=Scope.READ, answers={200: list[Any]}, problems=(406, 409, 410),
+                headers={"Accept": ROW_FORMS}, other_media_types=(NDJSON,),
             )),
             route("/v1/runs/{id}:cancel", POST=Operation(
                 handler=self.post_cancel, scope=Scope.RUN, answers={200: RunDocument},
@@ -186,8 +189,13 @@ class RunsApi:
         return Answered(200, recorded_document(record))
 
     async def get_rows(self, request: Request) -> Answered:
-        """The rows of a run that has ended, a JSON array."""
-        return await self.payload(request, "rows")
+        """The rows of a run that has ended, a JSON array or a line for each."""
+        are_lines = wants_lines(request.header(b"accept"))
+        found = await self.payload(request, "rows")
+        if not are_lines:
+            return found
+        lines = await asyncio.get_running_loop().run_in_executor(None, lines_of_rows, found.body)
+        return Answered(200, lines, media_type=NDJSON.encode())
 
     async def post_cancel(self, request: Request) -> Answered:
         """End a run with status 303; one that has ended stays as it is."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ...rows.json_text import encode
+from ..http.forms import JSON, NDJSON, input_of_lines, is_ndjson, lines_of_arrays, one_array, wants_lines
 from ..http.operations import Answered, Operation, Route, Streamed, json_answer, route
 from ..http.request import decode_body
 from ..problems import ProblemError, not_found
@@ -24,7 +25,7 @@ from ..steps.plans import allowed_by
 from ..steps.step_run import StepRun, StepRunRequest
 from ..storage.step_runs import StoredStepRun
 from ..tenants.keys import Scope
-from .runs import REPEATED
+from .runs import REPEATED, ROW_FORMS
 
 if TYPE_CHECKING:
     from ...store.records import RunRecord
@@ -91,14 +92,15 @@ class StepRunsApi:
         return (
             route("/v1/steps/{name}/runs", POST=Operation(
                 handler=self.post_run, scope=Scope.RUN, body=StepRunRequest, answers={202: StepRunDocument},
-                problems=(410, 422), headers={"Idempotency-Key": REPEATED},
+                problems=(410, 422), headers={"Idempotency-Key": REPEATED}, other_body_media_types=(NDJSON,),
                 examples={"three rows": {"input_data": [{"n": 1}, {"n": 2}, {"n": 3}]}},
             ), GET=Operation(
                 handler=self.get_runs, scope=Scope.READ, query=PageQuery, answers={200: StepRunList},
             )),
             route(run, GET=Operation(handler=self.get_run, scope=Scope.READ, answers={200: StepRunDocument})),
             route(run + "/rows", GET=Operation(
-                handler=self.get_rows, scope=Scope.READ, answers={200: list[dict[str, Any]]}, problems=(409,),
+                handler=self.get_rows, scope=Scope.READ, answers={200: list[dict[str, Any]]}, problems=(406, 409),
+                headers={"Accept": ROW_FORMS}, other_media_types=(NDJSON,),
             )),
             route(run + "/logs", GET=Operation(
                 handler=self.get_logs, scope=Scope.READ, query=LinesQuery, answers={200: LogLines},
@@ -112,13 +114,18 @@ class StepRunsApi:
         )  # fmt: skip
 
     async def post_run(self, request: Request) -> Answered:
-        """Run the present version of a step on inputs; acknowledged as soon as it is on disk."""
+        """Run the present version of a step on inputs; acknowledged as soon as it is on disk.
+
+        A body of lines is its input_data, a row in each.
+        """
         tenant, key = self._access.tenant(request, Scope.RUN)
         repeated = request.header(b"idempotency-key")
         step = await self._steps.latest(tenant.name, request.parts["name"])
         if step is None:
             raise not_found()
         body = await self._access.large_body(request)
+        if is_ndjson(request.header(b"content-type")):
+            body = input_of_lines(body)
         if repeated is None:
             run = _new(tenant, key.id, step, body)
             await self._runs.accept(run, body)
@@ -164,7 +171,7 @@ class StepRunsApi:
         return Answered(200, encode(msgspec.to_builtins(self._document(tenant, record, stored))))
 
     async def get_rows(self, request: Request) -> Answered | Streamed:
-        """The rows that a run has delivered, a JSON array."""
+        """The rows that a run has delivered, a JSON array or a line for each."""
         tenant, _ = self._access.tenant(request, Scope.READ)
         record, stored = await self._find(tenant, request)
         if record.state != "ended":
@@ -172,9 +179,12 @@ class StepRunsApi:
                 409, "run.ended", "the run has not ended, so it has delivered nothing yet", retry_after_seconds=1,
                 headers={"Retry-After": "1"},
             )  # fmt: skip
+        are_lines = wants_lines(request.header(b"accept"))
+        media_type = (NDJSON if are_lines else JSON).encode()
         if stored is None or stored.status is None or not stored.status.succeeded:
-            return Answered(200, b"[]")
-        return Streamed(200, self._stored.rows(stored.run_id))
+            return Answered(200, b"" if are_lines else b"[]", media_type=media_type)
+        form = lines_of_arrays if are_lines else one_array
+        return Streamed(200, form(self._stored.rows(stored.run_id)), media_type=media_type)
 
     async def get_logs(self, request: Request) -> Answered:
         """The log of a run, as far as it has got."""

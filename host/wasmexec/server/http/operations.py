@@ -69,6 +69,8 @@ class Operation:
     """Other forms of its first answer, which a request asks for by `Accept` or a parameter."""
     is_body_optional: bool = False
     body_media_type: str = "application/json"
+    other_body_media_types: tuple[str, ...] = ()
+    """Other forms of its body, lines of JSON."""
     examples: Mapping[str, object] = field(default_factory=dict)
     """Bodies that it takes, by what each shows."""
 

@@ -96,8 +96,9 @@ def _operation(item: _Described, schemas: Schemas, queries: Mapping[Any, Any]) -
         content = _content(operation.body_media_type, schemas.of(operation.body))
         if operation.examples:
             content["examples"] = {name: {"value": value} for name, value in operation.examples.items()}
+        others = {form: {"schema": {"type": "string"}} for form in operation.other_body_media_types}
         described["requestBody"] = {
-            "required": not operation.is_body_optional, "content": {operation.body_media_type: content}
+            "required": not operation.is_body_optional, "content": {operation.body_media_type: content, **others}
         }  # fmt: skip
     return described
 
