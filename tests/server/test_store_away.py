@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -72,6 +74,33 @@ def test_postgresql_stops_and_starts_again(tmp_path: Path, own_postgres: Postgre
         assert "the store is there again" in said
         assert "invariant" not in said
         assert "Traceback" not in said
+
+
+def test_a_server_ends_though_its_database_neither_answers_nor_goes(
+    tmp_path: Path, own_postgres: PostgresServer
+) -> None:
+    store = own_postgres.new_database()
+    with LiveServer(tmp_path, store=store, settings="drain_seconds = 0.5") as server:
+        tenant = server.until_ready().tenant("acme")
+        acknowledged = tenant.start("return [{'a': 1}]")
+        tenant.until(acknowledged, state="ended")
+        with own_postgres.frozen(), ThreadPoolExecutor(6) as askers:
+            # Those who read, and those who write, wait for it.
+            reads = [askers.submit(tenant.get, "/v1/usage") for _ in range(3)]
+            writes = [askers.submit(start, tenant) for _ in range(3)]
+            wait_until(lambda: not is_ready(server))
+            began = time.monotonic()
+            server.process.terminate()
+            server.process.wait(40)
+            assert time.monotonic() - began < 30
+            # Nobody is told of what has not been read or stored.
+            assert all(read.exception() or read.result().status_code >= 500 for read in reads)
+            assert all(write.exception() or write.result()[0] >= 500 for write in writes)
+        server.terminate()
+    with LiveServer(tmp_path, store=store, admin=server.admin) as again:
+        tenant.server = again.until_ready()
+        assert tenant.look(acknowledged)["status"] == 200
+        assert again.terminate() == 0
 
 
 def test_an_sqlite_file_that_others_lock_costs_acknowledgements_and_nothing_else(tmp_path: Path) -> None:

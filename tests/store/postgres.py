@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+import psutil
 import psycopg
 
 from wasmbuild.cache import default_cache
@@ -70,6 +71,22 @@ class PostgresServer:
                 self._process.wait(20)
             self._process.kill()
             self._process.wait()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Neither answers nor breaks a connection, as a machine that hangs."""
+        assert self._process is not None
+        processes = [psutil.Process(self._process.pid)]
+        processes[0].suspend()
+        processes += processes[0].children()
+        for process in processes[1:]:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     def new_database(self) -> str:
         schema = f"test{next(_numbers)}"

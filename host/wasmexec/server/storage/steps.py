@@ -81,8 +81,8 @@ class StepStorage:
             StoreError: they cannot be made.
         """
         if self._prepared is None or (self._prepared.done() and self._prepared.exception() is not None):
-            work = asyncio.to_thread(migrate.prepare, self._storage.database, is_shared=True)
-            self._prepared = asyncio.ensure_future(work)
+            work = partial(migrate.prepare, self._storage.database, is_shared=True)
+            self._prepared = asyncio.ensure_future(self._storage.readers.do(work))
         await asyncio.shield(self._prepared)
 
     async def count(self, tenant: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from .audit import AuditStorage
 from .idempotency import RequestKeyStorage
 from .keys import KeyStorage
 from .owner import Owner
+from .readers import Readers
 from .runs import RunStorage
 from .sealing import open_vault
 from .secrets import SecretStorage
@@ -29,6 +29,8 @@ from .writer import Kind, Writer
 
 _BUSY_SECONDS = 1.0
 """Nobody else writes; an operator's tool that does, makes the store one that is out of reach."""
+_END_SECONDS = 1.0
+"""For those who read to end."""
 _T = TypeVar("_T")
 
 
@@ -73,14 +75,16 @@ class Storage:
         self.steps = StepStorage(self)
         self.step_runs = StepRunStorage(self)
         self.request_keys = RequestKeyStorage(self)
-        self._readers = ThreadPoolExecutor(2, "wasmexec-reader")
+        self.readers = Readers(2, loop)
 
     async def close(self) -> None:
         """Store what is waiting, and close the database."""
         has_ended = await self.writer.close()
-        self._readers.shutdown(wait=has_ended, cancel_futures=True)
+        have_ended = await self.readers.close(_END_SECONDS)
+        # What the database does not let go ends with the process.
         if has_ended:
             self._owner.close()
+        if has_ended and have_ended:
             self.database.close()
 
     @property
@@ -106,7 +110,7 @@ class Storage:
             with self.database.read() as connection:
                 return work(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+        return await self.readers.do(read)
 
     def _is_taken(self, error: Exception) -> None:
         if not self.taken.done():

@@ -14,6 +14,7 @@ from .writer import Kind, Writer
 if TYPE_CHECKING:
     from ..vault.vault import Vault
     from .kept import KeptVault
+    from .readers import Readers
 
 _T = TypeVar("_T")
 
@@ -39,6 +40,11 @@ class Transactions(Protocol):
     @property
     def writer(self) -> Writer:
         """The thread that writes, for what need not be on disk at once."""
+        ...
+
+    @property
+    def readers(self) -> Readers:
+        """The threads that read, for what is not one transaction."""
         ...
 
     def write(self, work: Callable[[Connection], _T], told: Callable[[_T], None] | None = None) -> asyncio.Future[_T]:
