@@ -60,7 +60,7 @@ Exit codes:
 @click.option(
     "--seed", type=click.IntRange(0, 2**63), metavar="N", help="Decides the inputs [default: another one each time]."
 )
-@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Executions at the same time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that search.")
 @click.option(
     "--mode", type=click.Choice(["valid", "invalid", "mixed"]), default="valid", show_default=True,
     help="Inputs that the schemas take, that they refuse, or both. What they refuse may be answered by any exception.",
@@ -127,7 +127,7 @@ def command(named: tuple[str, ...], **values: Any) -> int:
     corpus = values["corpus"]
     store = FuzzStore.beside(path, step.name) if corpus is None else FuzzStore(corpus)
     with (
-        Executor(values["image"] or step.definition.image, workers=values["jobs"]) as executor,
+        Executor(values["image"] or step.definition.image, workers=1) as executor,
         Target(step, executor=executor, options=options) as target,
     ):
         if is_served:
@@ -161,7 +161,7 @@ def _fuzz(target: Target, store: FuzzStore, named: str, values: dict[str, Any]) 
             say(f"found {finding.verdict.kind} {finding.id} at {where}; it is made smaller at the end")
 
     summary = Campaign(target, store, bounds, on_finding).run()
-    for text in store.notes:
+    for text in (*store.notes, *summary.notes):
         note(text)
     if is_text:
         emit(report.summary_line(summary, statement) + "\n")

@@ -6,26 +6,24 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal, TypeAlias
 
-from ..errors import TimeLimitError
-from ..result import Result
 from . import judging
-from .draw import RandomDraw, chance
 from .finding import Finding
 from .inputs import FuzzInput
+from .jobs import Assignment, Gone, Heard, Job, JobEvent, Jobs
+from .notices import Counts, Notice, Novelty, Suspicion
+from .searching import MOST_SUSPICIONS, Ended, Search
 from .shrink import Shrinker
 from .store import FuzzStore
 from .target import Target
 
 Outcome: TypeAlias = Literal["FIXED", "FAILED", "CHANGED", "ERROR"]
-_DEEP_EVERY = 16
-_MOST_CONFIRMED = 3
-_MOST_CORPUS = 2000
-_AHEAD = 3
-_MOST_UNFIT = 1000
-"""One after the other; then nothing that fits is to be expected."""
+_NO_END = 2**62
+_ALONE_SECONDS = 0.5
+_END_SECONDS = 5.0
+"""For what jobs have under way when the campaign is over."""
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(slots=True)
@@ -45,11 +43,16 @@ class Summary:
     undecided: int = 0
     stable: int = 100
     is_stopped: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """When a campaign ends: after so many seconds, or so many runs; `seed` decides the new inputs."""
+    """When a campaign ends: after so many seconds, or so many runs; `seed` decides the new inputs.
+
+    `jobs` searches go on at the same time, each in a process with its own inputs. The numbers of inputs begin at
+    `first`.
+    """
 
     seconds: float = 60.0
     runs: int | None = None
@@ -59,7 +62,10 @@ class Bounds:
 
 
 class Campaign:
-    """One run of the fuzzer over a target."""
+    """One run of the fuzzer over a target: a search here, more of them in processes of their own, and what they find.
+
+    Here findings are confirmed, kept and made small. An input with something new is handed on to the other searches.
+    """
 
     def __init__(
         self, target: Target, store: FuzzStore, bounds: Bounds, on_finding: Callable[[Finding], object]
@@ -68,122 +74,164 @@ class Campaign:
         self._store = store
         self._bounds = bounds
         self._on_finding = on_finding
-        self._ended: queue.SimpleQueue[tuple[FuzzInput, Result | BaseException]] = queue.SimpleQueue()
-        self._corpus: list[FuzzInput] = []
-        self._features: set[tuple[int, int]] = set()
-        self._shapes: set[tuple[object, ...]] = set()
-        self._rough: dict[tuple[object, ...], int] = {}
+        self._events: queue.SimpleQueue[Ended | JobEvent] = queue.SimpleQueue()
+        self._search = Search(
+            target, str(bounds.seed), self._events.put, self._notice, first=bounds.first,
+            first_inputs=self._old_inputs(),
+        )  # fmt: skip
+        self._jobs = Jobs(self._events.put)
+        self._novelties: list[Novelty] = []
+        self._suspected: dict[str, int] = {}
         self._found: dict[str, Finding] = {}
-        self._made = bounds.first
-        self._unstable = self._checked = 0
+        self._first_run = target.runs
+        self._started = 0.0
+        self._missing = bounds.jobs - 1
+        """Jobs that have not been started yet."""
         self.summary = Summary(seed=bounds.seed)
 
     def run(self) -> Summary:
         """Run it to its end. Interrupted (KeyboardInterrupt), it keeps what it has, and says so."""
-        started = time.monotonic()
-        first_run = self._target.runs
+        self._started = time.monotonic()
+        summary = self.summary
         try:
-            self._go(started, first_run)
+            self._go()
             self._shrink()
         except KeyboardInterrupt:
-            self.summary.is_stopped = True
+            summary.is_stopped = True
         finally:
-            self._store.keep_state({"seed": self._bounds.seed, "made": self._made, "runs": self._target.runs})
-        summary = self.summary
-        summary.runs, summary.seconds = self._target.runs - first_run, time.monotonic() - started
+            self._jobs.kill()
+            made = max(counts.made for counts in self._counts)
+            self._store.keep_state({"seed": self._bounds.seed, "made": made, "runs": self._runs})
+        summary.runs, summary.seconds = self._runs, time.monotonic() - self._started
         summary.findings = list(self._found.values())
-        summary.stable = 100 if not self._checked else round(100 * (1 - self._unstable / self._checked))
+        summary.unfit = sum(counts.unfit for counts in self._counts)
+        summary.undecided = sum(counts.undecided for counts in self._counts)
+        checked, unstable = (sum(getattr(item, name) for item in self._counts) for name in ("checked", "unstable"))
+        summary.stable = 100 if not checked else round(100 * (1 - unstable / checked))
+        summary.notes = self._jobs.notes
         probed = self._target.probed
         if probed is not None:
-            passed = {index for index, _ in self._features}
+            passed = {index for index, _ in self._search.passed}
             summary.branches = len(passed), len(probed.lines)
             never = {line for index, line in enumerate(probed.lines) if index not in passed}
             summary.never = sorted(never)
         return summary
 
-    def _go(self, started: float, first_run: int) -> None:
-        bounds, inputs = self._bounds, self._inputs()
-        under_way = unfit = 0
-        is_over = False
-        while under_way or not is_over:
-            while not is_over and under_way < bounds.jobs * _AHEAD:
-                is_over = time.monotonic() - started > bounds.seconds or (
-                    bounds.runs is not None and self._target.runs - first_run >= bounds.runs
-                )
-                given = None if is_over else next(inputs)
-                if given is None:
-                    unfit += 1
-                    is_over = is_over or unfit >= _MOST_UNFIT
-                    break
-                unfit = 0
-                self._target.runs += 1
-                under_way += 1
-                prepared = self._target.prepared(given, with_probes=True)
-                prepared.submit(partial(self._put, given), **self._target.arguments(given))
-            if under_way:
-                given, result = self._ended.get()
-                under_way -= 1
-                if isinstance(result, BaseException):
-                    raise result
-                self._take(given, result)
+    @property
+    def _runs(self) -> int:
+        """Executions of all searches, and those of confirming and shrinking."""
+        return self._target.runs - self._first_run + self._jobs.runs
 
-    def _put(self, given: FuzzInput, result: Result | BaseException) -> None:
-        self._ended.put((given, result))
+    @property
+    def _counts(self) -> list[Counts]:
+        return [self._search.counts, *self._jobs.counts]
 
-    def _inputs(self) -> Iterator[FuzzInput | None]:
-        """Old inputs that fit the mode, then new ones, without end: None in the place of one that does not fit."""
-        target = self._target
-        stored = [finding.input for finding in self._store.findings()]
-        for given in [*stored, *self._store.corpus(), *target.starting.inputs]:
-            if target.fits(given):
-                yield given
-        while True:
-            draw = RandomDraw(f"{self._bounds.seed}:{self._made}")
-            self._made += 1
-            is_mutated = bool(self._corpus) and chance(draw, 60)
-            given = target.mutator.mutate(draw, self._corpus) if is_mutated else target.draw_input(draw)
-            is_fit = target.fits(given)
-            self.summary.unfit += not is_fit
-            yield given if is_fit else None
+    @property
+    def _is_over(self) -> bool:
+        bounds = self._bounds
+        if time.monotonic() - self._started > bounds.seconds:
+            return True
+        return self._search.is_exhausted or (bounds.runs is not None and self._runs >= bounds.runs)
 
-    def _take(self, given: FuzzInput, result: Result) -> None:
-        target = self._target
-        if isinstance(result.error, TimeLimitError):
-            self.summary.undecided += 1
+    def _left(self) -> int:
+        """Executions that nobody has been granted."""
+        return _NO_END if self._bounds.runs is None else self._bounds.runs - self._runs - self._jobs.owed
+
+    def _go(self) -> None:
+        search, jobs = self._search, self._jobs
+        while not self._is_over:
+            self._start_jobs()
+            jobs.grant(self._left)
+            left = self._left()
+            search.fill(left)
+            if search.under_way or left <= 0:
+                self._await()
+        jobs.end()
+        until = time.monotonic() + _END_SECONDS
+        while search.under_way or (any(jobs) and time.monotonic() < until):
+            self._await(_END_SECONDS)
+
+    def _await(self, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Take the next event; of whoever waits for nobody but jobs, these are given up if they say nothing."""
+        try:
+            event = self._events.get(timeout=None if self._search.under_way else seconds)
+        except queue.Empty:
+            for job in list(self._jobs):
+                self._jobs.lose(job, f"it has said nothing for {seconds:g} s")
             return
-        hits = target.probed.hits(result.logs) if target.probed is not None else frozenset[tuple[int, int]]()
-        shape = (int(result.status), min(len(result.rows), 3), type(result.error).__name__)
-        is_new = not hits <= self._features or shape not in self._shapes
-        self._features |= hits
-        self._shapes.add(shape)
-        verdict = target.judge(given, result)
-        if verdict is not None:
-            self._suspect(given, (verdict.kind, verdict.exception, verdict.line, verdict.fingerprint))
-        elif is_new or self._checked * _DEEP_EVERY < target.runs or target.options.property_statement is not None:
-            self._look_deeper(given, result)
-        if is_new and len(self._corpus) < _MOST_CORPUS:
-            self._corpus.append(given)
-            if verdict is None:
-                self._store.keep_input(given)
+        match event:
+            case Ended():
+                self._search.take(event)
+            case Gone(job, why):
+                self._jobs.lose(job, why)
+            case Heard(job, notice):
+                if not self._hear(job, notice):
+                    self._jobs.lose(job, "it has told what cannot be")
 
-    def _look_deeper(self, given: FuzzInput, result: Result) -> None:
-        if result.error is not None:
+    def _start_jobs(self) -> None:
+        """Once it is worth while: many campaigns are over before a process has loaded an image."""
+        if self._missing == 0:
             return
-        self._checked += 1
-        verdict = self._target.deep_verdict(given, result)
-        if verdict is not None:
-            self._unstable += verdict.kind == "nondeterministic"
-            self._suspect(given, (verdict.kind, verdict.exception, verdict.line, verdict.fingerprint))
+        seconds = time.monotonic() - self._started
+        runs = self._bounds.runs
+        needs_more = runs is None or (runs - self._runs) * seconds > self._runs * _ALONE_SECONDS
+        if seconds < _ALONE_SECONDS or not needs_more:
+            return
+        target, bounds = self._target, self._bounds
+        for number in range(1, self._missing + 1):
+            assignment = Assignment(
+                definition=target.definition, options=target.options, image=target.executor.image.manifest,
+                stream=f"{bounds.seed}.{number}", first=bounds.first,
+            )  # fmt: skip
+            self._jobs.start(assignment)
+        self._missing = 0
+        for novelty in self._novelties:
+            self._jobs.tell(novelty)
 
-    def _suspect(self, given: FuzzInput, rough: tuple[object, ...]) -> None:
+    def _hear(self, job: Job, notice: Notice) -> bool:
+        """Take what a job tells; False if it cannot be true."""
+        match notice:
+            case Counts():
+                return job.note(notice)
+            case Novelty(hits=hits):
+                probes = 0 if self._target.probed is None else len(self._target.probed.lines)
+                if any(index >= probes for index, _ in hits):
+                    return False
+                if self._search.is_new(hits, notice.shape):
+                    self._search.learn(notice)
+                    self._keep(notice, job)
+            case Suspicion(input=given, mark=mark) if self._target.fits(given):
+                self._suspect(given, mark)
+        return True
+
+    def _notice(self, notice: Notice) -> None:
+        """Take what the search here tells."""
+        match notice:
+            case Novelty():
+                self._keep(notice, None)
+            case Suspicion(input=given, mark=mark):
+                self._suspect(given, mark)
+
+    def _keep(self, novelty: Novelty, finder: Job | None) -> None:
+        self._novelties.append(novelty)
+        self._jobs.tell(novelty, finder)
+        if novelty.is_clean:
+            self._store.keep_input(novelty.input)
+
+    def _old_inputs(self) -> Iterator[FuzzInput]:
+        yield from [finding.input for finding in self._store.findings()]
+        yield from self._store.corpus()
+        yield from self._target.starting.inputs
+
+    def _suspect(self, given: FuzzInput, mark: str) -> None:
         """Confirm with the statement as it is; the same suspicion is followed up a few times only."""
-        self._rough[rough] = self._rough.get(rough, 0) + 1
-        if self._rough[rough] > _MOST_CONFIRMED:
+        self._suspected[mark] = self._suspected.get(mark, 0) + 1
+        if self._suspected[mark] > MOST_SUSPICIONS:
             return
         finding = self._target.check(given)
         if finding is None:
             return
-        self._rough[rough] = _MOST_CONFIRMED
+        self._suspected[mark] = MOST_SUSPICIONS
         known = self._found.get(finding.id)
         if known is None:
             self._found[finding.id] = finding

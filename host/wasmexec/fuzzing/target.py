@@ -14,6 +14,7 @@ from ..canned import CannedAnswer, CannedHttp
 from ..determinism import Deterministic
 from ..errors import ConfigError
 from ..executor import Executor
+from ..options import OnDone
 from ..prepared import Prepared
 from ..result import Result
 from ..rows.json_text import encode
@@ -156,6 +157,11 @@ class Target:
         """One execution of the statement as it is."""
         self.runs += 1
         return self.prepared(given, fault=fault).run(**self.arguments(given, seed))
+
+    def submit(self, given: FuzzInput, on_done: OnDone) -> None:
+        """Start an execution of the statement with probes; nobody waits."""
+        self.runs += 1
+        self.prepared(given, with_probes=True).submit(on_done, **self.arguments(given))
 
     def check(self, given: FuzzInput) -> Finding | None:
         """Everything that can be said of an input, confirmed."""

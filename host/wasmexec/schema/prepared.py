@@ -144,6 +144,10 @@ class Schema:
         """For one list of rows that comes in pieces; `mask` is as in `validate`."""
         return Checker(self._start(), role=self.role, mask=mask, whole_list=not self.in_pieces)
 
+    def __reduce__(self) -> tuple[Callable[..., Schema], tuple[bytes, Mode, Role]]:
+        """Another process prepares it again."""
+        return _prepared_again, (self.source, self.mode, self.role)
+
     def __repr__(self) -> str:
         columns = "" if self.column_names is None else f" {', '.join(self.column_names)}"
         return f"<Schema {self.kind} {self.mode}{columns}>"
@@ -171,6 +175,10 @@ class _Anything:
 
 
 _ANY = Schema("none", "strict", None, _Anything)
+
+
+def _prepared_again(content: bytes, mode: Mode, role: Role) -> Schema:
+    return _ANY if content == b"null" else _prepare(content, mode, role)
 
 
 @lru_cache(maxsize=256)
