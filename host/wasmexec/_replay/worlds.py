@@ -116,15 +116,20 @@ def make_world(
         return ReplayedWorld(recording, limits, statement, image, masker, _taken(given))
     if settings is not None and settings.skip_sleeps and recorder is not None:
         raise ConfigError("skip_sleeps: what is recorded must really sleep, for the servers do")
+    blank = None if recorder is None else _blank(statement, run, request)
+    return SeededWorld(key, settings, limits, recorder, image, masker, blank)
+
+
+def _blank(statement: str, run: RunInput, request: Request) -> Recording:
+    """A recording of what the execution is given."""
     blobs = iter(request.blobs)
     variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
-    blank = Recording(
+    return Recording(
         statement=statement,
         inputs=tuple(None if value is None else next(blobs) for value in run.inputs),
         checkpoint=encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint),
         local_variables=encode(variables),
     )
-    return SeededWorld(key, settings, limits, recorder, image, masker, blank)
 
 
 class SeededWorld:
@@ -134,7 +139,7 @@ class SeededWorld:
 
     def __init__(
         self, key: bytes, settings: Deterministic | None, limits: Limits, recorder: Recorder | None, image: str,
-        masker: Masker | None, blank: Recording,
+        masker: Masker | None, blank: Recording | None,
     ) -> None:  # fmt: skip
         self.usage = UsageCounter()
         self.skips_sleeps = settings is not None and settings.skip_sleeps
@@ -203,8 +208,9 @@ class SeededWorld:
         return result
 
     def _recording(self, result: Result, check: Callable[[], None]) -> Recording:
-        assert self._tape is not None
         clock, blank = self._clock, self._blank
+        assert self._tape is not None
+        assert blank is not None
         mask = None if self._masker is None else self._masker.checked_by(check)
         ending = "done" if result.error is None else _ENDINGS.get(type(result.error), "done")
         if ending in _NO_ANSWER:

@@ -20,11 +20,11 @@ class RandomDraw:
     """Draws from a seeded generator: the same seed gives the same inputs."""
 
     def __init__(self, seed: int | str) -> None:
-        self._random = random.Random(seed)
+        self._next = random.Random(seed).random
 
     def below(self, limit: int) -> int:
-        """A number from 0 to `limit` - 1."""
-        return self._random.randrange(limit)
+        """A number from 0 to `limit` - 1, which is no more than 2^53."""
+        return int(self._next() * limit)
 
 
 class ByteDraw:

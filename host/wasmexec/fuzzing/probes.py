@@ -10,6 +10,7 @@ import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..result import LogRecord
@@ -30,19 +31,21 @@ class Probed:
     def hits(self, logs: Sequence[LogRecord]) -> frozenset[tuple[int, int]]:
         """Pairs of a probe and how often it was passed, as a power of two; none if the execution did not tell."""
         message = next((record.message for record in reversed(logs) if record.message.startswith(_MARK)), "")
-        if len(message) > _MOST_TEXT:
-            return frozenset()
-        try:
-            counts = json.loads(message.removeprefix(_MARK) or "[]")
-        except (ValueError, RecursionError):
-            return frozenset()
-        if not isinstance(counts, list) or len(counts) != len(self.lines):
-            return frozenset()
-        return frozenset(
-            (index, min(count.bit_length(), 16))
-            for index, count in enumerate(counts)
-            if type(count) is int and count > 0
-        )
+        return frozenset() if len(message) > _MOST_TEXT else _hits(message, len(self.lines))
+
+
+@lru_cache(maxsize=256)
+def _hits(message: str, size: int) -> frozenset[tuple[int, int]]:
+    """What a message says of so many probes; most executions say what another has said."""
+    try:
+        counts = json.loads(message.removeprefix(_MARK) or "[]")
+    except (ValueError, RecursionError):
+        return frozenset()
+    if not isinstance(counts, list) or len(counts) != size:
+        return frozenset()
+    return frozenset(
+        (index, min(count.bit_length(), 16)) for index, count in enumerate(counts) if type(count) is int and count > 0
+    )
 
 
 def probed(statement: str) -> Probed | None:
