@@ -144,21 +144,20 @@ class Campaign:
             jobs.grant(self._left)
             left = self._left()
             search.fill(left)
-            if search.under_way or left <= 0:
-                self._await()
+            if not self._take_next(None if search.under_way else 0.0 if left > 0 else _PATIENCE_SECONDS) and left <= 0:
+                for job in list(jobs):
+                    jobs.lose(job, f"it has said nothing for {_PATIENCE_SECONDS:g} s")
         jobs.end()
         until = time.monotonic() + _END_SECONDS
         while search.under_way or (any(jobs) and time.monotonic() < until):
-            self._await(_END_SECONDS)
+            self._take_next(None if search.under_way else _END_SECONDS)
 
-    def _await(self, seconds: float = _PATIENCE_SECONDS) -> None:
-        """Take the next event; of whoever waits for nobody but jobs, these are given up if they say nothing."""
+    def _take_next(self, seconds: float | None) -> bool:
+        """Take the next event; False if none comes within so many seconds (None: one comes)."""
         try:
-            event = self._events.get(timeout=None if self._search.under_way else seconds)
+            event = self._events.get(timeout=seconds)
         except queue.Empty:
-            for job in list(self._jobs):
-                self._jobs.lose(job, f"it has said nothing for {seconds:g} s")
-            return
+            return False
         match event:
             case Ended():
                 self._search.take(event)
@@ -167,6 +166,7 @@ class Campaign:
             case Heard(job, notice):
                 if not self._hear(job, notice):
                     self._jobs.lose(job, "it has told what cannot be")
+        return True
 
     def _start_jobs(self) -> None:
         """Once it is worth while: many campaigns are over before a process has loaded an image."""

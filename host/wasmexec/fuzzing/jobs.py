@@ -155,10 +155,13 @@ class Job:
                     self._on_event(Heard(self, read_notice(line)))
             except ValueError as error:
                 why = f"it has told what nobody understands: {error}"
+        if why:
+            self._on_event(Gone(self, why))
+            return
+        why = "it has closed its output"
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_EXIT_SECONDS)
-            why = why or f"its process has ended with {code}"
-        self._on_event(Gone(self, why or "it has closed its output"))
+            why = f"its process has ended with {self._process.wait(_EXIT_SECONDS)}"
+        self._on_event(Gone(self, why))
 
 
 class Jobs:
