@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from .errors import WasmexecError
 from .rows.block import RowBlock
@@ -13,6 +13,7 @@ from .status import Status
 if TYPE_CHECKING:
     from .replay import ReplayReport
 
+Unserved: TypeAlias = Literal["", "denied", "unanswered"]
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -106,6 +107,11 @@ class Result:
     """What the host has to say to the caller, secrets masked; empty most of the time."""
     replay: ReplayReport | None = None
     """What differs from the recording; None unless it was a replay that has started."""
+    unserved: Unserved = field(default="", repr=False, compare=False)
+    """What was wrong with its last HTTP request: no grant allows it, or no canned answer fits it; "" if neither.
+
+    Known where it ran, and in no record of it.
+    """
 
     @property
     def block(self) -> RowBlock:

@@ -105,4 +105,5 @@ def make_result(
             http_bytes_received=usage.http_bytes_received,
         ),
         warnings=warnings,
+        unserved=usage.unserved,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from ..schema.dialects import subschemas
 from . import values
 from .draw import Draw, chance, choice
 from .patterns import text_for
@@ -153,7 +154,8 @@ def _canonical(definition: dict[str, Any]) -> dict[str, Any]:
     except (ValueError, jsonschema_rs.canonical.CanonicalizationError):
         return definition
     # Formats only annotate, so that the canonical form may leave them out; they are good examples all the same.
-    return made if isinstance(made, dict) and "format" not in str(definition) else definition
+    has_format = any("format" in subschema.node for subschema in subschemas(definition))
+    return made if isinstance(made, dict) and not has_format else definition
 
 
 def _merged(first: dict[str, Any], second: Any) -> dict[str, Any]:

@@ -15,29 +15,36 @@ from ..errors import (
     StatementRaised,
     TimeLimitError,
 )
-from ..result import Result
+from ..result import Result, Unserved
 from ..rows.json_text import encode
 from ..step.file.definition import StatementText
 from .finding import Verdict, bounded
 
-_NOT_GRANTED = " is not granted"
-_NO_ANSWER = "no canned answer for "
-_HTTP_ERRORS = ("httpx.", "httpcore.", "requests.", "urllib.error.", "urllib3.", "http.client.")
+_HTTP_ERRORS = (
+    "httpx.", "httpcore.", "requests.", "urllib.error.", "urllib3.", "http.client.", "aiohttp.", "openai.",
+)  # fmt: skip
+_SOCKET_ERRORS = ("OSError", "ConnectionError", "ConnectionRefusedError", "PermissionError")
+"""What `http.client` raises for a request that comes to nothing."""
 
 
 def judge(result: Result, statement: StatementText, secrets: Sequence[str], *, is_invalid: bool) -> Verdict | None:
     """What is wrong by one result alone; of inputs that the schema refuses, an exception is what one wants."""
     error = result.error
     if isinstance(error, StatementRaised):
-        return _raised(error, statement, is_invalid=is_invalid)
+        return _raised(error, result.unserved, statement, is_invalid=is_invalid)
     if isinstance(error, (OutputError, OutputLimitError)):
         return None if is_invalid else _refused(error)
     if isinstance(error, CpuLimitError):
         return Verdict(kind="slow", message=f"more than {error.limit:g} s of processor time")
     if isinstance(error, MemoryLimitError):
-        return Verdict(kind="memory", message=f"more than {error.limit:,.0f} bytes")
+        return Verdict(
+            kind="memory", message=f"more than {error.limit:,.0f} bytes", line=error.line,
+            line_text=_line(statement, error.line),
+        )  # fmt: skip
     if isinstance(error, GuestLostError):
-        return Verdict(kind="lost", message=bounded(error.message))
+        return Verdict(
+            kind="lost", message=bounded(error.message), line=error.line, line_text=_line(statement, error.line)
+        )
     if error is not None:
         return None
     if secrets and result.rows:
@@ -49,12 +56,15 @@ def judge(result: Result, statement: StatementText, secrets: Sequence[str], *, i
     )
 
 
-def _raised(error: StatementRaised, statement: StatementText, *, is_invalid: bool) -> Verdict | None:
+def _raised(
+    error: StatementRaised, unserved: Unserved, statement: StatementText, *, is_invalid: bool
+) -> Verdict | None:  # fmt: skip
     if error.type_name == "MemoryError":
         return Verdict(kind="memory", message="MemoryError", line=error.line, line_text=_line(statement, error.line))
-    if _NO_ANSWER in error.exception_message:
+    is_of_http = error.type_name.startswith(_HTTP_ERRORS) or error.type_name in _SOCKET_ERRORS
+    if is_of_http and unserved == "unanswered":
         return None
-    is_grant = _NOT_GRANTED in error.exception_message
+    is_grant = is_of_http and unserved == "denied"
     if is_invalid and not is_grant:
         return None
     return Verdict(

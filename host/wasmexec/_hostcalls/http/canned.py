@@ -49,6 +49,7 @@ class CannedNetwork:
         try:
             answer = self._answers.take(request.method.decode("ascii"), url, headers, body)
         except LookupError as error:
+            self._usage.unserved = "unanswered"
             raise HostCallError("connect", error.args[0]) from None
         if answer.error is not None:
             raise HostCallError(answer.error, f"canned failure: {answer.error}")

@@ -149,7 +149,12 @@ class HttpCapability:
             await self._network.aclose()
 
     async def _open(self, number: int, args: Mapping[str, object], blob: bytes) -> Reply:
-        request = parse_request(args, blob, self._policy, self._limits)
+        self._usage.unserved = ""
+        try:
+            request = parse_request(args, blob, self._policy, self._limits)
+        except HostCallError as error:
+            self._usage.unserved = "denied" if error.code == "denied" else ""
+            raise
         if self._secrets is not None:
             request = self._secrets.fill(request, self._limits.http_header_bytes)
         if self._traceparent is not None:
