@@ -72,6 +72,18 @@ def run(
     )  # fmt: skip
 
 
+def start(*arguments: str | Path, folder: Path = FOLDER) -> subprocess.Popen[str]:
+    """Start the interpreter with these arguments in `folder`, to be asked through pipes; its errors are dropped.
+
+    Raises: FileNotFoundError: there is no native environment.
+    """
+    command: Sequence[str | Path] = [python(), *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=folder,
+        env=environment(folder), start_new_session=True,
+    )  # fmt: skip
+
+
 def stamp() -> str:
     """Names what the answers of the reference depend on besides the packages: the environment without its folders."""
     settings = [f"{name}={value}" for name, value in environment().items() if str(FOLDER) not in value]
