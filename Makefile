@@ -7,7 +7,8 @@ NATIVE := guest/native/*.c guest/native/*.h
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million fuzz fuzz-long fuzz-native fuzz-mutants conformance schemathesis image image-core verify \
+.PHONY: help demo serve-demo unit test check fix lock bench bench-server soak-server soak million \
+	fuzz fuzz-long fuzz-native fuzz-mutants fuzz-differential conformance schemathesis image image-core verify \
 	native-env schemathesis-env clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +78,9 @@ million: image ## a million rows, row by row: constant memory, each wrong row on
 conformance: image native-env ## upstream's own tests and the sweep, in the guest beside native CPython (an hour or two; goes on where it stopped)
 	$(BIN)/python -m tests.conformance $(CONFORMANCE)
 	$(BIN)/python -m tests.differential.sweep
+
+fuzz-differential: image native-env ## random programs and relations, in the guest and natively, for two minutes; goes on where it stopped (FUZZ="--pairs 1000000")
+	$(BIN)/python -m tests.differential.fuzz $(FUZZ)
 
 schemathesis: image schemathesis-env ## requests made from the OpenAPI document, against a running server, for some minutes (SECONDS=600)
 	$(BIN)/python -m tests.server.api_tester $(SECONDS)

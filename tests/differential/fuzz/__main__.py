@@ -115,16 +115,17 @@ def main(
             sides.Guest(executor, before), counts, jobs=jobs, alone=alone,
             expected=known.load(known.EXPECTED), faults=known.load(known.FAULTS),
         )  # fmt: skip
-        wrong = [] if alone or plant else check_lists(fuzzer)
         stopped = False
         seconds = seconds if seconds is not None or pairs is not None else 120.0
         first = counts.pairs
-        try:
-            fuzzer.run(
-                pairs=pairs, seconds=seconds, save=None if own else campaign.save_counts, progress=Progress().show
-            )
-        except KeyboardInterrupt:
-            stopped = True
+        with fuzzer:
+            wrong = [] if alone or plant else check_lists(fuzzer)
+            try:
+                fuzzer.run(
+                    pairs=pairs, seconds=seconds, save=None if own else campaign.save_counts, progress=Progress().show
+                )
+            except KeyboardInterrupt:
+                stopped = True
         if not alone and not stopped:
             wrong += house.run(executor, counts.next_seed, (counts.pairs - first) // HOUSE_SHARE)
     store(fuzzer.findings, fuzzer)

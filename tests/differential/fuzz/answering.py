@@ -19,7 +19,6 @@ import warnings
 import zlib
 from typing import Any
 
-
 np: Any = importlib.import_module("numpy")
 pd: Any = importlib.import_module("pandas")
 

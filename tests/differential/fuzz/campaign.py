@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from tests.differential.fuzz import cases, comparing, known, sides
 from tests.differential.fuzz.cases import Case
@@ -113,7 +115,7 @@ class _Batch:
 class Campaign:
     """Compares cases on both sides; `alone` asks the guest only and judges relations.
 
-    Every public method is for the main thread.
+    Every public method is for one thread. A context manager: it has a native process of its own.
     """
 
     def __init__(
@@ -135,6 +137,12 @@ class Campaign:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._done: queue.Queue[_Batch | BaseException] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._native.close()
 
     def run(
         self, *, pairs: int | None = None, seconds: float | None = None, save: Callable[[Counts], None] | None = None,
@@ -165,7 +173,6 @@ class Campaign:
             self._stop.set()
             if save is not None:
                 save(self.counts)
-            self._native.close()
         for thread in threads:
             thread.join()
 

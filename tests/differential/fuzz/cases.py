@@ -168,7 +168,7 @@ def _wide5(draw: Draw) -> str:
     return str([draw.pick(used) for _ in range(5)])
 
 
-LONG_TITLES = ("many categories", "places")
+LONG_TITLES = ("many categories", "many keys", "places")
 MAKERS: dict[str, Maker] = {
     **values.MAKERS,
     "few5": _few5,

@@ -14,8 +14,8 @@ WAYS = (
 )  # fmt: skip
 _DIGITS = {"f2": 2**-10, "f4": 2**-23, "f8": 2**-52, "c8": 2**-23, "c16": 2**-52}
 _LEAST = {"f2": 2**-24, "f4": 2**-149, "c8": 2**-149}
-_CLOSE = 1e-6
-"""Relative: what is further apart than this is another value, what is nearer has other last digits."""
+_CLOSE = 2**12
+"""In units of the last digit: what is further apart than this is another value, what is nearer other last digits."""
 _SCALAR, _ARRAY = 3, 4
 """Members of the trees of a numpy scalar and of an array."""
 
@@ -145,7 +145,7 @@ def _floats(native: float, guest: float, tolerance: Tolerance, bound: float, dty
         allowed = -1.0
     if apart <= allowed:
         return
-    yield _Apart("last digits" if apart <= _CLOSE * size else "value", native, guest)
+    yield _Apart("last digits" if apart <= _CLOSE * digit * size else "value", native, guest)
 
 
 def _short(value: Any, most: int = 600) -> str:
