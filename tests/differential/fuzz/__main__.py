@@ -68,17 +68,21 @@ def show_case(executor: wasmexec.Executor, seed: int, before: str) -> bool:
     return difference is None
 
 
-def store(findings: list[Finding], fuzzer: Campaign) -> None:
-    """Write the findings as programs, and show each kind once."""
-    shown = set()
-    folder = FOLDER / "findings"
-    folder.mkdir(parents=True, exist_ok=True)
-    for finding in findings:
+class Findings:
+    """Writes each finding as a program as soon as it is confirmed, and shows the first of each kind."""
+
+    def __init__(self) -> None:
+        self._shown: set[tuple[str, str]] = set()
+
+    def add(self, finding: Finding) -> None:
+        """Write it, and show it if none like it has been shown."""
+        folder = FOLDER / "findings"
+        folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{finding.case.seed}.py"
         file.write_text(finding.text(), "utf-8")
-        if finding.likeness not in shown:
-            shown.add(finding.likeness)
-            click.echo(f"\n{finding.text()}# {fuzzer.alike(finding):,} like this; {file}")
+        if finding.likeness not in self._shown:
+            self._shown.add(finding.likeness)
+            click.echo(f"\n{finding.text()}# {file}")
 
 
 @click.command(help=__doc__)
@@ -114,6 +118,7 @@ def main(
         fuzzer = Campaign(
             sides.Guest(executor, before), counts, jobs=jobs, alone=alone,
             expected=known.load(known.EXPECTED), faults=known.load(known.FAULTS),
+            on_finding=Findings().add,
         )  # fmt: skip
         stopped = False
         seconds = seconds if seconds is not None or pairs is not None else 120.0
@@ -128,7 +133,6 @@ def main(
                 stopped = True
         if not alone and not stopped:
             wrong += house.run(executor, counts.next_seed, (counts.pairs - first) // HOUSE_SHARE)
-    store(fuzzer.findings, fuzzer)
     click.echo(f"\n{counts.line()}\n{json.dumps(dict(counts.families))}, {counts.raised:,} raised on both sides")
     for line in wrong:
         click.echo(line)

@@ -121,6 +121,7 @@ class Campaign:
     def __init__(
         self, guest: sides.Guest, counts: Counts, *, jobs: int = 2, alone: bool = False, batch: int = BATCH,
         expected: Sequence[known.Entry] = (), faults: Sequence[known.Entry] = (),
+        on_finding: Callable[[Finding], None] | None = None,
     ) -> None:  # fmt: skip
         self.counts = counts
         self.findings: list[Finding] = []
@@ -130,6 +131,7 @@ class Campaign:
         self._batch = batch
         self._expected = expected
         self._faults = faults
+        self._on_finding = on_finding
         self._native = sides.Native()
         self._alike: Counter[tuple[str, str]] = Counter()
         self._next = counts.next_seed
@@ -197,11 +199,10 @@ class Campaign:
         self._alike[finding.likeness] += 1
         self.counts.findings += 1
         if self._alike[finding.likeness] <= MOST_CONFIRMED:
-            self.findings.append(self.confirm(case, difference))
-
-    def alike(self, finding: Finding) -> int:
-        """How many findings looked like this one."""
-        return self._alike[finding.likeness]
+            confirmed = self.confirm(case, difference)
+            self.findings.append(confirmed)
+            if self._on_finding is not None:
+                self._on_finding(confirmed)
 
     def confirm(self, case: Case, difference: Difference) -> Finding:
         """Run the case again without the others of its batch, and its beginnings, of which the shortest is taken."""
