@@ -14,6 +14,7 @@ true; 1 something else was found; 2 nothing could run; 3 stopped.
 
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -99,6 +100,8 @@ def main(
     pairs: int | None, seconds: float | None, seed: int | None, jobs: int, case: int | None, alone: bool,
     plant: Path | None, image: str | None, restart: bool,
 ) -> None:  # fmt: skip
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has it ignore interrupts, in the background
+        signal.signal(number, signal.default_int_handler)
     before = plant.read_text("utf-8") if plant else ""
     try:
         reference.python()
