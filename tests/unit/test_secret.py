@@ -7,6 +7,7 @@ import html
 import itertools
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -156,6 +157,10 @@ PIECES = [
     json.dumps(json.dumps(VALUE.replace("/", "\\/"))),
     "".join(f"\\u{ord(letter):04x}" for letter in VALUE),
     html.escape(VALUE),
+    "".join(f"\\{ord(letter):03o}" for letter in VALUE),
+    "".join(f"%5C{ord(letter):03o}" for letter in VALUE),
+    "".join(f"\\x{ord(letter):02x}" for letter in VALUE),
+    "".join(f"&#{ord(letter)};" for letter in VALUE),
     "sk-",
     "%2",
     "\\",
@@ -171,6 +176,22 @@ def test_a_stream_is_masked_alike_however_it_is_cut(text: str, cuts: list[int]) 
     assert result == expected
     assert len(result) == len(data)
     assert VALUE.encode() not in result
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda code: f"\\{code:03o}", lambda code: f"\\\\{code:03o}", lambda code: f"%5C{code:03o}",
+        lambda code: f"\\x{code:02x}", lambda code: f"\\u{code:04x}", lambda code: f"\\u{{{code:x}}}",
+        lambda code: f"&#{code};", lambda code: f"&amp;#x{code:x};", lambda code: f"%25{code:02x}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
+def test_an_escape_that_is_cut_hides_what_is_before_it(spell: Callable[[int], str], size: int) -> None:
+    data = ("<" + "".join(map(spell, VALUE.encode())) + ">").encode()
+    assert b"".join(in_pieces(mask().stream(), data, list(range(0, len(data), size)))) == b"<%b>" % (
+        b"*" * (len(data) - 2)
+    )
 
 
 def in_pieces(stream: StreamMask, data: bytes, cuts: list[int]) -> list[bytes]:

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..._masking.masker import Masker
+from ..._masking.views import Unescaping, Whole
 from ..error import HostCallError
 from .bodies import BodyFiller, body_encoding, in_url
 from .egress import MAX_URL_CHARACTERS, Target
@@ -160,6 +161,7 @@ class StreamMask:
     def __init__(self, mask: ResponseMask, masker: Masker) -> None:
         self._mask = mask
         self._masker = masker
+        self._unescaping = Unescaping(secret.encode() for secret in masker.secrets)
         self._released = b""
         self._held = b""
 
@@ -174,10 +176,20 @@ class StreamMask:
     def _pass_on(self, data: bytes, *, ends: bool) -> bytes:
         before = len(self._released)
         whole = self._released + self._held + data
-        end = len(whole) if ends else max(before, self._masker.unfinished(whole))
+        end = len(whole) if ends else max(before, self._unfinished(whole))
         shown = self._mask.hide(whole)[before:end]
         self._released, self._held = whole[max(0, end - self._masker.margin) : end], whole[end:]
         return shown
+
+    def _unfinished(self, data: bytes) -> int:
+        """From where on a secret may have begun that goes on beyond the end of `data`; its length if none has.
+
+        SECURITY: the escape at the end may go on, whatever it stands for until then (a NUL that becomes a hyphen), so
+        what is before it is looked at without it, too.
+        """
+        tail = data[-self._masker.margin :]
+        ends = {len(tail), *(view.end for view in map(Whole, self._unescaping.views(tail)))}
+        return len(data) - len(tail) + min(self._masker.unfinished(tail[:end]) for end in ends)
 
 
 def _may_go(item: Placeholder, target: Target, part: str = "headers") -> bool:
