@@ -67,7 +67,7 @@ class Session:
             died = self._run_child(
                 name, left, seed + outcome.count, CORPUS / name if corpus is None else corpus, outcome
             )
-            if not died or self.stop or self._has_ended:
+            if not died or self.stop or self._has_ended or not outcome.count:
                 break
             # What kills a child is in the corpus, perhaps: one that goes on would die of it at once.
             corpus = self.folder / "empty"

@@ -1,6 +1,6 @@
-"""`python -m tests.fuzz.select TARGET...`: adds inputs to the corpus that reach new lines of the package.
+"""`python -m tests.fuzz.select TARGET...`: adds inputs to the corpus that reach new branches of what reads others.
 
-Lines are seen by tracing, which makes everything some ten times slower: that is for choosing seeds, not for fuzzing.
+They are seen by tracing, which makes everything some ten times slower: that is for choosing seeds, not for fuzzing.
 """
 
 from __future__ import annotations
@@ -18,31 +18,40 @@ from typing import Any
 from tests.fuzz.child import load_corpus
 from tests.fuzz.driver import CORPUS
 from tests.fuzz.havoc import new_input
+from tests.fuzz.reached import READERS
 from tests.fuzz.targets import TARGETS
 
 import wasmexec
 
-_PACKAGE = str(Path(wasmexec.__file__).parent)
-MOST = 40
+_FILES = frozenset(str(Path(wasmexec.__file__).parent / f"{name}.py") for name in READERS)
+MOST = 60
 """Seeds of one target: the corpus is run by every `make test`."""
 
 
-class Lines:
-    """The lines of the package that have run."""
+class Branches:
+    """The steps from one line to the next in the readers' modules."""
 
     def __init__(self) -> None:
-        self.seen: set[tuple[str, int]] = set()
+        self.seen: set[tuple[str, int, int]] = set()
 
     def trace(self, frame: FrameType, event: str, argument: object) -> Any:
         """For `sys.settrace`."""
-        return self._line if frame.f_code.co_filename.startswith(_PACKAGE) else None
+        name = frame.f_code.co_filename
+        if name not in _FILES:
+            return None
+        last, seen = -frame.f_lineno, self.seen
 
-    def _line(self, frame: FrameType, event: str, argument: object) -> Any:
-        self.seen.add((frame.f_code.co_filename, frame.f_lineno))
-        return self._line
+        def line(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal last
+            now = -last if event == "return" else frame.f_lineno
+            seen.add((name, last, now))
+            last = now
+            return line
+
+        return line
 
 
-def select(name: str, seconds: float, lines: Lines) -> int:
+def select(name: str, seconds: float, branches: Branches) -> int:
     """Look for seeds for so long; how many there are afterwards."""
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,9 +62,9 @@ def select(name: str, seconds: float, lines: Lines) -> int:
     chance = random.Random(time.time_ns())
     until = time.monotonic() + seconds
     while time.monotonic() < until and len(kept) < MOST:
-        before, data = len(lines.seen), new_input(chance, kept)
+        before, data = len(branches.seen), new_input(chance, kept)
         run(data)
-        if len(lines.seen) > before and len(data) <= 400:
+        if len(branches.seen) > before and len(data) <= 400:
             kept.append(data)
             (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
     return len(kept)
@@ -67,12 +76,12 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=float, default=10, help="for each")
     options = parser.parse_args()
-    lines = Lines()
+    branches = Branches()
     # Before any thread starts, so that those of an executor are traced, too.
-    threading.settrace(lines.trace)
-    sys.settrace(lines.trace)
+    threading.settrace(branches.trace)
+    sys.settrace(branches.trace)
     for name in options.targets or TARGETS:
-        print(f"{name:16} {select(name, options.seconds, lines)} seeds", flush=True)
+        print(f"{name:16} {select(name, options.seconds, branches)} seeds", flush=True)
 
 
 if __name__ == "__main__":

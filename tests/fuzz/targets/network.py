@@ -14,7 +14,7 @@ import httptools
 from tests.fuzz.draw import Draw
 
 from wasmexec._hostcalls.error import HostCallError
-from wasmexec._hostcalls.http.egress import EgressPolicy, Target, checked_addresses
+from wasmexec._hostcalls.http.egress import EgressPolicy, Target, check_unresolved, checked_addresses
 from wasmexec._hostcalls.http.message import parse_request
 from wasmexec.grants import HttpGrant
 from wasmexec.limits import Limits
@@ -75,6 +75,9 @@ def _check_target(target: Target) -> None:
 def addresses(data: bytes) -> None:
     """Only addresses of the public internet are connected to, whatever a name resolves to, and only those it gave."""
     draw = Draw(data)
+    if draw.chance(4):
+        _check_unresolved(draw)
+        return
     answers = [address_of_any_kind(draw) for _ in range(1 + draw.below(3))]
 
     async def resolver(host: str, port: int) -> Sequence[str]:
@@ -88,6 +91,21 @@ def addresses(data: bytes) -> None:
     assert set(found) <= set(answers)
     for text in found:
         assert not is_inside(ipaddress.ip_address(text)), f"{text} was let through"
+
+
+def _check_unresolved(draw: Draw) -> None:
+    """What a proxy is asked for is no address of the inside, and no name of the machine itself."""
+    known = ("localhost", "a.localhost", "metadata.google.internal", "a.test", "ip6-loopback", "instance-data")
+    host = draw.choose(known) if draw.chance(2) else address_of_any_kind(draw)
+    is_private, found = draw.chance(3), True
+    try:
+        check_unresolved(host, 80, allow_private=is_private)
+    except HostCallError as error:
+        assert error.code == "denied"
+        found = False
+    is_name = host in known
+    if not is_private and found:
+        assert host == "a.test" if is_name else not is_inside(ipaddress.ip_address(host)), f"{host} was let through"
 
 
 def address_of_any_kind(draw: Draw) -> str:
@@ -128,15 +146,24 @@ def requests(data: bytes) -> None:
     args = {
         "method": draw.choose(["GET", "POST", "get", "P\r\n", "PUT", draw.text(6)]),
         "url": url, "headers": headers if not draw.chance(8) else draw.value(3),
-        "body": draw.choose(["none", "whole", "whole"]),
+        "body": draw.choose(["none", "whole", "whole", "none", "whole", "streamed", 1]),
     }  # fmt: skip
+    if draw.chance(3):
+        names, times = ["connect", "read", "write", "pool", "other"], [1, 0.5, None, -1, True, "x", float("inf")]
+        args["timeout"] = {draw.choose(names): draw.choose(times)} if not draw.chance(4) else draw.value(1)
+    limits = Limits() if not draw.chance(4) else Limits(http_headers=2, http_header_bytes=40)
     try:
-        request = parse_request(args, blob, _policy(), Limits())
+        request = parse_request(args, blob, _policy(), limits)
     except HostCallError as error:
         assert error.code in ("bad_request", "denied", "limit")
         return
     for name, value in headers if args["headers"] is headers else ():
         assert name.lower() != "host" or value.lower() in ("a.test", "a.test:80"), "a Host header of its own"
+    assert len(request.headers) <= limits.http_headers + 4
+    if args["body"] == "streamed":
+        framing = [name for name, _ in request.headers if name in (b"Content-Length", b"Transfer-Encoding")]
+        assert len(framing) == 1, "a body that has no length, or two"
+        return
     fields = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers)
     body = request.body or b""
     wire = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (request.method.encode(), request.target.path, fields, body)
@@ -149,7 +176,10 @@ def requests(data: bytes) -> None:
 
 
 def _header_name(draw: Draw) -> str:
-    known = ("accept", "Content-Length", "Transfer-Encoding", "Connection", "Host", "X-A", "Expect", "TE", "Cookie")
+    known = (
+        "accept", "Content-Length", "Transfer-Encoding", "Connection", "Host", "X-A", "Expect", "TE", "Cookie",
+        "Upgrade",
+    )  # fmt: skip
     return draw.choose(known) if not draw.chance(3) else draw.text(8)
 
 

@@ -39,11 +39,11 @@ class _Said:
     """A process that has said something and is gone."""
 
     def __init__(self, *_: object, said: bytes, **__: object) -> None:
-        reading, writing = os.pipe()
-        os.write(writing, said)
-        os.close(writing)
+        descriptor = os.memfd_create("said")
+        os.write(descriptor, said)
+        os.lseek(descriptor, 0, os.SEEK_SET)
         self.stdin = None
-        self.stdout = os.fdopen(reading, "rb")
+        self.stdout = os.fdopen(descriptor, "rb")
         self.pid = os.getpid()
 
     def kill(self) -> None:
@@ -94,15 +94,18 @@ def _pipe(*, for_writing: bool) -> tuple[int, Any]:
 def parquet_frames(data: bytes) -> None:
     """Whatever the reading process says: rows that are strict JSON and no longer than permitted, or an InputError."""
     draw = Draw(data)
-    said = b"".join(_frame(draw) for _ in range(draw.below(6)))[: 60_000 if not draw.chance(6) else draw.below(200)]
+    said = b"".join(_frame(draw) for _ in range(draw.below(6)))
+    if draw.chance(6):
+        said = said[: draw.below(200)]
+    most = _MOST if not draw.chance(6) else 200_000
     remarks: list[str] = []
     with (
         open("/dev/null", "rb") as file,
         mock.patch.object(subprocess, "Popen", lambda *a, **k: _Said(*a, **k, said=said)),
         mock.patch.object(parquet, "STALL_SECONDS", 2.0),
     ):
-        reader = parquet.parquet_rows(_Seekable(file.fileno()), "it", max_row_bytes=_MOST, remark=remarks.append)
-        rows, is_whole = _check(reader)
+        reader = parquet.parquet_rows(_Seekable(file.fileno()), "it", max_row_bytes=most, remark=remarks.append)
+        rows, is_whole = _check(reader, most)
     assert not is_whole or len(rows) in _ends(said), "an end that does not fit the rows"
     assert all(type(remark) is str for remark in remarks)
 
@@ -123,7 +126,8 @@ def _frame(draw: Draw) -> bytes:
     kind = draw.choose(_KINDS[1:]) if not draw.chance(6) else _KINDS[0]
     payload = draw.json(*_PAYLOADS[kind]).encode("utf-8", "replace")
     if kind == b"R" and draw.chance(8):
-        payload = b'[{"a":"%b"}]' % (b"x" * draw.choose([_MOST - 8, _MOST - 7, 4000, 50_000]))
+        size = draw.choose([_MOST - 8, _MOST - 7, 4000, 50_000, 70_000, 150_000, 300_000])
+        payload = draw.choose([b'[{"a":"%b"}]', b'[{"a":"%b"}]', b'[["a","%b"]]', b'[{"a":"%b}]']) % (b"x" * size)
     length = len(payload) if not draw.chance(12) else draw.integer() & 0xFFFFFFFF
     return struct.pack("<cI", kind, length) + payload
 
@@ -139,7 +143,7 @@ def _ends(said: bytes) -> list[Any]:
     return found
 
 
-def _check(rows: Iterator[tuple[int | None, bytes | BadRow]]) -> tuple[list[Any], bool]:
+def _check(rows: Iterator[tuple[int | None, bytes | BadRow]], most: int = _MOST) -> tuple[list[Any], bool]:
     """The values of the rows, with None for each that cannot be read, and whether all of them have come."""
     found: list[Any] = []
     try:
@@ -147,7 +151,7 @@ def _check(rows: Iterator[tuple[int | None, bytes | BadRow]]) -> tuple[list[Any]
             if isinstance(row, BadRow):
                 found.append(None)
                 continue
-            assert len(row) <= _MOST, "a row that is too long"
+            assert len(row) <= most, "a row that is too long"
             value = decode(row)
             assert type(value) is dict
             json.dumps(value, allow_nan=False, ensure_ascii=False).encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import csv
+import dataclasses
+import enum
 import io
 import json
 import os
@@ -18,7 +20,7 @@ from tests.fuzz.draw import ODD_JSON, Draw
 from wasmexec.errors import InputError
 from wasmexec.rows.bad_row import BadRow
 from wasmexec.rows.formats import ReadOptions
-from wasmexec.rows.json_text import decode, encode
+from wasmexec.rows.json_text import decode, encode, encode_lines
 from wasmexec.rows.source import Source
 
 _MOST = 1024 * 1024
@@ -65,7 +67,10 @@ def same(left: object, right: object) -> bool:
 def json_text(data: bytes) -> None:
     """`decode` reads what the standard library's strict parser reads; what `encode` writes is read as it was."""
     draw = Draw(data)
-    kind = draw.below(3)
+    kind = draw.below(4)
+    if kind == 3:
+        _check_written(draw)
+        return
     if kind == 0:
         text = draw.rest()
     elif kind == 1:
@@ -86,6 +91,43 @@ def json_text(data: bytes) -> None:
     assert is_json, f"accepted: {text!r}"
     assert same(found, expected), f"{found!r} instead of {expected!r}"
     assert same(decode(encode(found)), found)
+
+
+def _check_written(draw: Draw) -> None:
+    """What is written is what the standard library writes, or there is no JSON for it."""
+    odd = draw.choose(_NOT_PLAIN) if draw.chance(2) else draw.value(3)
+    value = draw.choose([odd, [odd], {"a": odd}, [{"b": (odd, 1)}], {"null": [None, odd]}])
+    half_pairs = draw.chance(3)
+    try:
+        written = encode(value, half_pairs=half_pairs, indent=draw.chance(3))
+    except ValueError:
+        assert odd in _NOT_PLAIN or isinstance(odd, (int, list, dict)), f"refused: {odd!r}"
+        return
+    assert decode(written, half_pairs=half_pairs) == json.loads(json.dumps(value, default=_plain_of))
+    rows = [{"a": odd}, {}][: 1 + draw.below(2)]
+    if not half_pairs:
+        lines = encode_lines(rows)
+        assert [decode(line) for line in lines.splitlines()] == json.loads(json.dumps(rows, default=_plain_of))
+
+
+class _Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class _Point:
+    x: int
+    y: float
+
+
+_NOT_PLAIN: tuple[Any, ...] = (
+    2**64, -(2**80), 10**4400, float("inf"), float("nan"), "\ud800", {1: 2}, object(), _Colour.RED, _Point(1, 0.5),
+    _Point(2**70, 0.5), _Point(1, float("nan")), b"x", (1, 2), {"\udc00": 1},
+)  # fmt: skip
+
+
+def _plain_of(value: Any) -> Any:
+    return value.value if isinstance(value, enum.Enum) else dataclasses.asdict(value)
 
 
 def csv_round_trip(data: bytes) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from tests.fuzz.draw import Draw
 
-from wasmexec import Secret
+from wasmexec import ConfigError, Secret
 from wasmexec._hostcalls.http.egress import Target
 from wasmexec._hostcalls.http.message import OutgoingRequest
 from wasmexec._hostcalls.http.placeholders import Placeholder
@@ -23,6 +23,12 @@ from wasmexec._net.tls import TlsFiles
 
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/+!@#%&\"'\\ é€"
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
+
+
+def _in_digits(secret: str) -> str:
+    return " ".join(f"{byte:02x}" for byte in secret.encode())
+
+
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
     lambda secret: urllib.parse.quote(secret, safe=""),
@@ -33,18 +39,33 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
     lambda secret: repr(secret)[1:-1],
     lambda secret: repr(secret.encode())[2:-1],
     html.escape,
+    lambda secret: "".join(f"\\{byte:03o}" for byte in secret.encode()),
+    lambda secret: "".join(f"\\x{byte:02x}" for byte in secret.encode()),
+    lambda secret: "".join(f"\\u{{{ord(letter):x}}}" for letter in secret),
+    lambda secret: "".join(f"\\U{ord(letter):08x}" for letter in secret),
+    lambda secret: "".join(f"&#{ord(letter)};" for letter in secret),
+    lambda secret: "".join(f"&#x{ord(letter):x};" for letter in secret),
+    lambda secret: "".join(f"={byte:02X}" for byte in secret.encode()),
+    lambda secret: json.dumps(json.dumps(secret))[3:-3],
+    lambda secret: secret.replace("~", "~0").replace("/", "~1"),
     lambda secret: base64.b64encode(secret.encode()).decode().rstrip("="),
 )
-_ENCODINGS: tuple[Callable[[str], str], ...] = (_SPELLINGS[-1], lambda secret: secret.encode().hex())
+_ENCODINGS: tuple[Callable[[str], str], ...] = (_SPELLINGS[-1], lambda secret: secret.encode().hex(), _in_digits)
 
 
 def masking(data: bytes) -> None:
     """Neither a text, nor bytes, nor a beginning or an end of them shows the secret in any spelling."""
     draw = Draw(data)
     secret = "".join(_CHARACTERS[byte % len(_CHARACTERS)] for byte in draw.take(8 + draw.below(24))).strip()
+    if draw.chance(6):
+        secret = secret * 2 + secret[: len(secret) // 2 + 1]
+    elif draw.chance(6):
+        secret = "\n".join(f"{secret}{line}{secret[::-1]}" for line in range(3))
+    elif draw.chance(6):
+        secret += "".join(map(str, range(100)))
     if len(set(secret)) < 6 or len(secret) < 8:
         return
-    spelled = draw.choose(_SPELLINGS)(secret)
+    spelled = draw.choose((*_SPELLINGS, _in_digits))(secret)
     text = draw.text(40) + "\n" + spelled + "\n" + draw.text(40)
     masker = Masker([secret, "another secret"])
     masked = masker(text)
@@ -59,6 +80,41 @@ def masking(data: bytes) -> None:
     rest = spelled[len(spelled) // 2 :]
     tail = masker.tail(encoded, size)
     assert rest not in tail, f"{rest!r} in {tail!r}"
+    if draw.chance(3):
+        _check_shortened(draw, masker, secret)
+
+
+def _check_shortened(draw: Draw, masker: Masker, secret: str) -> None:
+    """What others cut of a secret, and texts that will be cut; a masker made of another, and errors."""
+    cut, dots = 8 + draw.below(len(secret)), draw.choose(["...", " ... ", "\u2026", "....."])
+    begin, end = secret[:cut], secret[-cut:]
+    for text in (f"x {begin}{dots} y", f"x {dots}{end} y", f"{begin}{dots}{end}", f"{dots}{begin}{dots}"):
+        shown = masker(text)
+        # A space at the end of a piece is taken for one of the ellipsis.
+        if begin + dots in text and begin == begin.strip():
+            assert begin not in shown, f"{begin!r} of {secret!r} in {shown!r}"
+        if dots + end in text and end == end.strip():
+            assert end not in shown, f"{end!r} of {secret!r} in {shown!r}"
+    assert secret not in masker.exactly(f"{secret} {begin}...")
+    many = masker((" ".join(secret) + "\n") * (300 if draw.chance(6) else 1))
+    assert len(secret) < 24 or " ".join(secret) not in many
+    if len(secret) > 150:
+        assert secret[:140] not in masker(f"int() of {secret[:140]}")
+    filler = "-" * draw.choose([0, 10, 70_000, 300_000])
+    text, limit = filler + secret + filler + secret + draw.text(9), draw.choose([5, 100, 4000])
+    shown = masker.for_cut(text, limit)
+    assert secret not in shown or len(text) <= limit
+    looked: list[int] = []
+    checked = masker.checked_by(lambda: looked.append(1))
+    assert checked(secret) == masker(secret)
+    assert looked
+    assert checked.secrets == masker.secrets
+    error = ConfigError(f"about {secret}")
+    masker.error(error)
+    assert secret not in str(error)
+    assert masker.occurs_in(secret.encode())
+    nothing = Masker([])
+    assert (nothing(secret), bool(nothing), nothing.margin, nothing.for_cut(secret, 1)) == (secret, False, 0, secret)
 
 
 _HOSTS = ("a.test", "b.test", "x.b.test", "c.test")

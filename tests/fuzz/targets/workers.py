@@ -9,7 +9,7 @@ from typing import Any
 from tests.fuzz.draw import Draw, mutated_json
 
 from wasmexec import Limits, LogRecord, Result, Status
-from wasmexec.errors import StatementRaised
+from wasmexec.errors import OutputLimitError, SchemaError, StatementRaised, StatementSyntaxError, TimeLimitError
 from wasmexec.workers.messages import TO_WORKER, TO_WORKER_OF_MANY, BadMessage, Frame, FrameReader, Kind, Room, pack
 from wasmexec.workers.results import ResultCodec
 
@@ -61,14 +61,29 @@ def _codec() -> ResultCodec:
 def _results() -> list[Any]:
     good = Result(status=Status.FINISHED, rows=[{"a": 1}], logs=[LogRecord(1.5, "info", "x")], warnings=["w"])
     bad = Result(status=Status.STATEMENT_RAISED, error=StatementRaised("ValueError", "m", "t", 3))
-    return [json.loads(_codec().pack(result)[0]) for result in (good, bad)]
+    schema = Result(status=Status.CONFIG_REFUSED, error=SchemaError("/a", "it is wrong"))
+    limit = Result(status=Status.OUTPUT_REFUSED, error=OutputLimitError("too long", limit=5, used=6))
+    late = Result(status=Status.TIMED_OUT, error=TimeLimitError("out of time", limit=0.5, used=0.7))
+    syntax = Result(status=Status.CONFIG_REFUSED, error=StatementSyntaxError("m", rule="syntax", line=1, column=2))
+    return [json.loads(_codec().pack(result)[0]) for result in (good, bad, schema, limit, late, syntax)]
 
 
 def worker_results(data: bytes) -> None:
     """What a worker tells is a result that can be written and told again, or a BadMessage."""
     draw = Draw(data)
     fields = json.dumps(mutated_json(draw, draw.choose(_results()))).encode() if not draw.chance(6) else draw.binary(60)
-    rows = draw.choose([b'[{"a":1}]', b"", b"[]", draw.json("[{}]", '[{"a":[1]}]').encode("utf-8", "replace")])
+    if draw.chance(8):
+        _check_too_large(draw)
+    rows = draw.choose(
+        [
+            b'[{"a":1}]',
+            b"",
+            b"[]",
+            b"[1]",
+            b'[{"a":"%b"}]' % (b"x" * 5000),
+            draw.json("[{}]", '[{"a":[1]}]').encode("utf-8", "replace"),
+        ]
+    )
     try:
         found = _codec().unpack(fields, rows)
     except BadMessage:
@@ -77,3 +92,12 @@ def worker_results(data: bytes) -> None:
     json.dumps(found.as_dict(), allow_nan=False).encode()
     again = _codec().unpack(*_codec().pack(found))
     assert repr(again.as_dict()) == repr(found.as_dict())
+
+
+def _check_too_large(draw: Draw) -> None:
+    """A result that cannot be handed over becomes one that says so, which can."""
+    rows = [{"a": "x" * draw.choose([1, 4000, 20_000_000])}] * (1 + draw.below(2))
+    logs = [LogRecord(1.5, "info", "x" * draw.choose([1, 1000, 100_000]))] * (1 + draw.below(20))
+    found = _codec().unpack(*_codec().pack(Result(status=Status.FINISHED, rows=rows, logs=logs)))
+    assert found.rows in ([], rows)
+    assert found.status.succeeded == (found.rows == rows)
