@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, inspect, select, text, update
 from tests.server.live_server import SERVE, LiveServer, Tenant, wait_until
+from tests.server.step_tenant import NUMBERS, StepTenant
 
 from wasmexec.result import Usage
 from wasmexec.server.runs.records import EndedRun
@@ -60,6 +61,10 @@ class Place:
             found = work(connection)
         engine.dispose()
         return found
+
+    def execute(self, change: str) -> None:
+        """Change something behind the server's back."""
+        self.do(lambda connection: connection.execute(text(change)))
 
     def kept(self) -> list[bytes]:
         """Every value that is kept and is not nothing."""
@@ -161,6 +166,53 @@ def test_nothing_that_is_kept_is_there_to_be_read_and_everything_is_found_again(
         assert server.terminate() == 0
 
 
+def test_rows_log_and_failed_rows_of_steps_are_sealed_too(place: Place) -> None:
+    statement = (
+        "text = INPUT_DATA[0]['t']\nlog.info(text)\nif INPUT_DATA[0]['id'] == 2:\n    raise ValueError(text)\n"
+        "return INPUT_DATA"
+    )
+    document = {"on_row_error": "skip", "output_schema": [*NUMBERS, {"name": "t", "type": "text"}]}
+    parts = ("/rows", "/logs", "/errors")
+    with place.serve() as server:
+        tenant = StepTenant.make(server.until_ready(), "steps")
+        tenant.put("mark", statement, **document)
+        where = tenant.start("mark", [{"id": number, "t": MARK} for number in range(4)])
+        assert tenant.until(where, state="ended")["status"] == 202
+        found = {part: tenant.ask("GET", where + part).json() for part in parts}
+        assert [json.dumps(found[part]).count(MARK) > 0 for part in parts] == [True] * 3
+        assert server.terminate() == 0
+    everything = place.everything()
+    assert MARK.encode() not in everything
+    assert b"INPUT_DATA" in everything
+    # As they were in a store from before, and then with another key.
+    place.execute("UPDATE wx_logs SET message = 'old' WHERE seq = 1")
+    place.do(lambda connection: connection.execute(properties.delete().where(properties.c.name == "kept")))
+    add_key(place.key_file)
+    with place.serve() as server:
+        tenant.server = server.until_ready()
+        wait_until(lambda: "seals nothing any more" in "".join(server.lines))
+        found["/logs"]["records"][0]["message"] = "old"
+        assert {part: tenant.ask("GET", where + part).json() for part in parts} == found
+        assert server.terminate() == 0
+    lines = [line for line in place.key_file.read_text().splitlines() if line and not line.startswith("#")]
+    place.key_file.write_text(lines[0] + "\n")
+    assert MARK.encode() not in place.everything()
+    # Moved to the place of another, or put there by somebody else.
+    changes = (
+        ("/rows", "UPDATE wx_output SET seq = 7"),
+        ("/logs", "UPDATE wx_logs SET message = (SELECT message FROM wx_logs WHERE seq = 2) WHERE seq = 3"),
+        ("/errors", "UPDATE wx_row_errors SET error = '{}'"),
+    )
+    with place.serve() as server:
+        tenant.server = server.until_ready()
+        assert {part: tenant.ask("GET", where + part).json() for part in parts} == found
+        for part, change in changes:
+            place.execute(change)
+            answer = tenant.ask("GET", where + part)
+            assert (answer.status_code, answer.json().get("rule")) == (500, "store.seal"), (part, answer.text)
+        assert server.terminate() == 0
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
@@ -178,7 +230,7 @@ def test_what_is_moved_or_changed_is_told_to_nobody(tmp_path: Path, change: str,
         run = ours.start(STATEMENT, record=True)
         ours.until(run, state="ended")
         assert ours.get(f"/v1/runs/{run}{path}").status_code == 200
-        place.do(lambda connection: connection.execute(text(change)))
+        place.execute(change)
         reader = theirs if "theirs" in change else ours
         answer = reader.get(f"/v1/runs/{run}{path}")
         assert (answer.status_code, answer.json()["rule"]) == (500, "store.seal"), answer.text

@@ -14,6 +14,7 @@ from .bounds import StoreBounds
 from .codec import clean, error_json, from_json
 from .records import LogPage, RowError, RowErrorPage, StoredLog
 from .runs import lock_running
+from .seals import LOG, ROW_ERROR, Seals, open_text, seal_text
 from .tables import logs, row_errors, runs
 
 _BATCH = 5_000
@@ -25,6 +26,7 @@ def append(
     records: Iterable[LogRecord | tuple[int, LogRecord]],
     execution: int | None,
     bounds: StoreBounds,
+    seals: Seals,
 ) -> None:
     """Add log lines to a running run, some with their execution; what its caps do not take is counted as dropped.
 
@@ -50,7 +52,7 @@ def append(
                 "time": record.time if math.isfinite(record.time) else 0.0,
                 "level": LEVELS.index(record.level) if record.level in LEVELS else len(LEVELS) - 1,
                 "execution": number,
-                "message": message,
+                "message": seal_text(seals, message, LOG, run_id, room.records),
             }
         )
         if len(batch) == _BATCH:
@@ -63,7 +65,7 @@ def append(
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
 
-def page(connection: Connection, run_id: int, after: int, limit: int, min_level: str) -> LogPage:
+def page(connection: Connection, run_id: int, after: int, limit: int, min_level: str, seals: Seals) -> LogPage:
     """Log lines in order, those of `min_level` and above."""
     query = (
         select(logs)
@@ -72,14 +74,22 @@ def page(connection: Connection, run_id: int, after: int, limit: int, min_level:
         .limit(limit + 1)
     )
     found = [
-        StoredLog(seq=row.seq, time=row.time, level=LEVELS[row.level], message=row.message, execution=row.execution)
-        for row in connection.execute(query)
+        StoredLog(
+            seq=row.seq,
+            time=row.time,
+            level=LEVELS[row.level],
+            execution=row.execution,
+            message=open_text(seals, row.message, LOG, run_id, row.seq),
+        )
+        for row in connection.execute(query).all()
     ]
     more = len(found) > limit
     return LogPage(records=tuple(found[:limit]), next_after=found[limit - 1].seq if more else None)
 
 
-def append_row_errors(connection: Connection, run_id: int, errors: Iterable[RowError], bounds: StoreBounds) -> None:
+def append_row_errors(
+    connection: Connection, run_id: int, errors: Iterable[RowError], bounds: StoreBounds, seals: Seals
+) -> None:
     """Add refused rows to a running run; what its cap does not take is counted."""
     row = lock_running(connection, run_id)
     kept, dropped = row.row_errors, row.row_errors_dropped
@@ -89,7 +99,7 @@ def append_row_errors(connection: Connection, run_id: int, errors: Iterable[RowE
             dropped += 1
             continue
         kept += 1
-        text = error_json(item.error, bounds.error_bytes)
+        text = seal_text(seals, error_json(item.error, bounds.error_bytes), ROW_ERROR, run_id, kept)
         batch.append({"run_id": run_id, "seq": kept, "row": item.row, "status": int(item.status), "error": text})
         if len(batch) == _BATCH:
             connection.execute(insert(row_errors), batch)
@@ -101,7 +111,7 @@ def append_row_errors(connection: Connection, run_id: int, errors: Iterable[RowE
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
 
 
-def row_error_page(connection: Connection, run_id: int, after: int, limit: int) -> RowErrorPage:
+def row_error_page(connection: Connection, run_id: int, after: int, limit: int, seals: Seals) -> RowErrorPage:
     """Refused rows in the order they were stored."""
     query = (
         select(row_errors)
@@ -112,7 +122,11 @@ def row_error_page(connection: Connection, run_id: int, after: int, limit: int) 
     rows = connection.execute(query).all()
     found = tuple(
         RowError(
-            row=row.row, status=Status(row.status), error=from_json(row.error, f"row error {row.seq} of run {run_id}")
+            row=row.row,
+            status=Status(row.status),
+            error=from_json(
+                open_text(seals, row.error, ROW_ERROR, run_id, row.seq), f"row error {row.seq} of run {run_id}"
+            ),
         )
         for row in rows[:limit]
     )

@@ -14,10 +14,11 @@ from .codec import MAX_STORED_DEPTH, read_json, unpack
 from .errors import StoreError, StoreLimitError
 from .records import OutputRow
 from .runs import lock_running
+from .seals import ROWS, Seals
 from .tables import output, runs
 
 
-def append(connection: Connection, run_id: int, chunks: list[Chunk], bounds: StoreBounds) -> None:
+def append(connection: Connection, run_id: int, chunks: list[Chunk], bounds: StoreBounds, seals: Seals) -> None:
     """Raises: StoreLimitError: the run's output would be larger than `output_bytes`."""
     row = lock_running(connection, run_id)
     size = row.output_bytes + sum(chunk.size for chunk in chunks)
@@ -29,7 +30,7 @@ def append(connection: Connection, run_id: int, chunks: list[Chunk], bounds: Sto
             "seq": seq,
             "row_count": chunk.rows,
             "data_bytes": chunk.size,
-            "data": chunk.data,
+            "data": seals.seal(chunk.data, ROWS, run_id, seq),
             "source_bytes": chunk.source_size,
             "source_rows": chunk.sources,
         }
@@ -45,7 +46,7 @@ def append(connection: Connection, run_id: int, chunks: list[Chunk], bounds: Sto
     )
 
 
-def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, list[OutputRow]] | None:
+def read_chunk(connection: Connection, run_id: int, after: int, seals: Seals) -> tuple[int, list[OutputRow]] | None:
     """The next chunk's number and rows; None at the end.
 
     Raises:
@@ -56,7 +57,7 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     if found is None:
         return None
     what = f"output chunk {found.seq} of run {run_id}"
-    rows = _rows(unpack(found.data, found.data_bytes, what), what)
+    rows = _rows(unpack(seals.open(found.data, ROWS, run_id, found.seq), found.data_bytes, what), what)
     if not isinstance(rows, list) or len(rows) != found.row_count:
         raise StoreError(f"{what} is damaged: it must have {found.row_count} rows")
     sources: list[int | None] = [None] * len(rows)
@@ -70,7 +71,7 @@ def read_chunk(connection: Connection, run_id: int, after: int) -> tuple[int, li
     return found.seq, [OutputRow(row=row, source_row=source) for row, source in zip(rows, sources, strict=True)]
 
 
-def read_text(connection: Connection, run_id: int, after: int) -> tuple[int, bytes] | None:
+def read_text(connection: Connection, run_id: int, after: int, seals: Seals) -> tuple[int, bytes] | None:
     """The next chunk's number and its text, a JSON array that nobody has parsed; None at the end.
 
     Raises:
@@ -81,7 +82,8 @@ def read_text(connection: Connection, run_id: int, after: int) -> tuple[int, byt
     found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    return found.seq, unpack(found.data, found.data_bytes, f"output chunk {found.seq} of run {run_id}")
+    data = seals.open(found.data, ROWS, run_id, found.seq)
+    return found.seq, unpack(data, found.data_bytes, f"output chunk {found.seq} of run {run_id}")
 
 
 def _rows(data: bytes, what: str) -> Any:

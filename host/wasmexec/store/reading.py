@@ -25,6 +25,7 @@ from .records import (
     RunState,
     StepRecord,
 )
+from .seals import UNSEALED, Seals
 
 _LONGEST_PAGE = 10_000
 
@@ -32,8 +33,9 @@ _LONGEST_PAGE = 10_000
 class StoredRuns:
     """Everything that can be read; each call sees one state of the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seals: Seals = UNSEALED) -> None:
         self._database = database
+        self._seals = seals
 
     def get_run(self, run_id: int) -> RunRecord:
         """Raises: RunNotFoundError."""
@@ -89,14 +91,14 @@ class StoredRuns:
             raise ConfigError(f"logs: a level is one of {', '.join(LEVELS)}, not {min_level!r}")
         with self._database.read() as connection:
             runs.get(connection, run_id)
-            return logs.page(connection, run_id, after, limit, min_level)
+            return logs.page(connection, run_id, after, limit, min_level, self._seals)
 
     def row_errors(self, run_id: int, *, after: int = 0, limit: int = 1000) -> RowErrorPage:
         """Refused rows after number `after`, in the order they were stored. Raises: RunNotFoundError."""
         _check_limit(limit)
         with self._database.read() as connection:
             runs.get(connection, run_id)
-            return logs.row_error_page(connection, run_id, after, limit)
+            return logs.row_error_page(connection, run_id, after, limit, self._seals)
 
     def output(self, run_id: int) -> Iterator[OutputRow]:
         """The rows of a finished run, chunk by chunk; none if it failed.
@@ -117,13 +119,13 @@ class StoredRuns:
             StoreError: damaged.
         """
         with self._database.read() as connection:
-            return output.read_text(connection, run_id, after)
+            return output.read_text(connection, run_id, after, self._seals)
 
     def _output(self, run_id: int, left: int) -> Iterator[OutputRow]:
         after = 0
         while left > 0:
             with self._database.read() as connection:
-                found = output.read_chunk(connection, run_id, after)
+                found = output.read_chunk(connection, run_id, after, self._seals)
             if found is None:
                 raise StoreError(f"{left:,} output rows of run {run_id} are missing; was it deleted meanwhile?")
             after, rows = found

@@ -30,6 +30,7 @@ from .errors import (
 )
 from .recordings import Recorder
 from .records import Advance, JsonValue, RowError, RunHandle, RunRecord
+from .seals import UNSEALED, Seals
 from .upkeep import StoreUpkeep, check_name, utc_now
 
 
@@ -39,8 +40,8 @@ class RunStore(StoreUpkeep):
     Text must have its secrets masked before it comes here.
     """
 
-    def __init__(self, database: Database, bounds: StoreBounds) -> None:
-        super().__init__(database, bounds)
+    def __init__(self, database: Database, bounds: StoreBounds, seals: Seals = UNSEALED) -> None:
+        super().__init__(database, bounds, seals)
         self._recorders: dict[int, Recorder] = {}
         self._given_up: dict[int, str] = {}
 
@@ -157,7 +158,7 @@ class RunStore(StoreUpkeep):
         """
         lines = list(records)
         with self._database.write() as connection:
-            log_table.append(connection, run.run_id, lines, execution, self._bounds)
+            log_table.append(connection, run.run_id, lines, execution, self._bounds, self._seals)
 
     def append_row_errors(self, run: RunHandle, errors: Iterable[RowError]) -> None:
         """Add input rows that failed.
@@ -167,7 +168,7 @@ class RunStore(StoreUpkeep):
         """
         found = list(errors)
         with self._database.write() as connection:
-            log_table.append_row_errors(connection, run.run_id, found, self._bounds)
+            log_table.append_row_errors(connection, run.run_id, found, self._bounds, self._seals)
 
     def append_output(
         self,
@@ -197,7 +198,7 @@ class RunStore(StoreUpkeep):
         """
         if chunks:
             with self._database.write() as connection:
-                output.append(connection, run.run_id, chunks, self._bounds)
+                output.append(connection, run.run_id, chunks, self._bounds, self._seals)
 
     def finish(
         self,
@@ -283,7 +284,7 @@ class RunStore(StoreUpkeep):
     ) -> RunRecord:
         with self._database.write() as connection:
             found = runs.lock_running(connection, run_id)
-            log_table.append(connection, run_id, logs, None, self._bounds)
+            log_table.append(connection, run_id, logs, None, self._bounds, self._seals)
             if log_dropped:
                 log_table.count_dropped(connection, run_id, log_dropped)
             if recorder is not None:

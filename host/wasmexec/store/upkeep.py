@@ -12,14 +12,15 @@ from .database import Database
 from .errors import RunStateError, StepNotFoundError
 from .reading import StoredRuns
 from .records import Checkpoint, JsonValue, RunRecord
+from .seals import UNSEALED, Seals
 from .tables import NAME_CHARACTERS
 
 
 class StoreUpkeep(StoredRuns):
     """Changes that do not belong to a run under way."""
 
-    def __init__(self, database: Database, bounds: StoreBounds) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, bounds: StoreBounds, seals: Seals = UNSEALED) -> None:
+        super().__init__(database, seals)
         self._bounds = bounds
 
     def set_checkpoint(self, step: str, value: JsonValue, *, expect_version: int | None = None) -> Checkpoint:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -184,7 +185,9 @@ class StepRunsApi:
         if stored is None or stored.status is None or not stored.status.succeeded:
             return Answered(200, b"" if are_lines else b"[]", media_type=media_type)
         form = lines_of_arrays if are_lines else one_array
-        return Streamed(200, form(self._stored.rows(stored.run_id)), media_type=media_type)
+        # What cannot be read at all is a problem, not half an answer.
+        rows = await _begun(self._stored.rows(stored.step, stored.run_id))
+        return Streamed(200, form(rows), media_type=media_type)
 
     async def get_logs(self, request: Request) -> Answered:
         """The log of a run, as far as it has got."""
@@ -193,7 +196,7 @@ class StepRunsApi:
         _, stored = await self._find(tenant, request)
         if stored is None:
             return json_answer(200, LogLines([], None))
-        page = await self._stored.logs(stored.run_id, query.after, query.limit)
+        page = await self._stored.logs(stored.step, stored.run_id, query.after, query.limit)
         lines = [{**item.as_dict(), "row": item.execution} for item in page.records]
         for line in lines:
             del line["execution"]
@@ -206,7 +209,7 @@ class StepRunsApi:
         _, stored = await self._find(tenant, request)
         if stored is None:
             return json_answer(200, FailedRows([], None))
-        page = await self._stored.failures(stored.run_id, query.after, query.limit)
+        page = await self._stored.failures(stored.step, stored.run_id, query.after, query.limit)
         return json_answer(200, FailedRows([item.as_dict() for item in page.errors], page.next_after))
 
     async def post_cancel(self, request: Request) -> Answered:
@@ -266,6 +269,19 @@ def _check(asked: StepRunRequest, plan: Plan, tenant: Tenant) -> None:
             400, "extra_inputs", f"there are {len(asked.extra_inputs):,} further inputs", value=_MOST_EXTRA_INPUTS,
             asked=len(asked.extra_inputs), changed_by="nobody",
         )  # fmt: skip
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, of which the first has been read."""
+    first = await anext(pieces, None)
+
+    async def every() -> AsyncIterator[bytes]:
+        if first is not None:
+            yield first
+        async for piece in pieces:
+            yield piece
+
+    return every()
 
 
 def _place(cursor: str | None) -> tuple[float, str] | None:

@@ -65,7 +65,7 @@ class AttachmentStorage:
                 select(attachments.c.name, attachments.c.data, runs.c.tenant)
                 .join(runs, runs.c.id == attachments.c.run_id)
                 .where(attachments.c.run_id == run_id, attachments.c.name.in_(names))
-            )
+            ).all()
             opened = self._storage.kept.open
             return {row.name: opened(bytes(row.data), kept_place(row.tenant, run_id, row.name)) for row in found}
 

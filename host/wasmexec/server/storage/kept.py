@@ -1,7 +1,7 @@
 """`KeptVault`: what is kept of runs that have ended, and of answers to requests, sealed for its place in the store.
 
 With a new first key all of it is sealed anew, and in a store from before it is sealed at all, a page at a time: the
-start does what it can in a second, and `Resealing` (`resealing.py`) the rest while the server runs.
+start does what it can in a second, and `Resealing` the rest while the server runs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Connection, FromClause, Row, and_, func, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Row, Table, and_, func, select, tuple_, update
 
-from ..vault.places import Place, SealError, answer_place, kept_place
+from ...store import tables as store
+from ...store.seals import LOG, ROW_ERROR, ROWS, bytes_of, text_of
+from ..vault.places import Place, SealError, answer_place, kept_place, step_place
 from ..vault.vault import FORM, Vault, sealing_key_id
 from .prepared import upsert
 from .tables import attachments, properties, request_keys, runs, sealing_keys
@@ -23,7 +25,8 @@ PLAIN: Final = frozenset({b"[]", b"null"})
 """Nothing, which is kept as it is: most runs have no log, no error and no warnings."""
 _NAME, _WHOLE = "kept", "sealed"
 """The property of a store of which everything that is kept is sealed."""
-_HEAD_BYTES: Final = len(FORM) + 8
+_HEAD_LENGTH: Final = 13
+"""Bytes or characters that have the id of the key, of texts in Base64 behind their mark."""
 _PAGE = 200
 _PAGE_BYTES = 4 * 1024**2
 _log = logging.getLogger(__name__)
@@ -42,6 +45,22 @@ def is_whole(connection: Connection) -> bool:
     return found == _WHOLE
 
 
+class StepSeals:
+    """Seals what runs of a tenant's steps have delivered and logged, see `store.seals`."""
+
+    def __init__(self, kept: KeptVault, tenant: str) -> None:
+        self._kept = kept
+        self._tenant = tenant
+
+    def seal(self, data: bytes, kind: str, run_id: int, seq: int) -> bytes:
+        """What is stored instead."""
+        return self._kept.seal(data, step_place(self._tenant, kind, run_id, seq))
+
+    def open(self, stored: bytes, kind: str, run_id: int, seq: int) -> bytes:
+        """What was sealed. Raises: SealError: it was changed, or is in the place of another."""
+        return self._kept.open(stored, step_place(self._tenant, kind, run_id, seq))
+
+
 class KeptVault:
     """Seals with the first of the keys; `rest` is what is not sealed with it yet, None if there is nothing.
 
@@ -49,8 +68,9 @@ class KeptVault:
     `Resealing` has come to the end of it.
     """
 
-    def __init__(self, vault: Vault, *, is_whole: bool, file: Path) -> None:
+    def __init__(self, vault: Vault, *, is_whole: bool, file: Path, has_steps: bool) -> None:
         self.vault = vault
+        self._kinds = (*_KINDS, *_STEP_KINDS) if has_steps else _KINDS
         self.file = file
         self.is_whole = is_whole
         self.rest: Progress | None = None
@@ -74,21 +94,21 @@ class KeptVault:
     def reseal_page(self, connection: Connection) -> None:
         """Seal some of the rest with the first key; what does not open stays as it is."""
         assert self.rest is not None
-        kind = _KINDS[self.rest.kind]
-        heads = [func.substr(column, 1, _HEAD_BYTES).label(column.name) for column in kind.columns]
+        kind = self._kinds[self.rest.kind]
+        heads = [func.substr(column, 1, _HEAD_LENGTH).label(column.name) for column in kind.columns]
         query = select(*kind.keys, *heads).select_from(kind.source).order_by(*kind.keys).limit(_PAGE)
         if self.rest.after is not None:
             query = query.where(tuple_(*kind.keys) > tuple_(*self.rest.after))
         found = connection.execute(query).all()
         size = 0
         for row in found:
-            if any(self._is_rest(head) for head in row[len(kind.keys) :]):
+            if any(self._is_rest(_bytes(head)) for head in row[len(kind.keys) :]):
                 size += self._reseal(connection, kind, row[: len(kind.keys)])
             self.rest = Progress(self.rest.kind, tuple(row[: len(kind.keys)]))
             if size > _PAGE_BYTES:
                 return
         if len(found) < _PAGE:
-            self.rest = Progress(self.rest.kind + 1) if self.rest.kind + 1 < len(_KINDS) else None
+            self.rest = Progress(self.rest.kind + 1) if self.rest.kind + 1 < len(self._kinds) else None
 
     def retire(self, connection: Connection) -> None:
         """Note that the other keys are not needed any more, once there is no rest."""
@@ -105,9 +125,9 @@ class KeptVault:
             _log.warning("the key %s seals nothing any more: its line can be taken out of %s", key_id.hex(), self.file)
 
     def _is_rest(self, head: bytes | None) -> bool:
-        if head is None or bytes(head) in PLAIN:
+        if head is None or head in PLAIN:
             return False
-        return not bytes(head).startswith(FORM) or sealing_key_id(bytes(head)) != self.vault.key_id
+        return not head.startswith(FORM) or sealing_key_id(head) != self.vault.key_id
 
     def _reseal(self, connection: Connection, kind: _Kind, keys: Sequence[Any]) -> int:
         """Seal what one row has; how many bytes that is."""
@@ -115,11 +135,13 @@ class KeptVault:
         row = connection.execute(select(*kind.keys, *kind.others, *kind.columns).select_from(kind.source).where(is_row))
         found, changed = row.one(), {}
         for column in kind.columns:
-            data = found._mapping[column]
-            if self._is_rest(data):
+            data = _bytes(found._mapping[column])
+            if data is not None and self._is_rest(data):
                 place = kind.place(found, column.name)
                 try:
-                    changed[column.name] = self.seal(self.open(bytes(data), place), place)
+                    opened = self.open(data, place)
+                    sealed = self.seal(opened, place)
+                    changed[column.name] = text_of(sealed, opened) if kind.is_text else sealed
                 except SealError as error:
                     # It opens for nobody, and is no reason to serve nobody.
                     _log.error("%s", error)
@@ -132,10 +154,11 @@ class _Kind(NamedTuple):
     """Rows of a table: its primary key, the columns that are sealed, what else their places need, and from where."""
 
     keys: tuple[Column[Any], ...]
-    columns: tuple[Column[bytes], ...]
-    others: tuple[Column[Any], ...]
+    columns: tuple[Column[Any], ...]
+    others: tuple[ColumnElement[Any], ...]
     source: FromClause
     place: Callable[[Row[Any], str], Place]
+    is_text: bool = False
 
 
 _KINDS: Final = (
@@ -153,3 +176,28 @@ _KINDS: Final = (
         lambda row, name: answer_place(row.tenant, row.key, row.run_id),
     ),
 )  # fmt: skip
+
+
+def _of_step(table: Table, column: Column[Any], kind: str, *, is_text: bool) -> _Kind:
+    """Rows of runs of steps."""
+    source = table.join(store.runs, store.runs.c.id == table.c.run_id).join(
+        store.steps, store.steps.c.id == store.runs.c.step_id
+    )
+    return _Kind(
+        (table.c.run_id, table.c.seq), (column,), (store.steps.c.name.label("step"),), source,
+        lambda row, name: step_place(row.step.partition("/")[0], kind, row.run_id, row.seq), is_text,
+    )  # fmt: skip
+
+
+_STEP_KINDS: Final = (
+    _of_step(store.output, store.output.c.data, ROWS, is_text=False),
+    _of_step(store.logs, store.logs.c.message, LOG, is_text=True),
+    _of_step(store.row_errors, store.row_errors.c.error, ROW_ERROR, is_text=True),
+)
+
+
+def _bytes(value: bytes | memoryview | str | None) -> bytes | None:
+    """What a column has, or its beginning; a text as `store.seals` has them."""
+    if value is None or not isinstance(value, str):
+        return None if value is None else bytes(value)
+    return bytes_of(value)

@@ -63,6 +63,8 @@ class Readers:
             # A loop that is closed has nobody who waits.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_tell, asked.done, result, failure)
+            # Nothing is kept until the next one comes: a failure has all that its frames had, cursors included.
+            del asked, result, failure
 
 
 def _tell(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

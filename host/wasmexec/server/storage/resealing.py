@@ -1,4 +1,4 @@
-"""`Resealing`: while the server runs, what is kept is sealed with the first key, a page at a time."""
+"""`Resealing`: what a start has left of sealing what is kept anew, a page at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Resealing:
-    """What the start has left of sealing what is kept anew."""
+    """See the module."""
 
     def __init__(self, storage: Transactions) -> None:
         self._storage = storage

@@ -173,7 +173,7 @@ class RunStorage:
         query = select(*_FIGURES, _HAS_ROWS).where(*rules).order_by(runs.c.created_at.desc(), runs.c.id.desc())
 
         def work(connection: Connection) -> list[dict[str, Any]]:
-            return [self._opened(dict(row._mapping)) for row in connection.execute(query.limit(most))]
+            return [self._opened(dict(row._mapping)) for row in connection.execute(query.limit(most)).all()]
 
         return await self._storage.read(work)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Row, and_, insert, select, update
+from sqlalchemy import Column, Connection, Row, and_, insert, inspect, select, update
 
 from ...errors import ConfigError
+from ...store import tables as store
 from ...store.database import Database
 from ..vault.key_file import SealingKey, make_key_file, read_key_file
 from ..vault.places import Place, SealError, input_place, order_place, secret_place, step_request_place
@@ -56,7 +57,8 @@ def open_vault(database: Database, file: Path) -> KeptVault:
             _replace_all(connection, vault.seal)
         elif needed != {vault.key_id.hex()}:
             _replace_all(connection, lambda data, place: vault.seal(vault.open(data, place), place))
-        kept = KeptVault(vault, is_whole=is_whole(connection), file=file)
+        has_steps = inspect(connection).has_table(store.output.name)
+        kept = KeptVault(vault, is_whole=is_whole(connection), file=file, has_steps=has_steps)
         _note_use(connection, vault.key_id.hex())
         if not kept.is_whole or needed != {vault.key_id.hex()}:
             kept.rest, until = Progress(), time.monotonic() + _RESEAL_SECONDS

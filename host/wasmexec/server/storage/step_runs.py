@@ -19,13 +19,15 @@ from ..runs.records import KeptAnswer, SavedAccount
 from ..vault.places import step_request_place
 from .accounts import AccountRows
 from .idempotency import KeyRows, drop_answers
-from .steps import joined, stored_name
+from .kept import StepSeals
+from .steps import joined, stored_name, tenant_of
 from .tables import COSTS, COUNTS, step_runs
 from .usage import UsagePlace, UsageRows, hour_of
 
 if TYPE_CHECKING:
     import asyncio
 
+    from ...store.run_store import RunStore
     from .transactions import Transactions
 
 KEPT_RUNS = 100
@@ -131,7 +133,7 @@ class StepRunStorage:
 
         def work(connection: Connection) -> StoreLimitError | None:
             try:
-                joined(connection).append_chunks(handle, [chunk])
+                self._sealed(connection, handle.step).append_chunks(handle, [chunk])
             except StoreLimitError as error:
                 return error
             return None
@@ -140,11 +142,13 @@ class StepRunStorage:
 
     def append_logs(self, handle: RunHandle, lines: list[LogRecord | tuple[int, LogRecord]]) -> asyncio.Future[None]:
         """Add lines of the log."""
-        return self._storage.write(lambda connection: joined(connection).append_logs(handle, lines))
+        return self._storage.write(lambda connection: self._sealed(connection, handle.step).append_logs(handle, lines))
 
     def append_failures(self, handle: RunHandle, failures: list[RowError]) -> asyncio.Future[None]:
         """Add input rows that failed."""
-        return self._storage.write(lambda connection: joined(connection).append_row_errors(handle, failures))
+        return self._storage.write(
+            lambda connection: self._sealed(connection, handle.step).append_row_errors(handle, failures)
+        )
 
     def charge(self, run: StoredStepRun, charge: Charge) -> asyncio.Future[None]:
         """Add what a run has used since the last time."""
@@ -249,22 +253,34 @@ class StepRunStorage:
 
         return await self._storage.read(work)
 
-    async def rows(self, store_run: int) -> AsyncIterator[bytes]:
-        """The rows of a run that has ended well, as JSON arrays, one after the other."""
+    async def rows(self, step: str, store_run: int) -> AsyncIterator[bytes]:
+        """The rows of a run that has ended well, as JSON arrays, one after the other.
+
+        `step` is its stored name, here and below. Raises: SealError: they were changed, or are another run's.
+        """
         after = 0
-        while (found := await self._storage.read(partial(_chunk, store_run, after))) is not None:
+        while (found := await self._storage.read(partial(self._chunk, step, store_run, after))) is not None:
             after, text = found
             yield text
 
-    async def logs(self, store_run: int, after: int, limit: int) -> LogPage:
-        """Lines of the log after a number."""
-        return await self._storage.read(lambda connection: joined(connection).logs(store_run, after=after, limit=limit))
-
-    async def failures(self, store_run: int, after: int, limit: int) -> RowErrorPage:
-        """Input rows that failed, after a number."""
+    async def logs(self, step: str, store_run: int, after: int, limit: int) -> LogPage:
+        """Lines of the log after a number. Raises: SealError: as `rows`."""
         return await self._storage.read(
-            lambda connection: joined(connection).row_errors(store_run, after=after, limit=limit)
+            lambda connection: self._sealed(connection, step).logs(store_run, after=after, limit=limit)
         )
+
+    async def failures(self, step: str, store_run: int, after: int, limit: int) -> RowErrorPage:
+        """Input rows that failed, after a number. Raises: SealError: as `rows`."""
+        return await self._storage.read(
+            lambda connection: self._sealed(connection, step).row_errors(store_run, after=after, limit=limit)
+        )
+
+    def _sealed(self, connection: Connection, step: str) -> RunStore:
+        """The run store, which seals rows, log and failed rows for the tenant of a step."""
+        return joined(connection, StepSeals(self._storage.kept, tenant_of(step)))
+
+    def _chunk(self, step: str, store_run: int, after: int, connection: Connection) -> tuple[int, bytes] | None:
+        return self._sealed(connection, step).output_text(store_run, after)
 
     def _charge(self, connection: Connection, run: StoredStepRun, charge: Charge) -> None:
         """Add to the record of a run and to the usage of its tenant, which is the sum of the records."""
@@ -284,10 +300,6 @@ def _select() -> Select[Any]:
 
 def _with_record(connection: Connection, run: StoredStepRun) -> tuple[StoredStepRun, RunRecord | None]:
     return run, None if run.store_run is None else joined(connection).get_run(run.store_run)
-
-
-def _chunk(store_run: int, after: int, connection: Connection) -> tuple[int, bytes] | None:
-    return joined(connection).output_text(store_run, after)
 
 
 def _end(connection: Connection, run: StoredStepRun, status: int | None, error: str | None) -> None:

@@ -18,6 +18,7 @@ from ...store.database import Joined
 from ...store.errors import CheckpointConflictError, StoreLimitError
 from ...store.records import Checkpoint
 from ...store.run_store import RunStore
+from ...store.seals import UNSEALED, Seals
 from ..quotas.refusals import Refusal, check_count
 from ..tenants.keys import Actor
 from .audit import audit
@@ -62,9 +63,14 @@ def stored_name(tenant: str, step: str) -> str:
     return f"{tenant}/{step}"
 
 
-def joined(connection: Connection) -> RunStore:
+def tenant_of(stored: str) -> str:
+    """Whose step has such a name."""
+    return stored.partition("/")[0]
+
+
+def joined(connection: Connection, seals: Seals = UNSEALED) -> RunStore:
     """The run store within a transaction of the writer: what it stores is stored with the rest of that, or not."""
-    return RunStore(Joined(connection), BOUNDS)
+    return RunStore(Joined(connection), BOUNDS, seals)
 
 
 class StepStorage:

@@ -42,6 +42,11 @@ def answer_place(tenant: str, key: str, run_id: str) -> Place:
     return Place(tenant, "answer", key, run_id)
 
 
+def step_place(tenant: str, kind: str, run_id: int, seq: int) -> Place:
+    """Where rows, a line of the log or a failed row of a run of a step are kept; `run_id` is that of the run store."""
+    return Place(tenant, f"step {kind}", f"{run_id}/{seq}")
+
+
 def step_request_place(tenant: str, run_id: str) -> Place:
     """Where what a run of a step was asked with is kept."""
     return Place(tenant, "step request", run_id)
