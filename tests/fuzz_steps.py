@@ -209,3 +209,50 @@ PLANTED = [
         'return [{"total": total}]', ROW,
     ),
 ]  # fmt: skip
+
+
+def nested(name: str, input: str, conditions: tuple[str, str, str], bug: str) -> Planted:
+    """A step whose bug lies under three conditions."""
+    first, second, third = conditions
+    right = f'row = INPUT_DATA[0]\nif {first}:\n    return [{{"n": 1}}]\nreturn [{{"n": 0}}]'
+    wrong = (
+        f"row = INPUT_DATA[0]\nif {first}:\n    if {second}:\n        if {third}:\n            {bug}\n"
+        '        return [{"n": 2}]\n    return [{"n": 1}]\nreturn [{"n": 0}]'
+    )
+    return Planted(name, "raised", input, columns(n="integer"), wrong, right, ROW)
+
+
+NESTED = [
+    next(item for item in PLANTED if item.name == "three_conditions"),
+    nested(
+        "closed_order",
+        columns(status="text", reason="text", priority="integer", closed="datetime?"),
+        ('row["status"] == "closed"', 'row["priority"] > 900', 'row["reason"] == "fraud"'),
+        'row["closed"].split("T", 3)[2]',
+    ),
+    nested(
+        "country_code",
+        columns(country="text", code="text", weight="double"),
+        ('row["country"] == "CH"', 'row["code"].startswith("ZH-")', 'row["weight"] >= 31.5'),
+        'int(row["code"][3:])',
+    ),
+    nested(
+        "leap_day",
+        columns(day="datetime", plan="text", months="integer"),
+        ('row["plan"] == "yearly"', 'row["months"] == 48', 'row["day"][5:10] == "02-29"'),
+        'raise OverflowError("no such day")',
+    ),
+    nested(
+        "discount",
+        columns(customer="text", total="double", coupon="text?", count="integer"),
+        ('row["customer"].startswith("gold")', 'row["total"] > 10_000', 'row["coupon"] == "SUMMER"'),
+        '1 / (row["count"] - 100)',
+    ),
+    nested(
+        "sensor",
+        columns(unit="text", value="double", site="integer", quality="text"),
+        ('row["site"] == 4711', 'row["unit"] == "kelvin"', 'row["value"] < 0'),
+        'row["quality"][40]',
+    ),
+]
+"""Steps with three nested conditions."""

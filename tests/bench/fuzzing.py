@@ -1,4 +1,4 @@
-"""`python -m tests.bench.fuzzing`: bugs found in steps, false alarms, shrinking, guidance, kills and the rate."""
+"""`python -m tests.bench.fuzzing`: bugs found, false alarms, shrinking, guidance, kills, probes, the rate."""
 
 from __future__ import annotations
 
@@ -12,20 +12,28 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz_steps import PLANTED, Planted
+from tests.fuzz_steps import NESTED, PLANTED, Planted, columns
 
 import wasmexec
 from wasmexec.fuzzing import Finding, Target, TargetOptions
 from wasmexec.fuzzing.campaign import Bounds, Campaign, Summary
+from wasmexec.fuzzing.draw import RandomDraw
 from wasmexec.fuzzing.store import FuzzStore
 from wasmexec.step import Step
 
 _TRIVIAL = """\
 statement: |
-  return [{"a": INPUT_DATA[0]["x"] + 1}]
+  x = INPUT_DATA[0]["x"]
+  if x < 0:
+      return [{"a": -x}]
+  return [{"a": x + 1}]
 inputs: [{name: rows, schema: [{name: x, type: integer}]}]
 output_schema: [{name: a, type: integer}]
 """
+_BRANCHES = Planted(
+    "branches", "raised", columns(n="integer"), columns(n="integer"),
+    "total = 0\nfor n in range(20_000):\n    if n > total:\n        total += 1\nreturn [{'n': total}]", "return []",
+)  # fmt: skip
 _PLAINEST = (None, "", "a", "0", 0, 1, -1)
 
 
@@ -103,29 +111,67 @@ def right(folder: Path, executor: wasmexec.Executor, seconds: float, seed: int) 
     print(f"steps with false alarms: {alarms} of {len(PLANTED)}, {seconds:g} s each")
 
 
-def rate(folder: Path, executor: wasmexec.Executor) -> None:
+def rate(folder: Path) -> None:
     """Number 10: fresh instances a second, with coverage, two jobs."""
     path = folder / "trivial.step.yaml"
     path.write_text(_TRIVIAL, "utf-8")
     rates = []
     for seed in range(3):
-        with Target(Step.load(path), executor=executor) as target:
-            summary = Campaign(target, FuzzStore(folder / f"rate{seed}"), Bounds(seconds=5, seed=seed), print).run()
+        # As the command does it: a worker in each process.
+        with wasmexec.Executor(workers=1) as executor, Target(Step.load(path), executor=executor) as target:
+            bounds = Bounds(seconds=10, seed=seed, jobs=2)
+            summary = Campaign(target, FuzzStore(folder / f"rate{seed}"), bounds, print).run()
+        assert summary.branches == (2, 2)
         rates.append(summary.runs / summary.seconds)
-    print(f"rate on a trivial step, two jobs: {statistics.median(rates):,.0f}/s")
+    shown = ", ".join(f"{item:,.0f}" for item in rates)
+    print(f"rate on a trivial step, two jobs, with coverage: {statistics.median(rates):,.0f}/s ({shown})")
+
+
+def probes(folder: Path, executor: wasmexec.Executor) -> None:
+    """Number 9: processor time of the same inputs with probes and without, in turn."""
+    costs = [_probe_cost(item, folder, executor) for item in (*PLANTED, *NESTED[1:])]
+    twenty = statistics.median(cost or 0.0 for cost in costs[: len(PLANTED)])
+    branching = [cost for cost in costs if cost is not None]
+    worst = _probe_cost(_BRANCHES, folder, executor)
+    # Without a branch it is the same text.
+    print(f"probes, {len(PLANTED)} steps: median {twenty:+.1%}")
+    print(f"probes, {len(branching)} steps with branches: median {statistics.median(branching):+.1%}, ", end="")
+    print(f"most {max(branching):+.1%}; a loop of nothing but a branch: {worst:+.1%}", flush=True)
+
+
+def _probe_cost(item: Planted, folder: Path, executor: wasmexec.Executor) -> float | None:
+    with Target(item.write(folder, is_wrong=True), executor=executor) as target:
+        if target.probed is None:
+            return None
+        inputs = [given for number in range(60) if target.fits(given := target.draw_input(RandomDraw(number)))]
+        spent = {False: 0.0, True: 0.0}
+        for given in [*inputs[:2], *inputs] * 3:
+            for with_probes in (False, True):
+                result = target.prepared(given, with_probes=with_probes).run(**target.arguments(given))
+                spent[with_probes] += result.usage.cpu_seconds
+        cost = spent[True] / spent[False] - 1
+        print(f"{item.name:18} {len(target.probed.lines)} probes  {cost:+.1%}", flush=True)
+        return cost
 
 
 def guidance(folder: Path, executor: wasmexec.Executor, seconds: float) -> None:
-    """Number 12: three nested conditions, with and without coverage; only the search differs."""
-    [item] = [item for item in PLANTED if item.name == "three_conditions"]
-    for use_probes in (True, False):
-        times = []
-        for seed in range(7):
-            attempt = Attempt(item, folder, executor, is_wrong=True)
-            attempt.store = FuzzStore(folder / f"guidance-{use_probes}-{seed}")
-            attempt.run(seconds, seed, use_probes=use_probes, stop_at=item.kind)
-            times.append(attempt.seconds if attempt.seconds is not None else seconds)
-        print(f"three conditions, coverage {use_probes}: median {statistics.median(times):.2f} s", sorted(times))
+    """Number 12: three nested conditions, with and without coverage in turn; only the search differs."""
+    ratios = []
+    for item in NESTED:
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for seed in range(3):
+            for use_probes in (True, False):
+                attempt = Attempt(item, folder, executor, is_wrong=True)
+                attempt.store = FuzzStore(folder / f"guidance-{item.name}-{use_probes}-{seed}")
+                attempt.run(seconds, seed, use_probes=use_probes, stop_at=item.kind)
+                times[use_probes].append(seconds if attempt.seconds is None else attempt.seconds)
+        guided, blind = (statistics.median(times[use_probes]) for use_probes in (True, False))
+        ratios.append(blind / guided)
+        more = " at least" if blind >= seconds else ""
+        print(
+            f"{item.name:18} {guided:.2f} s, without coverage {blind:.2f} s:{more} {blind / guided:.1f} x", flush=True
+        )
+    print(f"three conditions, {len(ratios)} steps: found {statistics.median(ratios):.1f} x sooner (median)")
 
 
 def kills(folder: Path, count: int) -> None:
@@ -161,7 +207,7 @@ def kill_when_it_writes(step: Path, store: FuzzStore, delay: float) -> None:
 def main() -> None:
     """Everything, or what is named."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*", default=["planted", "right", "rate", "guidance", "kills"])
+    parser.add_argument("what", nargs="*", default=["planted", "right", "rate", "probes", "guidance", "kills"])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
@@ -174,7 +220,9 @@ def main() -> None:
                 case "right":
                     right(folder, executor, given.seconds, given.seed)
                 case "rate":
-                    rate(folder, executor)
+                    rate(folder)
+                case "probes":
+                    probes(folder, executor)
                 case "guidance":
                     guidance(folder, executor, given.seconds)
                 case "kills":
