@@ -24,7 +24,7 @@ from tests.fuzz.targets import TARGETS
 import wasmexec
 
 _FILES = frozenset(str(Path(wasmexec.__file__).parent / f"{name}.py") for name in READERS)
-MOST = 60
+MOST = 80
 """Seeds of one target: the corpus is run by every `make test`."""
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.fuzz.__main__ import State, main
-from tests.fuzz.child import load_corpus
+from tests.fuzz.child import load_corpus, read_box
 from tests.fuzz.draw import Draw
-from tests.fuzz.driver import CORPUS, Session
+from tests.fuzz.driver import CORPUS, Session, shares
 from tests.fuzz.havoc import new_input
 from tests.fuzz.targets import TARGETS
 
@@ -53,6 +55,35 @@ def test_a_target_that_does_nothing_wrong_is_no_finding(tmp_path: Path) -> None:
     outcome = Session(tmp_path).run("self_test", 0.2, 1, tmp_path / "none")
     assert outcome.findings == []
     assert outcome.count > 100
+
+
+def test_a_target_that_cannot_start_is_one_finding(tmp_path: Path) -> None:
+    outcome = Session(tmp_path).run("not_there", 30, 1, tmp_path / "none")
+    assert [finding.kind for finding in outcome.findings] == ["died"]
+    assert "ModuleNotFoundError" in outcome.findings[0].text
+    assert outcome.count == 0
+
+
+def test_what_is_ended_by_hand_is_no_finding(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "a").write_bytes(b"hang")
+    session = Session(tmp_path / "session")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(session.run, "self_test", 60, 1, corpus)
+        box = tmp_path / "session" / "self_test.input"
+        while not (box.exists() and read_box(box)[0]):
+            time.sleep(0.01)
+        session.end()
+        assert running.result(10).findings == []
+
+
+def test_each_kind_of_target_has_its_share_of_the_time() -> None:
+    found = shares(list(TARGETS))
+    assert set(found) == set(TARGETS)
+    assert sum(found.values()) == pytest.approx(1)
+    assert shares(["urls"]) == {"urls": 1}
+    assert found["statements"] > found["guest_says"] > found["urls"]
 
 
 def test_counts_are_kept_and_go_on(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ python3 -m pip install --require-hashes --requirement host/requirements.lock
 python3 -m pip install --no-deps --no-build-isolation .
 for name in $(python3 -c 'from tests.fuzz.targets import TARGETS; print(*[n for n, t in TARGETS.items() if t.kind != "real"])'); do
 	cp tests/fuzz/oss_fuzz/fuzz_target.py "tests/fuzz/oss_fuzz/fuzz_$name.py"
-	PYTHONPATH=. compile_python_fuzzer "tests/fuzz/oss_fuzz/fuzz_$name.py" --hidden-import "tests.fuzz.targets"
+	PYTHONPATH=. compile_python_fuzzer "tests/fuzz/oss_fuzz/fuzz_$name.py" \
+		--collect-submodules wasmexec --collect-submodules tests.fuzz --collect-all wasmtime
 	(cd "tests/fuzz/corpus/$name" && python3 -m zipfile -c "$OUT/fuzz_${name}_seed_corpus.zip" ./*)
 done

@@ -61,6 +61,6 @@ NATIVE = {
     for name in ("native_files", "native_rows", "native_frames", "native_tree", "native_times", "native_where")
 }
 """The guest's C on this machine: only for `python -m tests.fuzz.native`, which builds it."""
-SELF_TEST = {"self_test": Target("host", "self_test")}
+SELF_TEST = {"self_test": Target("host", "self_test"), "not_there": Target("host", "not_there")}
 """Known to the drivers, but not part of what is fuzzed."""
 ALL = {**TARGETS, **NATIVE, **SELF_TEST}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 from functools import cache
@@ -57,6 +59,44 @@ def recordings(data: bytes) -> None:
     text = recorder.text()
     assert text is not None
     assert recording_of(json.loads(text)) == found
+    _check_fields(draw, found)
+    _check_bytes(draw)
+
+
+def _check_bytes(draw: Draw) -> None:
+    """Bytes that are no text are written, too, and read as they were; a text that says otherwise is refused."""
+    recording = Recording(inputs=(b"\xff" + draw.binary(9), None), rows=b"[]")
+    recorder = TextRecorder()
+    assert recorder.text() is None
+    assert recording.give_to(recorder)
+    content = json.loads(recorder.text() or b"")
+    assert recording_of(content) == recording
+    odd = draw.choose(["!", "a", None, 1, "aGk=\n", "\ud800"])
+    for part in content["parts"]:
+        if "base64" in part:
+            part["base64"] = odd
+    with contextlib.suppress(ConfigError):
+        recording_of(content)
+
+
+def _check_fields(draw: Draw, recording: Recording) -> None:
+    """One with a field of another kind is refused, or it can still be kept."""
+    odd: tuple[Any, ...] = (
+        None, 1, -1, 2**70, True, 0.5, "x", "\ud800", "x" * 2000, b"", b"x" * 32, b"[1]", [], (), [1], (b"x",), {},
+        {"a": object()}, ([1],), ((1, 2),), (("a",),), object(),
+    )  # fmt: skip
+    of_exchange = recording.exchanges and draw.chance(2)
+    part: Any = recording.exchanges[0] if of_exchange else recording
+    name = draw.choose([field.name for field in dataclasses.fields(part)])
+    changed = dataclasses.replace(part, **{name: draw.choose(odd)})
+    if of_exchange:
+        changed = dataclasses.replace(recording, exchanges=(changed,))
+    try:
+        check_recording(changed)
+    except ConfigError:
+        return
+    recorder = TextRecorder()
+    assert not changed.give_to(recorder) or recorder.text() is not None
 
 
 def _check_long_rows(draw: Draw) -> None:

@@ -37,6 +37,8 @@ def _policy() -> EgressPolicy:
 
 
 def _url(draw: Draw) -> str:
+    if draw.chance(40):
+        return "http://a.test/" + "x" * draw.choose([65_000, 65_523, 66_000])
     if draw.chance(3):
         return draw.text(40)
     if draw.chance(2):
@@ -80,14 +82,19 @@ def addresses(data: bytes) -> None:
         return
     answers = [address_of_any_kind(draw) for _ in range(1 + draw.below(3))]
 
+    fails = draw.choose([None, None, OSError(5, "no such name"), OSError(), UnicodeError(), "empty"])
+
     async def resolver(host: str, port: int) -> Sequence[str]:
-        return answers
+        if isinstance(fails, Exception):
+            raise fails
+        return () if fails else answers
 
     try:
         found = asyncio.run(checked_addresses("a.test", 443, allow_private=False, resolver=resolver))
     except HostCallError as error:
-        assert error.code in ("denied", "connect")
+        assert error.code == "denied" or (error.code == "connect" and fails is not None)
         return
+    assert fails is None
     assert set(found) <= set(answers)
     for text in found:
         assert not is_inside(ipaddress.ip_address(text)), f"{text} was let through"

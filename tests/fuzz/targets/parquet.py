@@ -28,8 +28,10 @@ from wasmexec.rows.json_text import decode
 _MOST = 2000
 """Bytes of a row."""
 _KINDS = (b"L", b"R", b"B", b"N", b"W", b"E", b".", b"?")
+_LONG_INTEGER = f'[{{"a":{2**70}}}]'
 _PAYLOADS = {
-    b"L": ('""',), b"R": ('[{"a":1}]', "[]", '[{"a":1},{"b":null}]', "[1]"), b"B": ('["/a","x"]', '["/a"]', "[1,2]"),
+    b"L": ('""',), b"R": ('[{"a":1}]', _LONG_INTEGER, "[]", '[{"a":1},{"b":null}]', "[1]"),
+    b"B": ('["/a","x"]', '["/a"]', "[1,2]"),
     b"N": ('{"a":1}', '{"a":-1}', '{"a":"x"}', "{}"), b"W": ('"said"',), b"E": ('"why"',), b".": ("1", "0", "2", "3"),
     b"?": ("",),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import csv
 import dataclasses
 import enum
@@ -104,6 +105,9 @@ def _check_written(draw: Draw) -> None:
         assert odd in _NOT_PLAIN or isinstance(odd, (int, list, dict)), f"refused: {odd!r}"
         return
     assert decode(written, half_pairs=half_pairs) == json.loads(json.dumps(value, default=_plain_of))
+    with contextlib.suppress(ValueError):
+        made = encode([object(), value], default=lambda _: odd)
+        assert decode(made)[0] == json.loads(json.dumps(odd, default=_plain_of))
     rows = [{"a": odd}, {}][: 1 + draw.below(2)]
     if not half_pairs:
         lines = encode_lines(rows)

@@ -14,10 +14,11 @@ from collections.abc import Callable
 from tests.fuzz.draw import Draw
 
 from wasmexec import ConfigError, Secret
+from wasmexec._hostcalls.error import HostCallError
 from wasmexec._hostcalls.http.egress import Target
 from wasmexec._hostcalls.http.message import OutgoingRequest
 from wasmexec._hostcalls.http.placeholders import Placeholder
-from wasmexec._hostcalls.http.secrets import BoundSecrets
+from wasmexec._hostcalls.http.secrets import BoundSecrets, ResponseMask
 from wasmexec._masking.masker import Masker
 from wasmexec._net.tls import TlsFiles
 
@@ -148,6 +149,7 @@ def stream_masks(data: bytes) -> None:
     assert (mask is not None) == bool(own)
     if mask is None:
         return
+    _check_answer(draw, mask, own[0].secret.value)
     secret = draw.choose(own).secret.value
     # The first few characters of an encoded secret, or of what is like a torn one, may pass before it is known as one.
     is_encoded, is_torn = draw.chance(4), draw.chance(2)
@@ -170,6 +172,19 @@ def stream_masks(data: bytes) -> None:
     for text in spelled:
         piece = text[len(text) // 4 :] if is_encoded else text
         assert piece not in shown, f"{text!r} in {shown!r}"
+
+
+def _check_answer(draw: Draw, mask: ResponseMask, secret: str) -> None:
+    """What is compressed is refused, and an error has no secret in it."""
+    coding = draw.choose([b"gzip", b"identity", b"", b"br", b" Identity "])
+    try:
+        mask.check([(b"Content-Encoding", coding), (b"x", b"y")])
+    except HostCallError as error:
+        assert error.code == "protocol"
+        assert coding in (b"gzip", b"br")
+    else:
+        assert coding not in (b"gzip", b"br")
+    assert secret not in str(mask.hide_in_error(HostCallError("read", f"said {secret}")))
 
 
 def _piece(draw: Draw, spellings: list[bytes], *, is_torn: bool) -> bytes:
@@ -223,6 +238,7 @@ def secret_requests(data: bytes) -> None:
     if body is not None:
         assert int(told[b"Content-Length"]) == len(sent_body), "a length that is not the body's"
     in_headers = b"\n".join([*told.values(), base64.b64decode(told[b"Authorization"].partition(b" ")[2])])
+    _check_too_long(draw, secrets, sent, tokens[0])
     for item in placeholders:
         value, bound = item.secret.value.encode(), _is_bound(item, target)
         assert bound or value not in in_headers, "a value in headers of another host"
@@ -236,6 +252,17 @@ def secret_requests(data: bytes) -> None:
         assert (bound and "body" in item.also_in) or all(value not in text for text in read), "a value in a body"
         if bound and item.token.encode() in header:
             assert value in told[b"X-Key"], "a value that was not filled in"
+
+
+def _check_too_long(draw: Draw, secrets: BoundSecrets, request: OutgoingRequest, token: str) -> None:
+    """What values make too long is refused; what is no Base64 stays what it is."""
+    headers = [(b"Authorization", b"Basic !" + token.encode()), (b"A", b"x" * 60)]
+    path = b"/" + token.encode() * draw.choose([1, 1, 9000])
+    target = dataclasses.replace(request.target, path=path)
+    try:
+        secrets.fill(dataclasses.replace(request, headers=headers, target=target), draw.choose([64 * 1024, 20]))
+    except HostCallError as error:
+        assert error.code in ("limit", "bad_request")
 
 
 def _target(draw: Draw) -> Target:
