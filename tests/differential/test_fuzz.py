@@ -148,6 +148,11 @@ def test_what_kills_a_side_or_takes_too_much_is_told_from_what_differs(
     assert three == '{"is": 3}'
 
 
+def test_a_line_that_is_no_answer_is_no_pass() -> None:
+    found = sides.answer_all(["one", "two"], lambda programs: (['{"is": 1}', "[free(): "][: len(programs)], None))
+    assert found == ['{"is": 1}', '{"dies": "no answer: \'[free(): \'"}']
+
+
 def test_one_program_leaves_nothing_to_the_next(executor: wasmexec.Executor, native: sides.Native) -> None:
     programs = ["y = 1\nresult = y", "result = y", "result = np.random.rand()", "result = np.random.rand()"]
     for ask in (native.ask, sides.Guest(executor).ask):

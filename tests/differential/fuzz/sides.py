@@ -126,10 +126,18 @@ def answer_all(programs: Sequence[str], ask: Ask) -> list[str]:
     answers: list[str] = []
     while len(answers) < len(programs):
         found, ended = ask(programs[len(answers) :])
-        answers += found
+        answers += (text if is_answer(text) else json.dumps({"dies": f"no answer: {text[:200]!r}"}) for text in found)
         if ended is not None and len(answers) < len(programs):
             answers.append(json.dumps({"poisoned" if is_limit(ended) else "dies": ended}))
     return answers
+
+
+def is_answer(text: str) -> bool:
+    """Whether a line is an answer; one of a process whose memory is damaged may be anything."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def is_limit(death: str) -> bool:
