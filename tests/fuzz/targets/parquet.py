@@ -20,7 +20,7 @@ from unittest import mock
 from tests.fuzz.draw import Draw
 from tests.fuzz.targets.rows import same, scratch_file
 
-from wasmexec.errors import InputError
+from wasmexec.errors import ConfigError, InputError
 from wasmexec.rows import parquet, parquet_child
 from wasmexec.rows.bad_row import BadRow
 from wasmexec.rows.json_text import decode
@@ -110,6 +110,20 @@ def parquet_frames(data: bytes) -> None:
         rows, is_whole = _check(reader, most)
     assert not is_whole or len(rows) in _ends(said), "an end that does not fit the rows"
     assert all(type(remark) is str for remark in remarks)
+    if draw.below(16) == 0:
+        _check_not_read()
+
+
+def _check_not_read() -> None:
+    """A pipe is refused, and everything where the library is not installed."""
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, contextlib.suppress(ConfigError):
+        next(parquet.parquet_rows(pipe, "it", max_row_bytes=_MOST, remark=bool))
+        raise AssertionError("a pipe was read")
+    with mock.patch("importlib.util.find_spec", return_value=None), contextlib.suppress(ConfigError):
+        next(parquet.parquet_rows(_Seekable(0), "it", max_row_bytes=_MOST, remark=bool))
+        raise AssertionError("read without a library")
 
 
 class _Seekable(io.BytesIO):

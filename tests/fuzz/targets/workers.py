@@ -72,7 +72,7 @@ def worker_results(data: bytes) -> None:
     """What a worker tells is a result that can be written and told again, or a BadMessage."""
     draw = Draw(data)
     fields = json.dumps(mutated_json(draw, draw.choose(_results()))).encode() if not draw.chance(6) else draw.binary(60)
-    if draw.chance(8):
+    if draw.chance(100):
         _check_too_large(draw)
     rows = draw.choose(
         [
@@ -96,7 +96,7 @@ def worker_results(data: bytes) -> None:
 
 def _check_too_large(draw: Draw) -> None:
     """A result that cannot be handed over becomes one that says so, which can."""
-    rows = [{"a": "x" * draw.choose([1, 4000, 20_000_000])}] * (1 + draw.below(2))
+    rows = [{"a": "x" * draw.choose([20_000_000, 1, 4000])}] * (1 + draw.below(2))
     logs = [LogRecord(1.5, "info", "x" * draw.choose([1, 1000, 100_000]))] * (1 + draw.below(20))
     found = _codec().unpack(*_codec().pack(Result(status=Status.FINISHED, rows=rows, logs=logs)))
     assert found.rows in ([], rows)
