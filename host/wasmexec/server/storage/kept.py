@@ -10,16 +10,19 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Row, Table, and_, func, select, tuple_, update
 
 from ...store import tables as store
 from ...store.seals import LOG, ROW_ERROR, ROWS, bytes_of, text_of
+from ..vault.form import FORM, sealing_key_id
 from ..vault.places import Place, SealError, answer_place, kept_place, step_place
-from ..vault.vault import FORM, Vault, sealing_key_id
 from .prepared import upsert
 from .tables import attachments, properties, request_keys, runs, sealing_keys
+
+if TYPE_CHECKING:
+    from ..vault.vault import Vault
 
 PLAIN: Final = frozenset({b"[]", b"null"})
 """Nothing, which is kept as it is: most runs have no log, no error and no warnings."""

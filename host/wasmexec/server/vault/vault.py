@@ -19,11 +19,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ...errors import ConfigError
+from .form import FORM, sealing_key_id
 from .key_file import ID_BYTES, SealingKey
 from .places import Place, SealError
 
-FORM: Final = b"\x01"
-"""The first byte of everything that is sealed; no JSON begins with it."""
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
 _HEAD_BYTES: Final = len(FORM) + ID_BYTES + _SALT_BYTES + _NONCE_BYTES
 _PIECE_BYTES: Final = 64 * 1024
@@ -82,11 +81,6 @@ class Vault:
         except InvalidTag:
             raise SealError(f"{place.kind} {place.id} was changed, or is in the place of another") from None
         return b"".join(pieces)
-
-
-def sealing_key_id(sealed: bytes) -> bytes:
-    """The id of the key that sealed it."""
-    return sealed[len(FORM) : len(FORM) + ID_BYTES]
 
 
 def _own_key(begun: hmac.HMAC, random: bytes) -> bytes:
