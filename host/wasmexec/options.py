@@ -31,9 +31,9 @@ NOT_GIVEN = NotGiven.NOT_GIVEN
 
 
 class JsonText(NamedTuple):
-    """A checkpoint that is JSON already: it goes to the guest as it is written."""
+    """A checkpoint or an input that is JSON already and does not change: it goes to the guest as it is written."""
 
-    text: bytes
+    text: bytes | memoryview
 
 
 class RunInput(NamedTuple):

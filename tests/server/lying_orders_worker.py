@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 
 from wasmexec import LogRecord, Result, Status
 from wasmexec.workers.answers import State, answer_of, pack_answer, pack_lines, pack_states
+from wasmexec.workers.files import LongText, MemoryFile
 from wasmexec.workers.messages import HEAD, TO_WORKER_OF_MANY, FrameReader, Kind, pack
 
 RECORDS = [LogRecord(1.0, "info", text) for text in ("a", "b\n\r")]
 GOOD = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}])))
 LOGGED = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}], logs=RECORDS)))
+
+
+ROWS = b'[{"a":%d}]' % 10**300
+IN_FILE = pack_answer(answer_of(Result(status=Status.FINISHED, rows=[{"a": 1}]))._replace(rows=LongText.of([ROWS])))
 
 
 def write(data: bytes) -> None:
@@ -27,8 +33,47 @@ def lines(number: int, first: int, records: list[LogRecord]) -> bytes:
     return b"".join(b"".join(pack(Kind.LOG, number, *frame)) for frame in pack_lines(first, records))
 
 
+def pass_text(number: int, *, is_sealed: bool = True) -> None:
+    """A text in a file of its own, through the socket for them."""
+    text = LongText.of([ROWS])
+    if not is_sealed:
+        file = MemoryFile.new()
+        file.write(ROWS)
+        text = LongText(file, 0, len(ROWS))
+    text.send(socket.socket(fileno=os.dup(int(sys.argv[1]))), number)
+
+
+def answer_with_file(what: str, number: int) -> bytes:
+    """What such a statement names; nothing if it names another."""
+    told = b"".join(pack(Kind.ANSWER_FILE, number, *IN_FILE))
+    if what == "rows in a file":
+        pass_text(number)
+        return told
+    if what == "a file of another first":
+        # Of one that has no answer yet.
+        pass_text(number + 1)
+        pass_text(number)
+        return told
+    if what == "a file that may change":
+        pass_text(number, is_sealed=False)
+        return told
+    if what == "two files":
+        pass_text(number)
+        pass_text(number)
+        return told + told
+    if what == "files without end":
+        for extra in range(100):
+            pass_text(number + 1000 + extra)
+        return told
+    if what == "another file":
+        pass_text(number)
+        return b"".join(pack(Kind.ANSWER_FILE, number, IN_FILE[0].replace(b"%d" % len(ROWS), b"7"), IN_FILE[1]))
+    return told if what == "no file" else b""
+
+
 def answer(what: str, number: int) -> None:
     """Do what the statement names."""
+    write(answer_with_file(what, number))
     good = b"".join(pack(Kind.ANSWER, number, *GOOD))
     logged = b"".join(pack(Kind.ANSWER, number, *LOGGED))
     said = {

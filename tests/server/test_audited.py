@@ -49,7 +49,7 @@ def test_every_operation_that_changes_something_is_tried() -> None:
     nothing: Any = Mock()
     there_are = {
         f"{method} {found.path}"
-        for found in all_routes(nothing, nothing, nothing, nothing, nothing, nothing, "image", nothing)
+        for found in all_routes(nothing, nothing, nothing, nothing, nothing, nothing, nothing, "image", nothing)
         for method, operation in found.operations.items()
         if method != "GET" and operation.scope not in RUNS
     }

@@ -20,6 +20,7 @@ from wasmexec.server.runs.enclosure import Enclosure
 from wasmexec.server.runs.fleet import Fleet, Recycling
 from wasmexec.server.runs.worker import Entry
 from wasmexec.workers.answers import Answer
+from wasmexec.workers.files import LongText
 
 LIAR = [sys.executable, str(Path(__file__).with_name("lying_orders_worker.py"))]
 PATIENCE_SECONDS = 20.0
@@ -65,7 +66,7 @@ class Heard:
 @asynccontextmanager
 async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> AsyncIterator[tuple[Fleet, Heard]]:
     """A fleet whose workers do what statements name; it is ready, and closed at the end without a child left."""
-    monkeypatch.setattr(enclosure_module, "child_command", lambda *_: LIAR)
+    monkeypatch.setattr(enclosure_module, "child_command", lambda *arguments: [*LIAR, arguments[-1]])
     heard = Heard()
     enclosure = Enclosure(image="none", image_bytes=0, computing=5, most_asleep=10, memory_bytes=2**40, mode=Mode.AUTO)
     fleet = Fleet(enclosure, Limits(), workers=workers, slots=2, most_asleep=10, listener=heard, recycling=NEVER)
@@ -75,7 +76,7 @@ async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> Asyn
         fleet.check()
     finally:
         await fleet.close()
-    assert not [child for child in psutil.Process().children() if child.cmdline()[1:] == LIAR[1:]]
+    assert not [child for child in psutil.Process().children() if child.cmdline()[1:2] == LIAR[1:]]
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -125,6 +126,11 @@ def test_the_control_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("a long line", "it sent a frame of 3 and 104,857,600 bytes"),
         ("lines that it takes back", "it sent a log with fewer lines than were told before"),
         ("lines afterwards", "it sent a result of execution 1, which is not under way"),
+        ("no file", "it sent an answer without its rows"),
+        ("a file that may change", "it sent a descriptor of a file that may change"),
+        ("two files", "it sent a result of execution 1, which is not under way"),
+        ("files without end", "it sent more texts than it has executions"),
+        ("another file", "it sent texts of other lengths than it tells"),
         ("dies", "died (signal 9)"),
     ],
 )
@@ -143,6 +149,19 @@ def test_a_worker_that_breaks_the_rules_is_ended_and_replaced(
             give(fleet, 3, "good")
             await until(lambda: heard.answers and heard.answers[-1][0] == 3)
             assert fleet.deaths == 1
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("what", ["rows in a file", "a file of another first"])
+def test_rows_in_a_file_are_those_that_it_passed(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    async def use() -> None:
+        async with lying_fleet(monkeypatch) as (fleet, heard):
+            give(fleet, 1, what)
+            await until(lambda: heard.answers)
+            rows = heard.answers[0][1].rows
+            assert isinstance(rows, LongText)
+            assert (rows.read(), fleet.deaths) == (b'[{"a":%d}]' % 10**300, 0)
 
     asyncio.run(use())
 

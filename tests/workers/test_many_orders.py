@@ -28,6 +28,7 @@ from wasmexec.workers.answers import (
     unpack_answer,
     unpack_states,
 )
+from wasmexec.workers.files import whole
 from wasmexec.workers.messages import BadMessage, Frame, Kind, Room, pack
 from wasmexec.workers.process import WorkerProcess
 
@@ -97,14 +98,14 @@ def test_each_execution_has_an_order_of_its_own(worker: Worker) -> None:
     worker.start(3, "return [{'x': LocalVariable.key}]", local_variables={"key": "value"})
     answer = worker.answer(1)
     assert (answer.status, answer.row_count, answer.log_count) == (200, 2, 1)
-    assert json.loads(answer.rows) == [{"a": 1}, {"a": 2}]
+    assert json.loads(whole(answer.rows)) == [{"a": 1}, {"a": 2}]
     assert [record["message"] for record in json.loads(answer.logs)] == ["é"]
     assert answer.error == b"null"
     assert answer.usage.cpu_seconds > 0
     refused = worker.answer(2)
     assert (refused.status, refused.rows) == (306, b"[]")
     assert json.loads(refused.error)["pointer"] == "/0/a"
-    assert json.loads(worker.answer(3).rows) == [{"x": "value"}]
+    assert json.loads(whole(worker.answer(3).rows)) == [{"x": "value"}]
 
 
 def test_one_execution_is_stopped_and_the_others_go_on(worker: Worker) -> None:

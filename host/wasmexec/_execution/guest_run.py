@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._finishing.acceptance import Accepted, Bounds
-from .._guest.channel import BadFrame, Frame, InboxRefused, State
+from .._guest.channel import BadFrame, Blob, Frame, InboxRefused, State
 from .._guest.codes import Known, Refused, Text
 from .._guest.instance import Instance, StopGuest, VirtualTime
 from .._guest.traps import GuestTrap
@@ -236,7 +236,7 @@ class GuestRun:
         order = self._order
         return Instance(self._guest, self, order.limits.memory_bytes, virtual, order.request.program)
 
-    def _run(self, head: bytes, blobs: Sequence[bytes]) -> Waiting | Outcome:
+    def _run(self, head: bytes, blobs: Sequence[Blob]) -> Waiting | Outcome:
         while True:
             frame = self._step(head, blobs)
             if frame.head["kind"] == "done":
@@ -260,7 +260,7 @@ class GuestRun:
         self._deadlines.charge(seconds)
         self._deadlines.check()
 
-    def _step(self, head: bytes, blobs: Sequence[bytes]) -> Frame:
+    def _step(self, head: bytes, blobs: Sequence[Blob]) -> Frame:
         """Send a frame, run the guest, take the frame it left."""
         instance = self._instance
         assert instance is not None

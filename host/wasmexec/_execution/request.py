@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
+from .._guest.channel import Blob
 from ..errors import ConfigError, InputError, StatementSyntaxError
 from ..limits import Limits
 from ..options import JsonText
@@ -35,7 +36,7 @@ class Request(NamedTuple):
     kind: str
     statement: str
     head: bytes
-    blobs: tuple[bytes, ...] = ()
+    blobs: tuple[Blob, ...] = ()
 
     @property
     def program(self) -> int:
@@ -105,7 +106,7 @@ class RunStart(NamedTuple):
             InputError: an input is not JSON-able, not UTF-8, or all of them are too large together.
             ConfigError: the checkpoint is not JSON-able.
         """
-        blobs: list[bytes] = []
+        blobs: list[Blob] = []
         references: list[list[int] | None] = []
         position = 0
         for number, value in enumerate(inputs, 1):
@@ -173,9 +174,9 @@ def _statement(statement: str) -> bytes:
         ) from None
 
 
-def _input_json(value: object, name: str) -> bytes:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        data = bytes(value)
+def _input_json(value: object, name: str) -> Blob:
+    if isinstance(value, (bytes, bytearray, memoryview, JsonText)):
+        data = value.text if isinstance(value, JsonText) else bytes(value)
         position = _not_utf8(data)
         if position is not None:
             raise InputError(f"{name} is not UTF-8: byte 0x{data[position]:02x} at position {position}")
@@ -188,7 +189,7 @@ def _input_json(value: object, name: str) -> bytes:
         raise InputError(f"{name} is not JSON: {error}{advice}") from None
 
 
-def _not_utf8(data: bytes) -> int | None:
+def _not_utf8(data: Blob) -> int | None:
     """Where a byte is that UTF-8 does not have there. In pieces: as a text it could take four times its size."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     view = memoryview(data)

@@ -14,10 +14,12 @@ import ctypes
 import enum
 import struct
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
+Blob: TypeAlias = bytes | memoryview
+"""What goes into the guest as it is."""
 MAGIC = 0x31435857
 VERSION = 1
 HEADER_BYTES = 64
@@ -36,7 +38,8 @@ _INBOX_AT = 12
 _memory_view = ctypes.pythonapi.PyMemoryView_FromMemory
 _memory_view.restype = ctypes.py_object
 _memory_view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
-_PYBUF_READ = 0x100
+_PYBUF_READ, _PYBUF_WRITE = 0x100, 0x200
+_PIECE_BYTES = 1024**2
 
 
 class BadFrame(Exception):
@@ -115,10 +118,16 @@ class LinearMemory:
         view: memoryview = _memory_view(self.base + pointer, length, _PYBUF_READ)
         return view
 
-    def write(self, pointer: int, data: bytes) -> None:
+    def write(self, pointer: int, data: Blob) -> None:
         """Copy `data` to the range."""
         self.check(pointer, len(data))
-        ctypes.memmove(self.base + pointer, data, len(data))
+        if isinstance(data, bytes):
+            ctypes.memmove(self.base + pointer, data, len(data))
+            return
+        # In pieces, between which other threads have their turn.
+        for start in range(0, len(data), _PIECE_BYTES):
+            piece = data[start : start + _PIECE_BYTES]
+            _memory_view(self.base + pointer + start, len(piece), _PYBUF_WRITE)[:] = piece
 
 
 class Channel:
@@ -138,7 +147,7 @@ class Channel:
             raise BadFrame(f"header has magic {header.magic:#x} and version {header.version}")
         return header
 
-    def send(self, head: bytes, blobs: Sequence[bytes] = ()) -> None:
+    def send(self, head: bytes, blobs: Sequence[Blob] = ()) -> None:
         """Put a frame into the inbox.
 
         Raises:

@@ -126,7 +126,7 @@ def _blank(statement: str, run: RunInput, request: Request) -> Recording:
     variables = {} if isinstance(run.local_variables, NotGiven) else dict(run.local_variables)
     return Recording(
         statement=statement,
-        inputs=tuple(None if value is None else next(blobs) for value in run.inputs),
+        inputs=tuple(None if value is None else bytes(next(blobs)) for value in run.inputs),
         checkpoint=encode(None if isinstance(run.checkpoint, NotGiven) else run.checkpoint),
         local_variables=encode(variables),
     )

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._wall.wall import Mode
 from ..errors import ConfigError
 from ..image import Image
 from .api.routes import all_routes
@@ -14,6 +15,7 @@ from .config import ServerConfig
 from .http.app import App
 from .http.connections import Connections, descriptors_for
 from .http.listener import Listener, listening_socket, make_listener, remove_path
+from .reading.reader import BodyReader
 from .runs.recorder import Recorder
 from .runs.restoring import restore
 from .runs.runs import Runs
@@ -32,6 +34,7 @@ class Front:
     """A front that takes requests from `open` to `close`; `admin_key` is that of the operator if there was none."""
 
     step_runs: StepRuns
+    _reader: BodyReader
 
     def __init__(self, storage: Storage, streams: Streams) -> None:
         self.admin_key: str | None = None
@@ -71,7 +74,10 @@ class Front:
         step_runs = front.step_runs = StepRuns(config, storage, runs, str(image.manifest))
         descriptors_for(config.max_connections)
         connections = Connections(config.max_connections, config.max_connections_per_address, watch)
-        app = App(all_routes(config, storage, directory, runs, step_runs, streams, str(image.manifest), stop), watch)
+        reader = front._reader = BodyReader(Mode(config.wall), str(image.manifest), config.max_body_bytes)
+        app = App(
+            all_routes(config, storage, directory, runs, step_runs, streams, reader, str(image.manifest), stop), watch
+        )
         front.url = front._serve(make_listener(app, config.head_seconds, config.stall_seconds, connections), sockets[0])
         if watch.metrics is not None:
             from .watching.exporter import metrics_app
@@ -121,6 +127,7 @@ class Front:
 
     async def close(self) -> None:
         """Have everything on disk."""
+        self._reader.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

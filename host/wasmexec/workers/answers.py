@@ -2,7 +2,7 @@
 
     ANSWER  head    [status, usage, rows, log records, messages dropped, [bytes of each text], HTTP requests]
             body    the texts, one behind the other: rows, log, error (null if there is none), warnings, report of a
-                    replay, recording (each null if there is none)
+                    replay, recording (each null if there is none); in ANSWER_FILE the rows are in a file
     STATE   head    [[number, processor seconds so far, whether it waits, GO_ONs that it has had], ...]
     LOG     head    [number of the first line]
             body    the lines, JSON texts with a newline between them
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -25,8 +25,10 @@ from ..http_calls import HttpCall
 from ..limits import MIB, RESERVE_MESSAGE_BYTES, RESERVE_RECORDS, Limits
 from ..replay import ReplayReport
 from ..result import LogRecord, Result, Usage
+from ..rows.block import RowBlock
 from ..rows.json_text import decode, encode, encode_lines
 from ..status import Status
+from .files import LongText, whole
 from .messages import MAX_PART_BYTES, BadMessage, Room
 from .recordings import MAX_RECORDING_BYTES
 from .results import (
@@ -79,7 +81,7 @@ class Answer(NamedTuple):
     row_count: int
     log_count: int
     log_dropped: int
-    rows: bytes = b"[]"
+    rows: bytes | LongText = b"[]"
     logs: bytes = b"[]"
     error: bytes = b"null"
     warnings: bytes = b"[]"
@@ -109,16 +111,21 @@ def answer_room(limits: Limits) -> Room:
     return Room(HEAD_ROOM, min(limits.output_bytes + FILLED_BYTES + logs + others, MAX_PART_BYTES))
 
 
-def answer_of(result: Result, recording: bytes | None = None) -> Answer:
-    """The answer that tells a result and its recording; one that cannot be told becomes one that says so."""
+def answer_of(
+    result: Result, recording: bytes | None = None, pack: Callable[[RowBlock], bytes | LongText] = pack_rows
+) -> Answer:
+    """The answer that tells a result and its recording; one that cannot be told becomes one that says so.
+
+    `pack` makes the text of its rows, empty if there are none, and raises ValueError as `pack_rows` does.
+    """
     try:
-        return _answer_of(result)._replace(recording=NONE if recording is None else recording)
+        return _answer_of(result, pack)._replace(recording=NONE if recording is None else recording)
     except ValueError as reason:
         failure = WasmexecError(f"the result cannot be handed over: {reason}"[:MAX_TEXT])
-        return _answer_of(Result(status=Status.RUNTIME_FAILED, error=failure, usage=result.usage))
+        return _answer_of(Result(status=Status.RUNTIME_FAILED, error=failure, usage=result.usage), pack_rows)
 
 
-def _answer_of(result: Result) -> Answer:
+def _answer_of(result: Result, pack: Callable[[RowBlock], bytes | LongText]) -> Answer:
     """Raises: ValueError: there is something in it that JSON does not have."""
     error = b"null" if result.error is None else encode(_told(result.error))
     warnings = encode([text[:MAX_TEXT] for text in result.warnings[:MAX_WARNINGS]])
@@ -128,7 +135,7 @@ def _answer_of(result: Result) -> Answer:
         warnings = b"[]"
     return Answer(
         status=result.status, usage=result.usage, row_count=len(result.block), log_count=len(result.logs),
-        log_dropped=min(result.log_dropped, MAX_DROPPED), rows=pack_rows(result.block) or b"[]",
+        log_dropped=min(result.log_dropped, MAX_DROPPED), rows=pack(result.block) or b"[]",
         logs=encode([record.as_dict() for record in result.logs]), error=error, warnings=warnings,
         replay=NONE if result.replay is None else _report(result.replay),
     )  # fmt: skip
@@ -143,30 +150,33 @@ def _report(replay: ReplayReport) -> bytes:
 
 def pack_answer(answer: Answer) -> tuple[bytes, bytes]:
     """Head and body of its frame."""
-    texts = (answer.rows, answer.logs, answer.error, answer.warnings, answer.replay, answer.recording)
+    texts = (answer.logs, answer.error, answer.warnings, answer.replay, answer.recording)
+    rows = answer.rows
     usage = [getattr(answer.usage, name) for name in _USAGE]
     head = encode((
         int(answer.status), usage, answer.row_count, answer.log_count, answer.log_dropped,
-        [len(text) for text in texts], [list(call) for call in answer.calls[:MAX_CALLS]],
+        [len(rows), *map(len, texts)], [list(call) for call in answer.calls[:MAX_CALLS]],
     ))  # fmt: skip
-    return head, b"".join(texts)
+    return head, b"".join(texts if isinstance(rows, LongText) else (rows, *texts))
 
 
-def unpack_answer(head: bytes, body: bytes) -> Answer:
-    """The answer that `pack_answer` packed.
+def unpack_answer(head: bytes, body: bytes, long_rows: LongText | None = None) -> Answer:
+    """The answer that `pack_answer` packed, with its rows if they came in a file.
 
     Raises:
         BadMessage: it is not one that it can have packed.
     """
     status, usage, rows, logs, dropped, lengths, calls = _list_of(head, 7)
     read = read_status(status)
-    sizes = [read_integer(size, 0, len(body)) for size in read_list(lengths, _TEXTS)]
-    if len(sizes) != _TEXTS or sum(sizes) != len(body) or 0 in sizes:
+    beside = 0 if long_rows is None else len(long_rows)
+    sizes = [read_integer(size, 0, len(body) + beside) for size in read_list(lengths, _TEXTS)]
+    if len(sizes) != _TEXTS or sum(sizes) != len(body) + beside or 0 in sizes or (beside and sizes[0] != beside):
         raise BadMessage("texts of other lengths than it tells")
-    texts, start = [], 0
+    texts, start = [], -beside
     for size in sizes:
-        texts.append(body[start : start + size])
+        texts.append(body[max(start, 0) : start + size])
         start += size
+    found = texts[0] if long_rows is None else long_rows
     count = read_integer(rows, 0, sizes[0] // _LEAST_ROW_BYTES)
     if count and (not read.succeeded or read is Status.FINISHED_NO_DATA):
         raise BadMessage(f"rows with status {read}")
@@ -174,7 +184,7 @@ def unpack_answer(head: bytes, body: bytes) -> Answer:
         raise BadMessage(f"an answer of status {read} and its opposite")
     return Answer(
         read, read_usage(usage), count, read_integer(logs, 0, sizes[1] // _LEAST_ROW_BYTES),
-        read_integer(dropped, 0, MAX_DROPPED), texts[0], texts[1], texts[2], texts[3],
+        read_integer(dropped, 0, MAX_DROPPED), found, texts[1], texts[2], texts[3],
         texts[4], texts[5], tuple(_read_call(call) for call in read_list(calls, MAX_CALLS)),
     )  # fmt: skip
 
@@ -206,7 +216,7 @@ def result_of(answer: Answer, codec: ResultCodec) -> Result:
     failure = _decoded(answer.error)
     warnings = [read_text(text) for text in read_list(_decoded(answer.warnings), MAX_WARNINGS)]
     return Result(
-        status=answer.status, rows=codec.rows_of(answer.status, answer.rows),
+        status=answer.status, rows=codec.rows_of(answer.status, whole(answer.rows)),
         logs=codec.records_of([_record_of(item) for item in read_list(_decoded(answer.logs), answer.log_count)]),
         log_dropped=answer.log_dropped, error=None if failure is None else _error_of(failure), usage=answer.usage,
         warnings=warnings,

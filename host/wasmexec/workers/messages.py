@@ -15,6 +15,8 @@ lengths of the parts (4 each).
                         KEEP    an order of many executions, by its number   the packed order
                         FORGET  there are no more of those
                                 (EXECUTE then has `kept`, the number, in place of the order)
+                        EXECUTE_FILE
+                                likewise, its input is in a file             the packed order
                         STOP    end one execution with status 303
                         GO_ON   let one compute again that has asked for that
     from one of many    READY   once: the image is loaded
@@ -23,6 +25,10 @@ lengths of the parts (4 each).
                         STATE   how far some executions are (number 0)       JSON, see `answers`
                         LOG     lines of its log, as they come               JSON, see `answers` the lines
                         ANSWER  how an execution ended                       JSON, see `answers` JSON texts, likewise
+                        ANSWER_FILE
+                                likewise, its rows are in a file             likewise            all texts but the rows
+
+For the files see `files`.
 
 SECURITY: the worker ran hostile guests, so what comes from it is hostile. A head is believed only within the bounds
 that the reader was given, before anything is kept; what a number or a part says is for others to check (`process`,
@@ -59,6 +65,8 @@ class Kind(enum.IntEnum):
     ANSWER = 10
     WAKE = 20
     GO_ON = 21
+    EXECUTE_FILE = 22
+    ANSWER_FILE = 23
     KEEP = 18
     FORGET = 19
     # Between a server and the process of a step run, see `server.steps.messages`.
@@ -70,6 +78,8 @@ class Kind(enum.IntEnum):
     PROGRESS = 45
     END = 46
     REFUSED = 47
+    # Between a server and the process that reads long bodies, see `server.reading`.
+    FOUND = 60
     LOG = 11
 
 
@@ -100,7 +110,7 @@ TO_WORKER = {
 }
 TO_WORKER_OF_MANY = {
     Kind.EXECUTE: Room(MAX_PART_BYTES, MAX_PART_BYTES), Kind.STOP: Room(0, 0), Kind.KEEP: Room(MAX_PART_BYTES, 0),
-    Kind.FORGET: Room(0, 0), Kind.GO_ON: Room(0, 0),
+    Kind.FORGET: Room(0, 0), Kind.GO_ON: Room(0, 0), Kind.EXECUTE_FILE: Room(MAX_PART_BYTES, 0),
 }  # fmt: skip
 _KEPT = struct.Struct("<Q")
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -15,18 +16,22 @@ from .._wall.wall import Wall
 from ..errors import ConfigError
 from ..executor import Executor
 from ..http_calls import CallRecord
+from ..options import JsonText
 from ..prepared import Running
 from ..result import LogRecord, Result
+from ..rows.block import RowBlock
 from ..status import Status
-from .answers import MAX_CALLS, State, answer_of, pack_answer, pack_lines, pack_states
+from .answers import MAX_CALLS, Answer, State, answer_of, pack_answer, pack_lines, pack_states
 from .broker import Broker
 from .child import result_of
 from .figures import FOR_PROBES
+from .files import LONG_BYTES, LongText, are_offered, receive
 from .local import cancelled
-from .messages import TO_WORKER_OF_MANY, Frame, Kind, kept_number, pack
+from .messages import MAX_PART_BYTES, TO_WORKER_OF_MANY, Frame, Kind, kept_number, pack
 from .order import Order
 from .pipes import Inbox, Outbox, begin, tell_ready
 from .recordings import TextRecorder
+from .results import pack_rows, row_pieces
 
 STATE_SECONDS = 0.05
 """How often the parent is told how far executions are."""
@@ -37,21 +42,25 @@ _AT_ONCE_BYTES = 64 * 1024
 _STARTERS = 4
 
 
-def main(parent: str, image: str, workers: str, wall: str, channel: str = "", calls: str = "") -> NoReturn:
+def main(
+    parent: str, image: str, workers: str, wall: str, channel: str = "", calls: str = "", files: str = ""
+) -> NoReturn:  # fmt: skip
     """Serve until standard input ends or the parent is gone, behind a wall.
 
     `image` is a manifest, `workers` how many may compute, `wall` what `Wall.pack` packed, `channel` the number of the
     descriptor through which connections are asked for; without it the process makes them itself. With `calls`
-    answers tell of HTTP requests.
+    answers tell of HTTP requests. `files` is the descriptor of the socket for long texts, if there is one.
     """
     try:
-        _serve(int(parent), image, int(workers), Wall.unpack(wall), channel, bool(calls))
+        _serve(int(parent), image, int(workers), Wall.unpack(wall), channel, bool(calls), files)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
 
 
-def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, reports_calls: bool) -> NoReturn:
+def _serve(
+    parent: int, image: str, workers: int, wall: Wall, channel: str, reports_calls: bool, files: str
+) -> NoReturn:  # fmt: skip
     # SECURITY: while there is one thread.
     wall.begin(parent)
     outbox = begin(parent)
@@ -60,7 +69,8 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, repo
     executor = Executor(image, workers=workers)
     # Here, where nobody waits yet: later it would hold up the executions of other tenants.
     executor.preload()
-    executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2, reports_calls)
+    texts = _LongTexts(socket.socket(fileno=int(files))) if files else None
+    executions = _Executions(executor, outbox, (workers - FOR_PROBES) // 2, reports_calls, texts)
     if channel:
         use_connector(Broker(socket.socket(fileno=int(channel))))
     wall.close()
@@ -75,8 +85,42 @@ def _serve(parent: int, image: str, workers: int, wall: Wall, channel: str, repo
             executions.orders.keep(frame.execution, frame.fields)
         elif frame.kind is Kind.FORGET:
             executions.orders.forget(frame.execution)
+        elif frame.kind is Kind.EXECUTE_FILE:
+            executions.take(frame, None if texts is None else texts.receive(frame.execution))
         else:
             executions.take(frame)
+
+
+class _LongTexts:
+    """The socket for texts in files: one thread receives, any may send."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    def receive(self, number: int) -> LongText:
+        """The input of an execution, which the parent sent before its frame; without one this process ends."""
+        found = receive(self._channel, MAX_PART_BYTES)
+        if found is None or found[0] != number:
+            os._exit(0)
+        return found[1]
+
+    def pack(self, rows: RowBlock) -> bytes | LongText:
+        """The text of rows, in a file if it is long and the system has room for that. Raises: ValueError."""
+        if are_offered() and len(rows.lines) > LONG_BYTES:
+            with suppress(OSError):
+                return LongText.of(row_pieces(rows))
+        return pack_rows(rows)
+
+    def send(self, number: int, answer: Answer) -> Answer:
+        """The answer once its rows are sent, if they are in a file; with them in memory if they cannot be."""
+        if isinstance(answer.rows, LongText):
+            try:
+                with self._lock:
+                    answer.rows.send(self._channel, number)
+            except OSError:
+                return answer._replace(rows=answer.rows.read())
+        return answer
 
 
 class _Orders:
@@ -119,8 +163,11 @@ class _Orders:
 class _Executions:
     """Those that have been taken and have not ended, by number; None as long as one is only being prepared."""
 
-    def __init__(self, executor: Executor, outbox: Outbox, slots: int, reports_calls: bool) -> None:
+    def __init__(
+        self, executor: Executor, outbox: Outbox, slots: int, reports_calls: bool, texts: _LongTexts | None
+    ) -> None:  # fmt: skip
         self._slots = slots
+        self._texts = texts
         self._reports_calls = reports_calls
         self._executor = executor
         self._outbox = outbox
@@ -135,11 +182,13 @@ class _Executions:
         self._starters = ThreadPoolExecutor(_STARTERS, "wasmexec-starter")
         threading.Thread(target=self._tell_states, name="wasmexec-states", daemon=True).start()
 
-    def take(self, frame: Frame) -> None:
-        """Start an execution."""
+    def take(self, frame: Frame, text: LongText | None = None) -> None:
+        """Start an execution; its input is in the frame or a `text`."""
         with self._lock:
             self._live[frame.execution] = None
-        if self.orders.size(frame.fields) + len(frame.body) > _AT_ONCE_BYTES:
+        if text is not None:
+            self._starters.submit(self._start, frame, text)
+        elif self.orders.size(frame.fields) + len(frame.body) > _AT_ONCE_BYTES:
             self._starters.submit(self._start, frame)
         else:
             self._start(frame)
@@ -172,7 +221,7 @@ class _Executions:
             if number in self._live:
                 self._let_on[number] = self._let_on.get(number, 0) + 1
 
-    def _start(self, frame: Frame) -> None:
+    def _start(self, frame: Frame, text: LongText | None = None) -> None:
         number = frame.execution
         calls: list[CallRecord] = []
 
@@ -188,7 +237,8 @@ class _Executions:
             order = self.orders.of(frame.fields)
             prepared = self._executor.prepare(order.statement, **order.conditions(), compile_now=False)
             recorder = TextRecorder() if order.is_recorded else None
-            inputs = {"input_data": frame.body, **order.inputs()} if order.replay is None else {"replay": order.replay}
+            data = frame.body if text is None else JsonText(text.view())
+            inputs = {"input_data": data, **order.inputs()} if order.replay is None else {"replay": order.replay}
             running = prepared.start(
                 partial(self._done, number, calls, recorder), recorder=recorder, **inputs,
                 on_first_request=lambda: self._outbox.write(pack(Kind.HTTP, number)),
@@ -219,14 +269,20 @@ class _Executions:
         # The answer has all of them.
         self._lines.end(number)
         recording = None if recorder is None else recorder.text()
-        answer = answer_of(result_of(outcome), recording)._replace(calls=tuple(call.told() for call in calls))
+        pack_text = pack_rows if self._texts is None else self._texts.pack
+        answer = answer_of(result_of(outcome), recording, pack_text)._replace(
+            calls=tuple(call.told() for call in calls)
+        )
+        if self._texts is not None:
+            answer = self._texts.send(number, answer)
         head, body = pack_answer(answer)
         with self._lock:
             self._live.pop(number, None)
             self._stopped.discard(number)
             self._going_on.discard(number)
             self._let_on.pop(number, None)
-        self._outbox.write(pack(Kind.ANSWER, number, head, body))
+        kind = Kind.ANSWER_FILE if isinstance(answer.rows, LongText) else Kind.ANSWER
+        self._outbox.write(pack(kind, number, head, body))
 
     def _tell_states(self) -> NoReturn:
         tick = threading.Event()

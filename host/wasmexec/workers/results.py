@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
-from itertools import islice
 from typing import Any, Final, get_type_hints
 
 from .. import errors
@@ -212,9 +211,22 @@ def pack_rows(rows: RowBlock) -> bytes:
     """
     if not rows:
         return b""
+    return b"".join(row_pieces(rows))
+
+
+def row_pieces(rows: RowBlock) -> Iterator[bytes]:
+    """The same in pieces, of some rows.
+
+    Raises:
+        ValueError: as `pack_rows`.
+    """
     rows = rows if rows.is_text else RowBlock(lines=encode_lines(rows.rows))
-    pieces = (part for piece in rows.pieces() for part in (b",\n", piece[:-1].replace(b"\n", b",\n")))
-    return b"".join((b"[", *islice(pieces, 1, None), b"]"))
+    between = b"["
+    for piece in rows.pieces():
+        yield between
+        yield piece[:-1].replace(b"\n", b",\n")
+        between = b",\n"
+    yield b"]"
 
 
 def pack_error(error: WasmexecError) -> list[object]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.__main__ import machine
-from tests.bench.server import bounds, deaths, rates, sharing, speed, steps, streams
+from tests.bench.server import bounds, deaths, large_bodies, rates, sharing, speed, steps, streams
 from tests.bench.server.context import Check, Context
 
 import wasmexec
@@ -23,6 +23,7 @@ ALL: dict[str, Callable[[Context], Iterator[Check]]] = {
     "1": speed.what_http_adds,
     "2": speed.what_a_front_can_do,
     "3": speed.what_a_machine_can_do,
+    "4": large_bodies.a_large_body,
     "5": speed.many_that_sleep,
     "6": streams.many_readers,
     "7": speed.how_soon_it_begins,

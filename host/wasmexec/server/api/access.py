@@ -8,8 +8,10 @@ from ..problems import ProblemError
 from ..tenants.keys import KeyRecord, Scope
 
 if TYPE_CHECKING:
+    from ...workers.files import MemoryFile
     from ..config import ServerConfig
     from ..http.request import Request
+    from ..http.spool import Spool
     from ..tenants.directory import Directory, Tenant
 
 SMALL_BODY_BYTES = 256 * 1024
@@ -72,11 +74,26 @@ class Access:
         """
         return await self._body(request, self._config.max_body_bytes)
 
+    async def long_body(self, request: Request, spool: Spool) -> bytes | MemoryFile:
+        """As `large_body`; a long one is a file. See `Request.long_body`.
+
+        Raises:
+            ProblemError: 408, 413, 415, 429, 503.
+            Disconnected: the client has gone.
+        """
+        body = await request.long_body(self._config.max_body_bytes, self._config.body_seconds, spool)
+        self._count_bytes(request)
+        return body
+
     async def _body(self, request: Request, most: int) -> bytes:
         body = await request.body(most, self._config.body_seconds)
+        self._count_bytes(request)
+        return body
+
+    def _count_bytes(self, request: Request) -> None:
+        """Raises: ProblemError: 429."""
         if request.announced_bytes is None and request.counted is not None:
             # Its length is known only now.
             tenant, key_id = request.counted
-            headers = self._directory.take_rate(tenant, key_id, len(body), is_new=False)
+            headers = self._directory.take_rate(tenant, key_id, request.bytes_in, is_new=False)
             request.answer_headers.update(headers)
-        return body

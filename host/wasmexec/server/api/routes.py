@@ -27,6 +27,7 @@ from .workers import WorkersApi
 if TYPE_CHECKING:
     from ..config import ServerConfig
     from ..http.operations import Route
+    from ..reading.reader import BodyReader
     from ..runs.runs import Runs
     from ..steps.step_runs import StepRuns
     from ..storage.storage import Storage
@@ -41,13 +42,14 @@ def all_routes(
     runs: Runs,
     step_runs: StepRuns,
     streams: Streams,
+    reader: BodyReader,
     image: str,
     stop: Callable[[], None],
 ) -> tuple[Route, ...]:
     """Every path there is; `image` is the manifest that statements run in, `stop` has the server drain and end."""
     access = Access(config, directory)
     repeats = Repeats(storage.request_keys)
-    runs_api = RunsApi(access, storage, runs, repeats, image)
+    runs_api = RunsApi(access, storage, runs, repeats, image, reader)
     routes = (
         *runs_api.routes(),
         *EventsApi(access, storage, runs, runs_api, streams).routes(),

@@ -8,14 +8,18 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ...workers.files import MemoryFile
 from ..documents import RunDocument, RunRequest
 from ..http.bodies import Disconnected
 from ..http.forms import NDJSON, lines_of_rows, wants_lines
-from ..http.operations import Answered, Operation, Route, route
+from ..http.operations import Answered, Operation, Pieces, Route, route
 from ..http.preferences import MOST_WAIT_SECONDS, Preferences, preferences
+from ..http.spool import Spool
 from ..problems import ProblemError, not_found
+from ..reading.place import levels
 from ..runs.admission import new_run
-from ..runs.documents import ended_document, live_document, recorded_document
+from ..runs.documents import ended_body, ended_document, live_document, recorded_document
+from ..runs.long_bodies import new_long_run
 from ..runs.records import KeptAnswer
 from ..runs.repeats import First, key_of
 from ..tenants.keys import Scope
@@ -23,6 +27,7 @@ from .run_list import RunListApi
 
 if TYPE_CHECKING:
     from ..http.request import Request
+    from ..reading.reader import BodyReader
     from ..runs.repeats import Key, Repeats
     from ..runs.run import Run
     from ..runs.runs import Runs
@@ -56,12 +61,15 @@ REPEATED = "the same request with the same key gets the answer to the first one,
 class RunsApi:
     """The handlers; `image` is the manifest that statements run in."""
 
-    def __init__(self, access: Access, storage: Storage, runs: Runs, repeats: Repeats, image: str) -> None:
+    def __init__(
+        self, access: Access, storage: Storage, runs: Runs, repeats: Repeats, image: str, reader: BodyReader
+    ) -> None:  # fmt: skip
         self._access = access
         self._storage = storage
         self._runs = runs
         self._image = image
         self._repeats = repeats
+        self._reader = reader
         self._list = RunListApi(access, storage, runs)
 
     def routes(self) -> tuple[Route, ...]:
@@ -92,6 +100,13 @@ class RunsApi:
         wished = preferences(request.header(b"prefer"))
         is_durable = wished.is_durable
         self._runs.refuse_if_full(0, is_durable=is_durable)
+        # The store has a durable one, and the answer to one with a key, as a whole.
+        if repeated is None and not is_durable and request.may_be_long:
+            if self._reader.most_levels is None:
+                self._reader.most_levels = levels()
+            run = await self._long_run(tenant, key.id, request)
+            request.run_id = run.id
+            return await self.start(run, request, wished)
         body = await self._access.large_body(request)
         trace = self._runs.watch.run_asked(request)
         if repeated is not None:
@@ -102,6 +117,17 @@ class RunsApi:
         request.run_id = run.id
         del body
         return await self.start(run, request, wished)
+
+    async def _long_run(self, tenant: Tenant, key_id: str, request: Request) -> Run:
+        """The synchronous run of a body that may be long. Raises: as `post_run`."""
+        # It gets ready while the body comes.
+        self._reader.start()
+        with Spool(self._runs.note_receiving) as spool:
+            body = await self._access.long_body(request, spool)
+            trace = self._runs.watch.run_asked(request)
+            if isinstance(body, MemoryFile):
+                return await new_long_run(self._reader, tenant, key_id, body, self._image, trace=trace)
+            return new_run(tenant, key_id, body, self._image, is_durable=False, trace=trace)
 
     async def _made(self, tenant: Tenant, key_id: str, body: bytes, is_durable: bool, trace: RunTrace | None) -> Run:
         """Raises: ProblemError: the body is refused."""
@@ -136,7 +162,7 @@ class RunsApi:
         if run.refusal is not None:
             raise ProblemError.of(run.refusal)
         applied = {"Preference-Applied": "detach"} if wished.detach else {}
-        return Answered(200, ended_document(run), applied)
+        return Answered(200, ended_body(run), applied)
 
     async def _accepted(self, run: Run, request: Request, wished: Preferences) -> Answered:
         """The answer to who has asked for a durable run: all of it if it ends as soon as that, else where it is.
@@ -160,7 +186,7 @@ class RunsApi:
         if not run.ended.done():
             return Answered(202, self._live(run), headers)
         await self._runs.settle(run)
-        return Answered(200, ended_document(run), headers)
+        return Answered(200, ended_body(run), headers)
 
     async def _first(self, request_key: Key, make: Callable[[], Awaitable[Run]], *, is_durable: bool) -> First:
         """The first request with its key: its run goes on though the client hangs up, who may come back with the key.
@@ -194,7 +220,7 @@ class RunsApi:
         found = await self.payload(request, "rows")
         if not are_lines:
             return found
-        lines = await asyncio.get_running_loop().run_in_executor(None, lines_of_rows, found.body)
+        lines = await asyncio.get_running_loop().run_in_executor(None, _lines, found.body)
         return Answered(200, lines, media_type=NDJSON.encode())
 
     async def post_cancel(self, request: Request) -> Answered:
@@ -245,7 +271,7 @@ class RunsApi:
                 retry_after_seconds=1,
             )  # fmt: skip
         if run is not None and run.answer is not None and run.is_durable:
-            return Answered(200, run.answer.rows if name == "rows" else run.answer.logs)
+            return Answered(200, Pieces([run.answer.rows]) if name == "rows" else run.answer.logs)
         payload = None if record is None else await self._storage.runs.payload(request.parts["id"], name)
         if payload is None:
             text = (
@@ -286,6 +312,10 @@ def _kept(answer: KeptAnswer) -> Answered:
     if answer.status == 202:
         headers = {"Location": f"/v1/runs/{answer.run_id}", "Preference-Applied": "respond-async"}
     return Answered(answer.status, answer.body or b"", headers)
+
+
+def _lines(array: bytes | Pieces) -> bytes:
+    return lines_of_rows(array if isinstance(array, bytes) else array.whole())
 
 
 def _nothing() -> None:

@@ -16,7 +16,7 @@ from ...store.errors import StoreError
 from ..problems import MEDIA_TYPE, ProblemError, not_found
 from ..vault.places import SealError
 from .bodies import Disconnected, Receive, Scope, Send
-from .operations import Answered, Handler, Route, Streamed
+from .operations import Answered, Handler, Pieces, Route, Streamed
 from .request import Request
 
 if TYPE_CHECKING:
@@ -109,8 +109,29 @@ async def _send(request: Request, send: Send, answer: Answered) -> int:
     length = [] if answer.status == 204 else [(b"content-length", str(len(answer.body)).encode())]
     await _start(request, send, answer, *length)
     body = b"" if request.method == "HEAD" else answer.body
+    if isinstance(body, Pieces):
+        if body.is_long:
+            return await _send_pieces(request, send, body)
+        body = body.whole()
     await send({"type": "http.response.body", "body": body})
     return len(body)
+
+
+async def _send_pieces(request: Request, send: Send, body: Pieces) -> int:
+    """Send a long body as the client takes it, until that has gone; how many bytes were sent."""
+    gone = asyncio.Event()
+    forget = request.when_gone(gone.set)
+    size = 0
+    try:
+        for piece in body:
+            if gone.is_set():
+                break
+            size += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        forget()
+    return size
 
 
 async def _stream(request: Request, send: Send, answer: Streamed) -> int:

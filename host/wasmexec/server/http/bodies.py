@@ -66,6 +66,17 @@ async def read_body(
             raise _too_long(most, len(whole))
         return whole
     pieces: list[bytes] = []
+    await take_pieces(receive, most, seconds, pieces.append)
+    return b"".join(pieces)
+
+
+async def take_pieces(receive: Receive, most: int, seconds: float, take: Callable[[bytes], object]) -> None:
+    """Have each piece of a body taken as it comes, at most so many bytes in so many seconds.
+
+    Raises:
+        ProblemError: 408, 413, or what `take` raises.
+        Disconnected: the client has gone.
+    """
     size = 0
     try:
         async with asyncio.timeout(seconds):
@@ -77,9 +88,9 @@ async def read_body(
                 size += len(piece)
                 if size > most:
                     raise _too_long(most, size)
-                pieces.append(piece)
+                take(piece)
                 if not message.get("more_body", False):
-                    return b"".join(pieces)
+                    return
     except TimeoutError:
         raise _too_slow(seconds) from None
 

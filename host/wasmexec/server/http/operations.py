@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from ...workers.files import LongText, whole
 from .request import Request
 
 JSON = b"application/json"
@@ -18,11 +19,44 @@ UNBUFFERED: Mapping[str, str] = {"X-Accel-Buffering": "no"}
 """Has nginx, and what takes after it, pass a stream on as it comes."""
 
 
+class Pieces:
+    """A body of texts one behind the other, of which long ones are read from their files as they are sent."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Sequence[bytes | LongText]) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._texts))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there is a file in it."""
+        return any(isinstance(text, LongText) for text in self._texts)
+
+    def whole(self) -> bytes:
+        """All of it in memory."""
+        return b"".join(map(whole, self._texts))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Its bytes in pieces, each read when it is asked for."""
+        short: list[bytes] = []
+        for text in self._texts:
+            if isinstance(text, bytes):
+                short.append(text)
+                continue
+            yield b"".join(short)
+            short = []
+            yield from text.pieces()
+        yield b"".join(short)
+
+
 class Answered(NamedTuple):
     """An answer over HTTP."""
 
     status: int
-    body: bytes
+    body: bytes | Pieces
     headers: Mapping[str, str] = {}
     media_type: bytes = JSON
 

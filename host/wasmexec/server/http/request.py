@@ -11,9 +11,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from ...workers.files import LONG_BYTES, MemoryFile, are_offered
 from ..problems import ProblemError
 from ..random_ids import random_bytes
-from .bodies import Headers, Receive, Scope, body_pieces, read_body, refuse_encoded
+from .bodies import Headers, Receive, Scope, body_pieces, read_body, refuse_encoded, take_pieces
+from .spool import Spool
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -85,6 +87,12 @@ class Request:
             return int(length)
         return None if self.header(b"transfer-encoding") is not None else 0
 
+    @property
+    def may_be_long(self) -> bool:
+        """Whether its body is said to be long, or not said to be short, and the system has files for long ones."""
+        size = self.announced_bytes
+        return (size is None or size > LONG_BYTES) and are_offered()
+
     def header(self, name: bytes) -> str | None:
         """The value of a header, its name in lower case; None if there is none.
 
@@ -121,6 +129,22 @@ class Request:
         self.bytes_in = len(body)
         return body
 
+    async def long_body(self, most: int, seconds: float, spool: Spool) -> bytes | MemoryFile:
+        """As `body`, but a long one is a file, sealed.
+
+        Raises:
+            ProblemError: 408, 413, 415, 503.
+            Disconnected: the client has gone.
+        """
+        refuse_encoded(self._headers)
+        size = self.announced_bytes
+        if size is not None and size > most:
+            # Refused before any of it is read.
+            return await self.body(most, seconds)
+        await take_pieces(self.receive, most, seconds, spool.add)
+        self.bytes_in = spool.size
+        return spool.end()
+
     def pieces(self, seconds: float) -> AsyncIterator[bytes]:
         """The body piece by piece, each within so many seconds, while an answer is sent already.
 
@@ -156,7 +180,7 @@ def _request_id(headers: Headers) -> str:
     return random_bytes(_ID_BYTES).hex()
 
 
-def decode_body(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:
+def decode_body(body: bytes | memoryview, decoder: msgspec.json.Decoder[_Document]) -> _Document:
     """The document that a body is.
 
     Raises:

@@ -7,8 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..._wall.wall import Mode
 from ..api.routes import all_routes
 from ..config import ServerConfig
+from ..reading.reader import BodyReader
 from ..runs.runs import Runs
 from ..steps.step_runs import StepRuns
 from ..storage.storage import Storage
@@ -31,8 +33,9 @@ async def _document() -> dict[str, Any]:
             directory = Directory(storage, config.limits, config.max_queued)
             runs = Runs(config, Watch())
             steps = StepRuns(config, storage, runs, image="")
+            reader = BodyReader(Mode.OFF, "", config.max_body_bytes)
             return openapi_document(
-                all_routes(config, storage, directory, runs, steps, Streams(), image="", stop=_nothing)
+                all_routes(config, storage, directory, runs, steps, Streams(), reader, image="", stop=_nothing)
             )
         finally:
             await storage.close()

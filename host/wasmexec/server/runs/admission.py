@@ -37,6 +37,7 @@ from ..vault.places import SealError
 from .run import Run
 
 if TYPE_CHECKING:
+    from ...workers.files import LongText
     from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
 
@@ -62,9 +63,10 @@ def new_run(
 
 
 def run_of(
-    tenant: Tenant, key_id: str, request: RunRequest, image: str, *, is_durable: bool, trace: RunTrace | None = None
-) -> Run:
-    """The run that a document asks for.
+    tenant: Tenant, key_id: str, request: RunRequest, image: str, *, is_durable: bool, trace: RunTrace | None = None,
+    long_input: LongText | None = None,
+) -> Run:  # fmt: skip
+    """The run that a document asks for, whose input may be in a file.
 
     Raises:
         ProblemError: 400: a limit, a grant or a secret is refused.
@@ -82,7 +84,7 @@ def run_of(
         grants = tenant.grants_for(key_id, grants_of(request.grants)) if asks else _NOTHING
     except ConfigError as error:
         raise ProblemError(400, "request", error.message, changed_by="tenant") from None
-    data = bytes(request.input_data)
+    data = bytes(request.input_data) if long_input is None else long_input
     extra_inputs = [None if bytes(item) == b"null" else bytes(item) for item in request.extra_inputs]
     _check_size(limits, len(data) + sum(len(item) for item in extra_inputs if item is not None))
     held = {**request.secrets, **opened_secrets(tenant, request.secrets, request.stored_secrets)}
@@ -154,8 +156,8 @@ def recorded_order(order: bytes) -> bytes:
 
 
 def _run(
-    tenant: Tenant, key_id: str, order: PackedOrder, data: bytes, limits: Limits, grants: Grants, *, is_durable: bool,
-    max_wait_seconds: float | None = None, trace: RunTrace | None = None,
+    tenant: Tenant, key_id: str, order: PackedOrder, data: bytes | LongText, limits: Limits, grants: Grants, *,
+    is_durable: bool, max_wait_seconds: float | None = None, trace: RunTrace | None = None,
 ) -> Run:  # fmt: skip
     return Run(
         id=f"run_{new_token()}", tenant=tenant, key_id=key_id, order=_encoder.encode(order), data=data,

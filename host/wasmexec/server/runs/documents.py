@@ -11,6 +11,7 @@ import msgspec
 from ...result import Usage
 from ...workers.answers import NONE, Answer
 from ..documents import time_text
+from ..http.operations import Pieces
 from ..scheduling.fair_queue import Waiting
 from .costs import MICROSECONDS, costs_of
 from .run import Phase, Run
@@ -40,7 +41,13 @@ def live_document(run: Run, waiting: Waiting | None = None) -> bytes:
 
 
 def ended_document(run: Run) -> bytes:
-    """A run that has ended, all of it."""
+    """A run that has ended, all of it, in memory."""
+    body = ended_body(run)
+    return body if isinstance(body, bytes) else body.whole()
+
+
+def ended_body(run: Run) -> bytes | Pieces:
+    """A run that has ended, all of it; long rows stay in their file."""
     answer = run.answer
     assert answer is not None
     head = {
@@ -48,10 +55,16 @@ def ended_document(run: Run) -> bytes:
         "started_at": time_text(run.started_at), "ended_at": time_text(run.ended_at),
         **_figures(answer),
     }  # fmt: skip
-    return _with(
-        head, rows=answer.rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
+    # Long ones are put in where there are none.
+    rows, long_rows = (answer.rows, None) if isinstance(answer.rows, bytes) else (b"", answer.rows)
+    whole = _with(
+        head, rows=rows, logs=answer.logs, error=answer.error, warnings=answer.warnings,
         usage=_usage(answer, run.lost_cpu_seconds), **run.effective, **_replay(answer.replay),
     )  # fmt: skip
+    if long_rows is None:
+        return whole
+    place = whole.index(b',"rows":,') + len(b',"rows":')
+    return Pieces([whole[:place], long_rows, whole[place:]])
 
 
 def recorded_document(record: Mapping[str, Any]) -> bytes:

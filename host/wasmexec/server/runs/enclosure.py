@@ -15,6 +15,7 @@ from ...limits import GIB, MIB
 
 if TYPE_CHECKING:
     from .egress import Egress
+    from .long_texts import LongTexts
 
 _KEPT: Final = ("LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "MALLOC_ARENA_MAX")
 """What of the environment Python and TLS need; of an empty one nothing can be read."""
@@ -56,12 +57,12 @@ class Enclosure:
         """Of a worker; None: as ours."""
         return kept_environment(self.mode)
 
-    def command(self, egress: Egress | None) -> list[str]:
+    def command(self, egress: Egress | None, texts: LongTexts | None) -> list[str]:
         """What starts a worker."""
-        channel = "" if egress is None else str(egress.theirs.fileno())
+        channel, files = ("" if end is None else str(end.theirs.fileno()) for end in (egress, texts))
         return child_command(
             "workers.orders_child", str(os.getpid()), self.image, str(self.computing), self._wall().pack(), channel,
-            "calls" if self.reports_calls else "",
+            "calls" if self.reports_calls else "", files,
         )  # fmt: skip
 
     def _wall(self) -> Wall:

@@ -22,6 +22,7 @@ from ...limits import Limits
 from ...workers import answers
 from ...workers.answers import Answer, State
 from ...workers.figures import ProcessLimits
+from ...workers.files import LongText
 from ...workers.messages import BadMessage, Frame, Kind, Room, kept, pack
 from .enclosure import Enclosure
 from .worker import Entry, KeptOrder, Process, WorkerFigures
@@ -86,7 +87,7 @@ class Fleet:
         nothing = Room(0, 0)
         self._rooms = {
             Kind.HTTP: nothing, Kind.WAKE: nothing, Kind.STATE: answers.STATE_ROOM, Kind.LOG: answers.log_room(limits),
-            Kind.ANSWER: answers.answer_room(limits),
+            Kind.ANSWER: answers.answer_room(limits), Kind.ANSWER_FILE: answers.answer_room(limits),
         }  # fmt: skip
         self._most_lines = answers.most_lines(limits)
         self._wanted = workers
@@ -197,14 +198,21 @@ class Fleet:
                 process.send(pack(Kind.FORGET, order.number))
                 self._write_soon(process)
 
-    def give(self, entry: Entry, order: bytes | KeptOrder, data: bytes) -> None:
+    def give(self, entry: Entry, order: bytes | KeptOrder, data: bytes | LongText) -> None:
         """Hand it over."""
         if isinstance(order, KeptOrder):
             if order.number not in entry.process.kept:
                 entry.process.kept.add(order.number)
                 entry.process.send(pack(Kind.KEEP, order.number, order.packed))
             order = kept(order.number)
-        entry.process.give(entry.number, pack(Kind.EXECUTE, entry.number, order, data))
+        if isinstance(data, bytes):
+            frame = pack(Kind.EXECUTE, entry.number, order, data)
+        elif entry.process.texts is None:
+            frame = pack(Kind.EXECUTE, entry.number, order, data.read())
+        else:
+            entry.process.texts.send(entry.number, data)
+            frame = pack(Kind.EXECUTE_FILE, entry.number, order)
+        entry.process.give(entry.number, frame)
         self._write_soon(entry.process)
 
     def stop(self, entry: Entry) -> None:
@@ -336,7 +344,12 @@ class Fleet:
             if frame.kind is Kind.LOG:
                 self._note_lines(process.entries[frame.execution], frame)
                 return
-            answer = answers.unpack_answer(frame.fields, frame.body)
+            rows = None
+            if frame.kind is Kind.ANSWER_FILE:
+                if process.texts is None:
+                    raise BadMessage("rows in a file, and nothing to pass it through")
+                rows = process.texts.take(frame.execution, len(process.entries))
+            answer = answers.unpack_answer(frame.fields, frame.body, rows)
             if answer.log_count < process.entries[frame.execution].line_count:
                 raise BadMessage("a log with fewer lines than were told before")
             process.settle(frame.execution)
@@ -405,7 +418,7 @@ class Fleet:
             process.is_writing = False
         self._processes.remove(process)
         process.end_of_input()
-        process.close_egress()
+        process.close_channels()
         self._dying.append(process)
 
     def _relieve(self) -> None:

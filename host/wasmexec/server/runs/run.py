@@ -16,6 +16,7 @@ from ...limits import Limits
 from ...result import Result
 from ...status import Status
 from ...workers.answers import Answer, answer_of
+from ...workers.files import LongText
 from ..documents import PackedGrants
 from ..streaming.journal import AttemptLog, Journal
 from .quarantine import Culprit
@@ -56,7 +57,7 @@ class Run:
     tenant: Tenant
     key_id: str
     order: bytes
-    data: bytes
+    data: bytes | LongText
     statement: str
     """A hash of it: what runs of a kind have in common."""
     limits: Limits

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ...errors import WasmexecError
 from ...store.errors import StoreBusyError, StoreError, StoreLostError
 from ...workers.answers import Answer
+from ...workers.files import LongText, whole
 from ..problems import ProblemError
 from ..quotas.refusals import Owner
 from ..scheduling.fair_queue import State, TenantRules, Waiting
@@ -72,7 +73,7 @@ class Runs:
         self._by_number: dict[int, Run] = {}
         self._probes: dict[int, Process] = {}
         self._suspects = Suspects()
-        self._size = 0
+        self._size = self._receiving = 0
         self._held: dict[str, Run] = {}
         """Durable runs that need the store to start, and wait until it is there again; to the scheduler they sleep."""
         self.restored = asyncio.Event()
@@ -125,13 +126,24 @@ class Runs:
                 changed_by="operator",
             )
         most = self._config.max_queued_bytes
-        if self._size + size > most:
+        held = self._size + self._receiving
+        if held + size > most:
             raise ProblemError(
-                503, "server.max_queued_bytes", f"orders and inputs of {self._size:,} bytes are waiting; with this one "
-                f"they would be more than {most:,}", value=most, used=self._size, asked=size, changed_by="operator",
+                503, "server.max_queued_bytes", f"orders and inputs of {held:,} bytes are waiting; with this one "
+                f"they would be more than {most:,}", value=most, used=held, asked=size, changed_by="operator",
                 headers={"Retry-After": "1"},
             )  # fmt: skip
         self.recorder.refuse_without_store(is_durable=is_durable)
+
+    def note_receiving(self, size: int) -> None:
+        """So many bytes more, or less, of bodies are kept that no run has yet.
+
+        Raises:
+            ProblemError: 503: there is no room for them.
+        """
+        if size > 0:
+            self.refuse_if_full(size)
+        self._receiving += size
 
     async def accept(self, run: Run) -> KeptAnswer | None:
         """Store a durable run and have it wait: once this returns it can be acknowledged.
@@ -153,7 +165,7 @@ class Runs:
         if run.request_key is not None:
             kept = KeptAnswer(*run.request_key, run.id, run.created_at, 202, live_document(run))
         run.stored = self.storage.runs.add(NewRun(
-            run.id, run.tenant.name, run.key_id, run.created_at, run.order, run.data, run.limits.wall_seconds,
+            run.id, run.tenant.name, run.key_id, run.created_at, run.order, whole(run.data), run.limits.wall_seconds,
             run.has_grants, run.statement, kept,
         ))  # fmt: skip
         # It may get its slot meanwhile, and is handed over once it is stored.
@@ -548,6 +560,8 @@ class Runs:
         if self._scheduler.state(run.id) is not None:
             self._scheduler.end(run.id, answer.usage.cpu_seconds, is_complete=answer.status.succeeded)
         self._size -= run.size
+        if isinstance(run.data, LongText):
+            run.data = b""
         tenant = run.tenant
         self._suspects.waiting.pop(run.id, None)
         tenant.queued.pop(run.id, None)

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ...grants import HttpGrant
+from ...workers.files import are_offered
 from ...workers.messages import Kind, Room
 from ...workers.process import WorkerProcess
 from .egress import Egress
 from .enclosure import Enclosure
+from .long_texts import LongTexts
 
 SILENT_SECONDS = 3.0
 """A worker that has not answered a probe for so long gets no new runs as long as there is another."""
@@ -88,17 +90,21 @@ class Process(WorkerProcess):
         self.is_isolated = is_isolated
         self.idle_since = time.monotonic()
         self.entries: dict[int, Entry] = {}
-        self.egress = Egress(self._granted) if enclosure.has_broker else None
+        self.egress: Egress | None = None
+        self.texts: LongTexts | None = None
         try:
+            self.egress = Egress(self._granted) if enclosure.has_broker else None
+            self.texts = LongTexts(rooms[Kind.ANSWER_FILE].body) if are_offered() else None
+            theirs = [end.theirs for end in (self.egress, self.texts) if end is not None]
             super().__init__(
-                enclosure.command(self.egress), rooms, [], environment=enclosure.environment,
-                pass_fds=() if self.egress is None else (self.egress.theirs.fileno(),),
+                enclosure.command(self.egress, self.texts), rooms, [], environment=enclosure.environment,
+                pass_fds=[end.fileno() for end in theirs],
             )  # fmt: skip
         except OSError:
-            self.close_egress()
+            self.close_channels()
             raise
-        if self.egress is not None:
-            self.egress.theirs.close()
+        for end in theirs:
+            end.close()
         self.awake: dict[int, Entry] = {}
         self.is_writing = False
         self.is_flush_due = False
@@ -114,10 +120,12 @@ class Process(WorkerProcess):
         """Have a frame written with all others of this turn of the loop, see `Fleet`."""
         self.enqueue(pieces)
 
-    def close_egress(self) -> None:
-        """No more connections for it."""
+    def close_channels(self) -> None:
+        """No more connections for it, and no texts in files."""
         if self.egress is not None:
             self.egress.close()
+        if self.texts is not None:
+            self.texts.close()
 
     def _granted(self) -> list[HttpGrant]:
         return [grant for entry in self.entries.values() for grant in entry.grants]

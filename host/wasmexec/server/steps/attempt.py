@@ -11,6 +11,7 @@ from ...store.chunks import Chunk
 from ...store.errors import StoreLimitError
 from ...store.records import Advance, RowError, RunHandle
 from ...workers.answers import Answer, pack_answer
+from ...workers.files import whole
 from ...workers.messages import NO_INPUT, BadMessage, Frame, Kind, pack
 from ...workers.results import read_error, read_status
 from ..storage.step_runs import Ending
@@ -150,7 +151,7 @@ class Attempt:
 
     def _answered(self, index: int, answer: Answer) -> None:
         self._run.note_heard()
-        self._process.tell(pack(Kind.ANSWER, index, *pack_answer(answer)))
+        self._process.tell(pack(Kind.ANSWER, index, *pack_answer(answer._replace(rows=whole(answer.rows)))))
 
     def _ending(self, end: End) -> Ending:
         """Raises: BadMessage: it makes no sense."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
 
+from ...workers.files import whole
 from ..runs.costs import costs_of
 from ..runs.records import EndedRun, NewRun, StartedRun
 from ..vault.places import input_place, kept_place, order_place
@@ -137,7 +138,7 @@ class EndedRuns:
         answer, used = run.answer, run.answer.usage
         kept = {"error": answer.error, "warnings": answer.warnings}
         if run.keep_rows:
-            kept |= {"rows": answer.rows, "logs": answer.logs}
+            kept |= {"rows": whole(answer.rows), "logs": answer.logs}
         return {
             "id": run.id, "tenant": run.tenant, "key_id": run.key_id, "state": "ended",
             "may_have_effects": int(used.http_requests > 0), "created_at": run.created_at,
