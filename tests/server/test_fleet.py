@@ -17,7 +17,7 @@ from wasmexec import Limits
 from wasmexec._wall.wall import Mode
 from wasmexec.server.runs import enclosure as enclosure_module
 from wasmexec.server.runs.enclosure import Enclosure
-from wasmexec.server.runs.fleet import Fleet, Recycling
+from wasmexec.server.runs.fleet import TICK_SECONDS, Fleet, Recycling
 from wasmexec.server.runs.worker import Entry
 from wasmexec.workers.answers import Answer
 from wasmexec.workers.files import LongText
@@ -64,11 +64,15 @@ class Heard:
 
 
 @asynccontextmanager
-async def lying_fleet(monkeypatch: pytest.MonkeyPatch, workers: int = 1) -> AsyncIterator[tuple[Fleet, Heard]]:
+async def lying_fleet(
+    monkeypatch: pytest.MonkeyPatch, workers: int = 1, memory_bytes: int = 2**40
+) -> AsyncIterator[tuple[Fleet, Heard]]:
     """A fleet whose workers do what statements name; it is ready, and closed at the end without a child left."""
     monkeypatch.setattr(enclosure_module, "child_command", lambda *arguments: [*LIAR, arguments[-1]])
     heard = Heard()
-    enclosure = Enclosure(image="none", image_bytes=0, computing=5, most_asleep=10, memory_bytes=2**40, mode=Mode.AUTO)
+    enclosure = Enclosure(
+        image="none", image_bytes=50_000_000, computing=5, most_asleep=10, memory_bytes=memory_bytes, mode=Mode.AUTO
+    )
     fleet = Fleet(enclosure, Limits(), workers=workers, slots=2, most_asleep=10, listener=heard, recycling=NEVER)
     try:
         await until(lambda: len(fleet.pids) == workers)
@@ -149,6 +153,28 @@ def test_a_worker_that_breaks_the_rules_is_ended_and_replaced(
             give(fleet, 3, "good")
             await until(lambda: heard.answers and heard.answers[-1][0] == 3)
             assert fleet.deaths == 1
+
+    asyncio.run(use())
+
+
+def test_files_in_memory_are_memory_but_for_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    what = "keeps 100 MB in a file"
+
+    async def use() -> None:
+        async with lying_fleet(monkeypatch, memory_bytes=200_000_000) as (fleet, heard):
+            (before,) = fleet.figures()
+            for number in (1, 2):
+                give(fleet, number, what)
+            await until(lambda: len(heard.answers) == 2)
+            (figures,) = fleet.figures()
+            assert 149_000_000 < figures.private_bytes - before.private_bytes < 155_000_000
+            await asyncio.sleep(3 * TICK_SECONDS)
+            assert (fleet.deaths, fleet.pids) == (0, [before.pid])
+            give(fleet, 3, "silence")
+            give(fleet, 4, what)
+            await until(lambda: heard.lost_ones)
+            assert heard.lost_ones[0][0] == 3
+            assert "was ended: it had 2" in heard.lost_ones[0][1]
 
     asyncio.run(use())
 

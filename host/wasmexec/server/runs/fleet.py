@@ -466,7 +466,7 @@ class Fleet:
             elif process.is_isolated and not process.entries and now - process.idle_since > _IDLE_SECONDS:
                 process.is_retiring = True
                 process.end_of_input()
-            elif (has := process.private_bytes()) > self._enclosure.memory_bytes:
+            elif (has := process.memory_bytes()) > self._enclosure.memory_bytes:
                 self._lose(process, f"was ended: it had {has:,} bytes of memory")
             elif process.is_ready and self._is_old(process, now):
                 self._wear_out(process)

@@ -25,7 +25,10 @@ _LONG_ASLEEP_SECONDS = 1.0
 
 
 class WorkerFigures(Struct):
-    """One worker process; `state` is starting, ready, silent or retiring, `executions` what it was given so far."""
+    """One worker process; `state` is starting, ready, silent or retiring, `executions` what it was given so far.
+
+    `private_bytes` are its own memory, that of long inputs and rows that it has in files included.
+    """
 
     pid: int
     state: str
@@ -88,6 +91,7 @@ class Process(WorkerProcess):
         self, enclosure: Enclosure, rooms: dict[Kind, Room], *, most_seconds: float, is_isolated: bool = False
     ) -> None:
         self.is_isolated = is_isolated
+        self._image_bytes = enclosure.image_bytes
         self.idle_since = time.monotonic()
         self.entries: dict[int, Entry] = {}
         self.egress: Egress | None = None
@@ -127,6 +131,10 @@ class Process(WorkerProcess):
         if self.texts is not None:
             self.texts.close()
 
+    def memory_bytes(self) -> int:
+        """Its private memory and its files in memory, but for the image; 0 where the system does not say."""
+        return self.private_bytes() + max(0, self.file_bytes() - self._image_bytes)
+
     def _granted(self) -> list[HttpGrant]:
         return [grant for entry in self.entries.values() for grant in entry.grants]
 
@@ -149,6 +157,6 @@ class Process(WorkerProcess):
         now = time.monotonic()
         state = "retiring" if self.is_retiring else "ready" if self.is_ready else "starting"
         return WorkerFigures(
-            self.pid, "silent" if self.is_silent(now) else state, now - self.started, self.private_bytes(), self.given,
+            self.pid, "silent" if self.is_silent(now) else state, now - self.started, self.memory_bytes(), self.given,
             len(self.awake), len(self.entries) - len(self.awake),
         )  # fmt: skip
