@@ -11,6 +11,8 @@ from ..problems import ProblemError
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Divert: TypeAlias = Callable[[Callable[[bytes], bool]], None]
+"""Has what came of a body, and all that comes, given to a function at once, until that returns False."""
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
@@ -66,17 +68,6 @@ async def read_body(
             raise _too_long(most, len(whole))
         return whole
     pieces: list[bytes] = []
-    await take_pieces(receive, most, seconds, pieces.append)
-    return b"".join(pieces)
-
-
-async def take_pieces(receive: Receive, most: int, seconds: float, take: Callable[[bytes], object]) -> None:
-    """Have each piece of a body taken as it comes, at most so many bytes in so many seconds.
-
-    Raises:
-        ProblemError: 408, 413, or what `take` raises.
-        Disconnected: the client has gone.
-    """
     size = 0
     try:
         async with asyncio.timeout(seconds):
@@ -88,11 +79,55 @@ async def take_pieces(receive: Receive, most: int, seconds: float, take: Callabl
                 size += len(piece)
                 if size > most:
                     raise _too_long(most, size)
-                take(piece)
+                pieces.append(piece)
                 if not message.get("more_body", False):
-                    return
+                    return b"".join(pieces)
     except TimeoutError:
         raise _too_slow(seconds) from None
+
+
+async def take_body(
+    receive: Receive, divert: Divert, most: int, seconds: float, take: Callable[[bytes], object]
+) -> int:
+    """Have each piece of a body taken where it comes in, at most so many bytes in so many seconds; how many it has.
+
+    Raises:
+        ProblemError: 408, 413, or what `take` raises.
+        Disconnected: the client has gone.
+    """
+    size = 0
+    is_over = False
+    refusal: ProblemError | None = None
+
+    def take_one(piece: bytes) -> bool:
+        nonlocal size, refusal
+        if is_over:
+            return False
+        size += len(piece)
+        try:
+            if size > most:
+                raise _too_long(most, size)
+            take(piece)
+        except ProblemError as problem:
+            refusal = problem
+        return refusal is None
+
+    try:
+        async with asyncio.timeout(seconds):
+            divert(take_one)
+            while refusal is None:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        raise _too_slow(seconds) from None
+    finally:
+        is_over = True
+    if refusal is not None:
+        raise refusal
+    return size
 
 
 async def body_pieces(receive: Receive, seconds: float) -> AsyncIterator[bytes]:

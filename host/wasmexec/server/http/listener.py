@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .connections import Connections
 
 from .joined import JoinedTransport
-from .request import WHEN_GONE, WHOLE_BODY
+from .request import DIVERT_BODY, WHEN_GONE, WHOLE_BODY
 
 MOST_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75
@@ -95,10 +95,22 @@ def protocol_class(
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
+            self._take: Callable[[bytes], bool] | None = None
             self._extensions: dict[str, Any] = {WHEN_GONE: self.when_gone}
             self.scope["extensions"] = self._extensions
 
+        def _divert_body(self, cycle: RequestResponseCycle, take: Callable[[bytes], bool]) -> None:
+            """See `Divert`. Reading goes on meanwhile: what is taken at once waits nowhere."""
+            body, cycle.body = bytes(cycle.body), bytearray()
+            if take(body) and cycle.more_body:
+                self._take = take
+
         def on_body(self, body: bytes) -> None:
+            if self._take is not None:
+                if not self._take(body):
+                    self._take = None
+                    self.cycle.message_event.set()
+                return
             super().on_body(body)
             if self.flow.read_paused and self._hang_up_timer is None:
                 self._look_for_hang_up()
@@ -139,6 +151,7 @@ def protocol_class(
             super().on_headers_complete()
             if self.cycle is not None and self.cycle.scope is self.scope:
                 self._extensions[WHOLE_BODY] = partial(_whole_body, self.cycle)
+                self._extensions[DIVERT_BODY] = partial(self._divert_body, self.cycle)
                 self.cycle.transport = JoinedTransport(self.transport, self.loop)  # type: ignore[assignment]
 
         def _is_between(self) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from ...workers.files import LONG_BYTES, MemoryFile, are_offered
 from ..problems import ProblemError
 from ..random_ids import random_bytes
-from .bodies import Headers, Receive, Scope, body_pieces, read_body, refuse_encoded, take_pieces
+from .bodies import Headers, Receive, Scope, body_pieces, read_body, refuse_encoded, take_body
 from .spool import Spool
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ WHEN_GONE = "wasmexec.when_gone"
 """The extension of ASGI by which our connections tell that they have ended."""
 WHOLE_BODY = "wasmexec.whole_body"
 """That by which they give a body that has arrived, once; None before that."""
+DIVERT_BODY = "wasmexec.divert_body"
+"""A `Divert` of theirs."""
 _ID_BYTES = 8
 # SECURITY: it goes into an answer's head and a line of a log as it is.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -141,8 +143,8 @@ class Request:
         if size is not None and size > most:
             # Refused before any of it is read.
             return await self.body(most, seconds)
-        await take_pieces(self.receive, most, seconds, spool.add)
-        self.bytes_in = spool.size
+        divert = self.scope["extensions"][DIVERT_BODY]
+        self.bytes_in = await take_body(self.receive, divert, most, seconds, spool.add)
         return spool.end()
 
     def pieces(self, seconds: float) -> AsyncIterator[bytes]:
