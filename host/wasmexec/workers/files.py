@@ -79,15 +79,20 @@ class MemoryFile:
         """The descriptor, which stays its own."""
         return self._descriptor
 
-    def check(self, end: int) -> None:
-        """Raises: BadMessage: it is none whose bytes up to `end` are there and stay as they are."""
+    @property
+    def is_sealed(self) -> bool:
+        """Whether nobody can change it any more."""
+        return fcntl.fcntl(self._descriptor, fcntl.F_GET_SEALS) & _SEALS == _SEALS
+
+    def check(self, end: int, *, may_grow: bool = False) -> None:
+        """Raises: BadMessage: it is none whose bytes up to `end` are there, and stay unless it may grow."""
         try:
             state = os.fstat(self._descriptor)
             mode = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)
             seals = fcntl.fcntl(self._descriptor, fcntl.F_GET_SEALS) if stat.S_ISREG(state.st_mode) else 0
         except OSError as error:
             raise BadMessage(f"a descriptor of no file in memory ({error.strerror})") from None
-        if seals & _SEALS != _SEALS:
+        if seals & _SEALS != _SEALS and not may_grow:
             raise BadMessage("a descriptor of a file that may change")
         if mode & os.O_ACCMODE == os.O_WRONLY or mode & getattr(os, "O_PATH", 0):
             raise BadMessage("a descriptor that cannot be read")
@@ -149,8 +154,10 @@ class LongText:
         socket.send_fds(channel, [_MESSAGE.pack(execution, self._start, self._size)], [self.file.fileno()])
 
 
-def receive(channel: socket.socket, most: int) -> tuple[int, LongText] | None:
+def receive(channel: socket.socket, most: int, *, may_grow: bool = False) -> tuple[int, LongText] | None:
     """The next text of at most so many bytes and the number of its execution; None: the other end is closed.
+
+    SECURITY: a file that may still grow, and change, is taken only of one that is trusted, and is not to be mapped.
 
     Raises:
         BadMessage: it is not what `LongText.send` sends.
@@ -166,7 +173,7 @@ def receive(channel: socket.socket, most: int) -> tuple[int, LongText] | None:
     execution, start, size = _MESSAGE.unpack(data)
     if size > most or start > most:
         raise BadMessage(f"a text of {size:,} bytes in a file")
-    files[0].check(start + size)
+    files[0].check(start + size, may_grow=may_grow)
     return execution, LongText(files[0], start, size)
 
 

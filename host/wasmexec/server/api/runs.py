@@ -122,11 +122,12 @@ class RunsApi:
         """The synchronous run of a body that may be long. Raises: as `post_run`."""
         # It gets ready while the body comes.
         self._reader.start()
-        with Spool(self._runs.note_receiving) as spool:
+        arriving = self._reader.arriving()
+        with Spool(self._runs.note_receiving, arriving.note) as spool:
             body = await self._access.long_body(request, spool)
             trace = self._runs.watch.run_asked(request)
             if isinstance(body, MemoryFile):
-                return await new_long_run(self._reader, tenant, key_id, body, self._image, trace=trace)
+                return await new_long_run(arriving, tenant, key_id, body, self._image, trace=trace)
             return new_run(tenant, key_id, body, self._image, is_durable=False, trace=trace)
 
     async def _made(self, tenant: Tenant, key_id: str, body: bytes, is_durable: bool, trace: RunTrace | None) -> Run:

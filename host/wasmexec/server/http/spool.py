@@ -14,11 +14,13 @@ class Spool:
     """Takes a body piece by piece, as a context that lasts until a run has it.
 
     `note` is told how many bytes have come into the file, and in the end as many less: what it raises refuses them.
+    `grown` is told of the file each time.
     """
 
-    def __init__(self, note: Callable[[int], None]) -> None:
+    def __init__(self, note: Callable[[int], None], grown: Callable[[MemoryFile], None]) -> None:
         self.size = 0
         self._note = note
+        self._grown = grown
         self._noted = 0
         self._pieces: list[bytes] = []
         self._file: MemoryFile | None = None
@@ -51,6 +53,7 @@ class Spool:
             if self._file is None:
                 self._file = MemoryFile.new()
             self._file.write(piece)
+            self._grown(self._file)
         except OSError as error:
             raise ProblemError(
                 503, "server.memory", f"the system has no room for a body: {error.strerror}", changed_by="operator",

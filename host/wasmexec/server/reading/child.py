@@ -9,7 +9,8 @@ import os
 import socket
 import sys
 import traceback
-from typing import NoReturn
+from collections import OrderedDict
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -17,7 +18,10 @@ from ..._wall.wall import Wall
 from ...workers.files import receive
 from ...workers.messages import Kind, pack
 from ...workers.pipes import begin, tell_ready
-from .place import find, levels
+from .arriving import Arriving, new_buffer
+from .place import levels
+
+_MOST_ARRIVING: Final = 1024
 
 
 def main(parent: str, wall: str, bodies: str, most_bytes: str, most_levels: str) -> NoReturn:
@@ -40,11 +44,21 @@ def _serve(parent: int, wall: Wall, bodies: socket.socket, most_bytes: int, most
     # As many as of a short body in the front, where the calls are deeper than here.
     sys.setrecursionlimit(sys.getrecursionlimit() + most_levels - levels())
     tell_ready(outbox)
+    buffer = new_buffer()
+    arriving: OrderedDict[int, Arriving] = OrderedDict()
     while True:
-        came = receive(bodies, most_bytes)
+        came = receive(bodies, most_bytes, may_grow=True)
         if came is None:
             os._exit(0)
         number, body = came
-        outbox.write(pack(Kind.FOUND, number, msgspec.json.encode(find(body.view()))))
+        read = arriving.pop(number, None) or Arriving(buffer)
+        if body.file.is_sealed:
+            outbox.write(pack(Kind.FOUND, number, msgspec.json.encode(read.end(body))))
+        else:
+            read.read(body.file, len(body))
+            arriving[number] = read
+            # Some never end: their clients have gone.
+            if len(arriving) > _MOST_ARRIVING:
+                arriving.popitem(last=False)
         # Of what was read nothing is kept until the next one comes.
         del came, body

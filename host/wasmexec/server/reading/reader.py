@@ -26,6 +26,7 @@ from .place import MOST_DETAIL, Found
 _SECONDS: Final = 30.0
 """For one body; a gigabyte takes half a second, and those before it as long."""
 _ROOMS: Final = {Kind.FOUND: Room(16 * MOST_DETAIL, 0)}
+_TELL_BYTES: Final = 2 * 1024**2
 _EXIT_SECONDS: Final = 0.2
 _FILES: Final = 256
 _PROCESSES: Final = 65_536
@@ -77,7 +78,16 @@ class BodyReader:
         self._texts.theirs.close()
         asyncio.get_running_loop().add_reader(self._process.output, self._receive, self._process)
 
-    async def find(self, body: MemoryFile) -> Found:
+    def arriving(self) -> ArrivingBody:
+        """A body that is about to come."""
+        return ArrivingBody(self, next(self._numbers))
+
+    def note(self, number: int, file: MemoryFile) -> None:
+        """More of a body has come: the process may read it by the way."""
+        if self._texts is not None:
+            self._texts.send(number, LongText(file, 0, file.size))
+
+    async def find(self, number: int, body: MemoryFile) -> Found:
         """Where the input of a request is.
 
         Raises:
@@ -85,7 +95,6 @@ class BodyReader:
         """
         self.start()
         assert self._texts is not None
-        number = next(self._numbers)
         answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = body, answer
         try:
@@ -155,11 +164,30 @@ class BodyReader:
         if self._mode is Mode.OFF:
             return Wall(self._mode, [], {})
         bounds = {
-            "CORE": 0, "MEMLOCK": 0, "NOFILE": _FILES, "FSIZE": 0, "NPROC": _PROCESSES,
+            "CORE": 0, "MEMLOCK": 0, "NOFILE": _FILES, "FSIZE": GIB, "NPROC": _PROCESSES,
             # A body is mapped, and of texts in it there is a copy, of four bytes a character.
             "DATA": GIB + 8 * self._most_bytes,
         }  # fmt: skip
         return Wall(self._mode, files_needed(Path(self._image).parent), bounds)
+
+
+class ArrivingBody:
+    """A body that comes, by its number."""
+
+    def __init__(self, reader: BodyReader, number: int) -> None:
+        self._reader = reader
+        self._number = number
+        self._told = 0
+
+    def note(self, file: MemoryFile) -> None:
+        """More of it is in its file."""
+        if file.size - self._told >= _TELL_BYTES:
+            self._told = file.size
+            self._reader.note(self._number, file)
+
+    async def find(self, body: MemoryFile) -> Found:
+        """As `BodyReader.find`."""
+        return await self._reader.find(self._number, body)
 
 
 def _failed() -> ProblemError:

@@ -12,7 +12,7 @@ from ..http.request import decode_body
 from .admission import new_run, run_of
 
 if TYPE_CHECKING:
-    from ..reading.reader import BodyReader
+    from ..reading.reader import ArrivingBody
     from ..tenants.directory import Tenant
     from ..watching.run_trace import RunTrace
     from .run import Run
@@ -22,14 +22,14 @@ _decoder = msgspec.json.Decoder(RunRequest)
 
 
 async def new_long_run(
-    reader: BodyReader, tenant: Tenant, key_id: str, body: MemoryFile, image: str, *, trace: RunTrace | None
+    arriving: ArrivingBody, tenant: Tenant, key_id: str, body: MemoryFile, image: str, *, trace: RunTrace | None
 ) -> Run:
     """The synchronous run that a long body asks for.
 
     Raises:
         ProblemError: 400: as `admission.new_run`. 503: it could not be read.
     """
-    found = await reader.find(body)
+    found = await arriving.find(body)
     if found.size <= LONG_BYTES:
         # It is long by its other members, which the front has anyway.
         return new_run(tenant, key_id, body.read(0, body.size), image, is_durable=False, trace=trace)
