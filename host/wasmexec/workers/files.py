@@ -17,8 +17,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from .messages import BadMessage
@@ -99,9 +98,12 @@ class MemoryFile:
         if end > state.st_size:
             raise BadMessage(f"a file of {state.st_size:,} bytes for a text of {end:,}")
 
-    def __del__(self) -> None:
-        with suppress(OSError):
-            os.close(self._descriptor)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # With nothing of this module: at the end of a process that is gone before the last file.
+        try:  # noqa: SIM105
+            close(self._descriptor)
+        except OSError:
+            pass
 
 
 class LongText:
