@@ -63,6 +63,12 @@ def reader(server: LiveServer) -> psutil.Process:
     return found
 
 
+def wall(process: psutil.Process) -> list[str]:
+    """What the system tells of what a process may not do."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return [line for line in lines if line.startswith(("Seccomp:", "NoNewPrivs:", "CapEff:"))]
+
+
 def post(server: LiveServer, tenant: Tenant, body: Any, **headers: str) -> httpx.Response:
     named = {"Authorization": f"Bearer {tenant.key}"} | {name.replace("_", "-"): text for name, text in headers.items()}
     return server.client.post("/v1/runs", content=body, headers=named)
@@ -185,6 +191,7 @@ def test_the_process_that_reads_long_bodies_is_replaced(server: LiveServer) -> N
     body = json.dumps({"statement": "return []", "input_data": ROWS}).encode()
     assert post(server, tenant, body).status_code == 200
     first = reader(server)
+    assert wall(first) == wall(server.workers[0]) != wall(psutil.Process())
     first.suspend()
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(post, server, tenant, body)
