@@ -31,7 +31,7 @@ def main(channel: str, what: str) -> None:
         if what == "silence":
             time.sleep(600)
         kind = Kind.ANSWER if what == "another kind" else Kind.FOUND
-        os.write(1, b"".join(pack(kind, came[0], ANSWERS.get(what, ANSWERS["good"]))))
+        os.write(1, b"".join(pack(kind, came[0] // 2, ANSWERS.get(what, ANSWERS["good"]))))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import pytest
 from wasmexec._wall.wall import Mode
 from wasmexec.server.problems import ProblemError
 from wasmexec.server.reading import reader as reader_module
-from wasmexec.server.reading.place import Found
+from wasmexec.server.reading.place import Found, find
 from wasmexec.server.reading.reader import BodyReader
-from wasmexec.workers.files import LongText
+from wasmexec.workers.files import LongText, MemoryFile
 
 LIAR = str(Path(__file__).with_name("lying_body_reader.py"))
 
@@ -61,3 +61,26 @@ def test_another_one_is_replaced(monkeypatch: pytest.MonkeyPatch, what: str) -> 
     assert isinstance(failure, ProblemError)
     assert (failure.status, failure.rule) == (503, "server.reading")
     assert found == Found(1, 2)
+
+
+def test_what_is_told_of_a_part_is_not_taken_for_the_whole_though_that_is_there() -> None:
+    text = b'{"statement":"","input_data":[%b{}]}' % (b'{"a":1},' * 400_000)
+
+    async def use() -> Found:
+        reader = BodyReader(Mode.OFF, "", 10_000_000)
+        reader.most_levels = 900
+        reader.start()
+        (process,) = [child for child in psutil.Process().children() if "server.reading.child" in child.cmdline()]
+        body = reader.arriving()
+        file = MemoryFile.new()
+        process.suspend()
+        for start in range(0, len(text), 100_000):
+            file.write(text[start : start + 100_000])
+            body.note(file)
+        file.seal()
+        asyncio.get_running_loop().call_later(0.1, process.resume)
+        found = await body.find(file)
+        reader.close()
+        return found
+
+    assert asyncio.run(use()) == find(memoryview(text))

@@ -16,7 +16,7 @@ import msgspec
 
 from ..._wall.wall import Wall
 from ...workers.files import receive
-from ...workers.messages import Kind, pack
+from ...workers.messages import BadMessage, Kind, pack
 from ...workers.pipes import begin, tell_ready
 from .arriving import Arriving, new_buffer
 from .place import levels
@@ -26,6 +26,8 @@ _MOST_ARRIVING: Final = 1024
 
 def main(parent: str, wall: str, bodies: str, most_bytes: str, most_levels: str) -> NoReturn:
     """Serve until the socket `bodies`, a descriptor, is closed or the parent is gone, behind a wall.
+
+    The number of a text is twice that of its body, and one more for one that is whole.
 
     Bodies have at most `most_bytes`, and inputs in them at most `most_levels` of lists and objects.
     """
@@ -50,9 +52,12 @@ def _serve(parent: int, wall: Wall, bodies: socket.socket, most_bytes: int, most
         came = receive(bodies, most_bytes, may_grow=True)
         if came is None:
             os._exit(0)
-        number, body = came
+        place, body = came
+        number, is_whole = divmod(place, 2)
         read = arriving.pop(number, None) or Arriving(buffer)
-        if body.file.is_sealed:
+        if is_whole:
+            if not body.file.is_sealed:
+                raise BadMessage("a whole body that may change")
             outbox.write(pack(Kind.FOUND, number, msgspec.json.encode(read.end(body))))
         else:
             read.read(body.file, len(body))

@@ -85,7 +85,7 @@ class BodyReader:
     def note(self, number: int, file: MemoryFile) -> None:
         """More of a body has come: the process may read it by the way."""
         if self._texts is not None:
-            self._texts.send(number, LongText(file, 0, file.size))
+            self._texts.send(2 * number, LongText(file, 0, file.size))
 
     async def find(self, number: int, body: MemoryFile) -> Found:
         """Where the input of a request is.
@@ -98,7 +98,7 @@ class BodyReader:
         answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = body, answer
         try:
-            self._texts.send(number, LongText(body, 0, body.size))
+            self._texts.send(2 * number + 1, LongText(body, 0, body.size))
             async with asyncio.timeout(_SECONDS):
                 found = await answer
         except TimeoutError:
