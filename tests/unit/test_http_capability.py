@@ -573,7 +573,7 @@ def test_without_a_grant_nothing_of_the_network_is_touched() -> None:
             'HTTP to 127.0.0.1 is not granted: allow it with --allow-http 127.0.0.1 or Grants(http=["127.0.0.1"])',
         )
 
-    assert play([], script) == UsageCounter()
+    assert play([], script) == UsageCounter(unserved="denied")
 
 
 def test_the_read_timeout_may_come_with_the_end_of_a_body(server: WebServer) -> None:
