@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.fuzz.__main__ import State, main
 from tests.fuzz.child import load_corpus, read_box
 from tests.fuzz.draw import Draw
-from tests.fuzz.driver import CORPUS, Session, shares
+from tests.fuzz.driver import CORPUS, HERE, Session, shares
 from tests.fuzz.havoc import new_input
 from tests.fuzz.targets import TARGETS
 
@@ -50,6 +51,14 @@ def test_what_a_target_does_wrong_is_found_with_its_input(tmp_path: Path, word: 
         assert "planted" in found[0].text
     if kind == "died":
         assert found[0].text.startswith("SIGSEGV")
+
+
+@pytest.mark.parametrize("patch", sorted((HERE / "mutants").glob("*.patch")), ids=lambda patch: patch.stem)
+def test_a_planted_fault_fits_the_package(patch: Path) -> None:
+    command = ["git", "apply", "--check", str(patch)]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(patch.read_text("utf-8").splitlines()[0].removeprefix("targets:").split()) <= set(TARGETS)
 
 
 def test_a_target_that_does_nothing_wrong_is_no_finding(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def find(patch: Path, seconds: float) -> tuple[float, str] | None:
         copy = Path(folder)
         shutil.copytree(ROOT / "host", copy / "host", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__"))
-        subprocess.run(["patch", "-s", "-p1", "-i", str(patch)], cwd=copy, check=True)
+        subprocess.run(["git", "apply", str(patch)], cwd=copy, check=True)
         command = [sys.executable, "-m", "tests.fuzz", *targets, "--stop", "--seconds", str(seconds)]
         began = time.monotonic()
         environment = {**os.environ, "PYTHONPATH": f"{copy / 'host'}:{copy}", "PYTHONDONTWRITEBYTECODE": "1"}
