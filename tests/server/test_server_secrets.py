@@ -64,7 +64,7 @@ def files_have(folder: Path, marker: str) -> bool:
     return any(text in content for text in texts for content in contents)
 
 
-def test_no_file_has_the_secrets_and_inputs_of_a_run_that_waits(tmp_path: Path) -> None:
+def test_no_file_has_the_secrets_and_inputs_of_a_run_whether_it_waits_or_has_ended(tmp_path: Path) -> None:
     request: dict[str, Any] = {
         "secrets": {"plain": "MARKER-of-a-plain-secret", "bound": {"value": VALUE, "hosts": ["api.example.com"]}},
         "input_data": [{"text": "MARKER-of-the-input"}], "extra_inputs": [[{"text": "MARKER-of-a-second-input"}]],
@@ -96,10 +96,11 @@ def test_no_file_has_the_secrets_and_inputs_of_a_run_that_waits(tmp_path: Path) 
             "MARKER-o", {"text": "MARKER-of-the-input"}, {"text": "MARKER-of-a-second-input"}, "MARKER-of-a-variable",
             {"text": "MARKER-of-a-checkpoint"},
         ]  # fmt: skip
-        # The search finds what is not sealed: the rows of a run that has ended.
-        wait_until(lambda: files_have(tmp_path, "MARKER-of-the-input"))
-        assert not files_have(tmp_path, "MARKER-of-a-plain-secret")
-        assert not files_have(tmp_path, VALUE)
+    # All is on disk now, and the search finds what is not sealed.
+    assert files_have(tmp_path, "marker-in-clear")
+    assert files_have(tmp_path, run_id)
+    assert not files_have(tmp_path, "MARKER-of-")
+    assert not files_have(tmp_path, VALUE)
 
 
 def test_a_stored_secret_is_sent_to_its_hosts_and_seen_by_nobody(server: LiveServer, web: WebServer) -> None:
