@@ -85,6 +85,11 @@ def searched(step: Step, executor: wasmexec.Executor, stream: str) -> list[Notic
     events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
     job = Job(1, assignment(step, executor, stream), events.put)
     job.grant(200)
+    assert job.owed == 0, "it has nothing while it loads"
+    [ready] = listened(events, lambda notice: isinstance(notice, Counts))
+    assert isinstance(ready, Counts)
+    assert job.note(ready)
+    job.grant(200)
     told = listened(events, lambda notice: isinstance(notice, Counts) and notice.runs >= 200)
     job.end()
     while not isinstance(event := events.get(timeout=30), Gone):
@@ -196,7 +201,16 @@ def test_a_job_that_tells_what_cannot_be_is_ended(
     script = f"import sys, time; sys.stdout.buffer.write({lines!r}); sys.stdout.flush(); time.sleep(600)"
     monkeypatch.setattr(jobs, "child_command", lambda *_: [sys.executable, "-c", script])
     with Target(Step.load(folder.path / "shares.step.yaml"), executor=executor) as target:
-        summary = Campaign(target, FuzzStore(folder.path / "kept"), Bounds(seconds=1.5), print).run()
+        campaign = Campaign(target, FuzzStore(folder.path / "kept"), Bounds(seconds=60), print)
+        fill = campaign._search.fill
+
+        def until_it_is_lost(most: int) -> None:
+            if campaign._jobs.notes:
+                raise KeyboardInterrupt
+            fill(most)
+
+        campaign._search.fill = until_it_is_lost  # type: ignore[method-assign]
+        summary = campaign.run()
     [note] = summary.notes
     assert why in note
     assert summary.runs > 0

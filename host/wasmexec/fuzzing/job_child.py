@@ -57,6 +57,7 @@ class _Searching:
     def run(self, source: BinaryIO) -> None:
         """Until told to end."""
         search = self._search
+        self._tell(search.counts)
         threading.Thread(target=self._listen, args=(source,), name="wasmexec-fuzz-input", daemon=True).start()
         while search.under_way or not self._is_ending:
             left = 0 if self._is_ending else self._granted - self._target.runs

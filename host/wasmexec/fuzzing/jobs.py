@@ -79,6 +79,7 @@ class Job:
         self.number = number
         self.counts = Counts()
         self.granted = 0
+        self.is_ready = False
         self.is_ended = False
         self._on_event = on_event
         self._unsent = bytearray()
@@ -99,9 +100,12 @@ class Job:
         return max(self.granted - self.counts.runs, 0)
 
     def grant(self, left: int) -> None:
-        """Let it run more, of so many that are left for everybody, once it has used up half of what it has."""
+        """Let it run more, of so many that are left for everybody, once it has used up half of what it has.
+
+        What loads its image still gets nothing: on a busy machine the others would wait for it.
+        """
         most = min(_MOST_GRANTED, left)
-        if most > 0 and self.owed <= most // 2:
+        if self.is_ready and most > 0 and self.owed <= most // 2:
             self.granted += most
             self.send(encode({"go": most}) + b"\n")
 
@@ -122,7 +126,8 @@ class Job:
             self._unsent.clear()
 
     def note(self, counts: Counts) -> bool:
-        """Take its counts; False if they go back, which they never do."""
+        """Take its counts, the first of which say that it is ready; False if they go back, which they never do."""
+        self.is_ready = True
         if any(getattr(counts, item.name) < getattr(self.counts, item.name) for item in fields(Counts)):
             return False
         self.counts = counts
