@@ -74,6 +74,13 @@ def listened(events: queue.SimpleQueue[JobEvent], is_enough: Callable[[Notice], 
     return told
 
 
+def note_counts(job: Job, events: queue.SimpleQueue[JobEvent], runs: int) -> None:
+    """Have a job's counts noted once it has told of so many runs."""
+    told = listened(events, lambda notice: isinstance(notice, Counts) and notice.runs >= runs)[-1]
+    assert isinstance(told, Counts)
+    assert job.note(told)
+
+
 def assignment(step: Step, executor: wasmexec.Executor, stream: str) -> Assignment:
     return Assignment(
         definition=step.definition, options=TargetOptions(), image=executor.image.manifest, stream=stream, first=0
@@ -86,9 +93,7 @@ def searched(step: Step, executor: wasmexec.Executor, stream: str) -> list[Notic
     job = Job(1, assignment(step, executor, stream), events.put)
     job.grant(200)
     assert job.owed == 0, "it has nothing while it loads"
-    [ready] = listened(events, lambda notice: isinstance(notice, Counts))
-    assert isinstance(ready, Counts)
-    assert job.note(ready)
+    note_counts(job, events, 0)
     job.grant(200)
     told = listened(events, lambda notice: isinstance(notice, Counts) and notice.runs >= 200)
     job.end()
@@ -97,6 +102,25 @@ def searched(step: Step, executor: wasmexec.Executor, stream: str) -> list[Notic
     assert event.why == "its process has ended with 0"
     job.kill()
     return told
+
+
+def test_a_job_tells_of_each_run_that_it_was_granted_before_it_waits_for_more(
+    folder: Folder, executor: wasmexec.Executor
+) -> None:
+    """Else both wait: a campaign has nothing to grant as long as it has not heard of what it has granted."""
+    folder.write(SHARES)
+    events: queue.SimpleQueue[JobEvent] = queue.SimpleQueue()
+    job = Job(1, assignment(Step.load(folder.path / "shares.step.yaml"), executor, "1.1"), events.put)
+    try:
+        note_counts(job, events, 0)
+        for _ in range(30):
+            job.grant(1)
+            # What it looks at more closely it runs more than once: these are told before they are granted.
+            if job.owed:
+                note_counts(job, events, job.granted)
+        assert job.counts.runs >= 30
+    finally:
+        job.kill()
 
 
 def test_a_job_tells_what_is_new_and_what_is_wrong_and_its_seed_decides_what_it_draws(

@@ -62,9 +62,10 @@ class _Searching:
         while search.under_way or not self._is_ending:
             left = 0 if self._is_ending else self._granted - self._target.runs
             search.fill(left)
+            # Before it waits for more: the campaign may grant nothing as long as it has not heard of these.
+            self._tell_counts(is_due=left <= 0 or search.is_exhausted)
             if search.under_way or left <= 0 or search.is_exhausted:
                 self._take(self._events.get())
-            self._tell_counts(is_due=left <= 0)
         self._tell_counts(is_due=True)
 
     def _take(self, event: Ended | Message) -> None:
