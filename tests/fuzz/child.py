@@ -21,7 +21,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.havoc import MAX_BYTES, new_input
+from tests.fuzz.havoc import new_input
+from tests.fuzz.seeds import read_seeds
 from tests.fuzz.targets import ALL, Run
 
 BOX_BYTES = 64 * 1024
@@ -29,8 +30,6 @@ BOX_HEAD = struct.Struct("<QI")
 SHRINK_SECONDS = 5.0
 SHRINK_RUNS = 2000
 MOST_FINDINGS = 50
-MOST_KEPT = 4096
-"""Inputs of a corpus in one process."""
 
 
 class Box:
@@ -142,12 +141,6 @@ def shrink(run: Run, data: bytes, fingerprint: str, unnoticed: Unnoticed, box: B
     return data
 
 
-def load_corpus(folders: list[Path]) -> list[bytes]:
-    """The inputs in these folders."""
-    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.is_file()]
-    return [path.read_bytes()[:MAX_BYTES] for path in files[:MOST_KEPT]]
-
-
 def tell(**fields: Any) -> None:
     """One line to whoever started this process."""
     print(json.dumps(fields), flush=True)
@@ -161,12 +154,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--box", type=Path, required=True)
     parser.add_argument("--findings", type=Path, required=True)
-    parser.add_argument("--corpus", type=Path, action="append", default=[])
+    parser.add_argument("--corpus", type=Path, required=True, help="a file as seeds.py has them; it may be missing")
     parser.add_argument("--stop", action="store_true", help="after the first finding")
     options = parser.parse_args(arguments)
     box, unnoticed = Box(options.box), Unnoticed()
     run = ALL[options.target].load(options.target)
-    corpus = load_corpus(options.corpus)
+    corpus = list(read_seeds(options.corpus).values())
     chance = random.Random(options.seed)
     known: set[str] = set()
     waiting = list(corpus)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fuzz.child import read_box
+from tests.fuzz.seeds import corpus_of
 from tests.fuzz.targets import ALL
 
 HERE = Path(__file__).parent
-CORPUS = HERE / "corpus"
 HANG_SECONDS = 20.0
 """For one input; the longest that one may take by itself is some two seconds."""
 START_SECONDS = 60.0
@@ -65,12 +65,12 @@ class Session:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 or not outcome.count:
             died = self._run_child(
-                name, left, seed + outcome.count, CORPUS / name if corpus is None else corpus, outcome
+                name, left, seed + outcome.count, corpus_of(name) if corpus is None else corpus, outcome
             )
             if not died or self.stop or self._has_ended or not outcome.count:
                 break
             # What kills a child is in the corpus, perhaps: one that goes on would die of it at once.
-            corpus = self.folder / "empty"
+            corpus = self.folder / "none.txt"
         return outcome
 
     def _run_child(self, name: str, seconds: float, seed: int, corpus: Path, outcome: Outcome) -> bool:

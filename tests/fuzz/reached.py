@@ -33,13 +33,12 @@ def measure(names: Iterable[str], package: Path) -> dict[str, Any]:
         branch=True, include=[str(package / f"{name}.py") for name in READERS], data_file=None, config_file=False
     )
     measured.start()
-    from tests.fuzz.child import load_corpus
-    from tests.fuzz.driver import CORPUS
+    from tests.fuzz.seeds import corpus_of, read_seeds
     from tests.fuzz.targets import TARGETS
 
     for name in names or TARGETS:
         run = TARGETS[name].load(name)
-        for data in [b"", *load_corpus([CORPUS / name])]:
+        for data in [b"", *read_seeds(corpus_of(name)).values()]:
             run(data)
     measured.stop()
     with tempfile.NamedTemporaryFile(suffix=".json") as file, contextlib.redirect_stdout(None):

@@ -15,10 +15,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.fuzz.child import load_corpus
-from tests.fuzz.driver import CORPUS
 from tests.fuzz.havoc import new_input
 from tests.fuzz.reached import READERS
+from tests.fuzz.seeds import add_seed, corpus_of, read_seeds
 from tests.fuzz.targets import TARGETS
 
 import wasmexec
@@ -53,10 +52,9 @@ class Branches:
 
 def select(name: str, seconds: float, branches: Branches) -> int:
     """Look for seeds for so long; how many there are afterwards."""
-    folder = CORPUS / name
-    folder.mkdir(parents=True, exist_ok=True)
+    file = corpus_of(name)
     run = TARGETS[name].load(name)
-    kept = load_corpus([folder])
+    kept = list(read_seeds(file).values())
     for data in kept:
         run(data)
     chance = random.Random(time.time_ns())
@@ -66,7 +64,7 @@ def select(name: str, seconds: float, branches: Branches) -> int:
         run(data)
         if len(branches.seen) > before and len(data) <= 400:
             kept.append(data)
-            (folder / hashlib.sha256(data).hexdigest()[:12]).write_bytes(data)
+            add_seed(file, hashlib.sha256(data).hexdigest()[:12], data)
     return len(kept)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from tests.fuzz.__main__ import State, main
-from tests.fuzz.child import load_corpus, read_box
+from tests.fuzz.child import read_box
 from tests.fuzz.draw import Draw
-from tests.fuzz.driver import CORPUS, HERE, Session, shares
+from tests.fuzz.driver import HERE, Session, shares
 from tests.fuzz.havoc import new_input
+from tests.fuzz.seeds import CORPUS, add_seed, corpus_of, read_seeds
 from tests.fuzz.targets import TARGETS
 
 NEW_INPUTS = {"host": 60, "puppet": 30, "real": 10}
@@ -24,22 +25,37 @@ OF_SLOW_TARGETS = {"parquet_files": 5, "store_rows": 10}
 def test_a_target_keeps_its_promise_for_its_corpus_and_some_new_inputs(name: str) -> None:
     target = TARGETS[name]
     run = target.load(name)
-    corpus = load_corpus([CORPUS / name])
+    corpus = list(read_seeds(corpus_of(name)).values())
     assert corpus, "a target without seeds"
     chance, count = random.Random(name), OF_SLOW_TARGETS.get(name, NEW_INPUTS[target.kind])
     for data in [b"", *corpus, *(new_input(chance, corpus) for _ in range(count))]:
         run(data)
 
 
-def test_each_folder_of_the_corpus_is_that_of_a_target() -> None:
-    assert {folder.name for folder in CORPUS.iterdir()} == set(TARGETS)
+def test_each_file_of_the_corpus_is_that_of_a_target() -> None:
+    assert {file.name for file in CORPUS.iterdir()} == {f"{name}.txt" for name in TARGETS}
+
+
+def test_inputs_are_kept_as_text_in_the_order_of_their_names(tmp_path: Path) -> None:
+    file = tmp_path / "some.txt"
+    assert read_seeds(file) == {}
+    seeds = {"b": bytes(range(256)), "a-1": b"", "c": b"\n"}
+    for name, data in seeds.items():
+        add_seed(file, name, data)
+    assert list(read_seeds(file).items()) == sorted(seeds.items())
+    assert len(file.read_text("ascii").splitlines()) == 3
+    for name, data in [("b", b"other"), ("B", b""), ("../a", b""), ("d", bytes(5000))]:
+        with pytest.raises(ValueError, match="is no name"):
+            add_seed(file, name, data)
+    file.write_text("a b''\na b''\n")
+    with pytest.raises(ValueError, match=r"some\.txt:2: no name of its own"):
+        read_seeds(file)
 
 
 @pytest.mark.parametrize(("word", "kind"), [("raise", "raised"), ("log", "raised"), ("hang", "hung"), ("die", "died")])
 def test_what_a_target_does_wrong_is_found_with_its_input(tmp_path: Path, word: str, kind: str) -> None:
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    (corpus / "a").write_bytes(b"before " + word.encode() + b" after")
+    corpus = tmp_path / "corpus.txt"
+    add_seed(corpus, "a", b"before " + word.encode() + b" after")
     session = Session(tmp_path / "session", hang_seconds=1, stop=kind != "raised")
     outcome = session.run("self_test", 0.3, 1, corpus)
     found = [finding for finding in outcome.findings if finding.kind == kind]
@@ -75,9 +91,8 @@ def test_a_target_that_cannot_start_is_one_finding(tmp_path: Path) -> None:
 
 
 def test_what_is_ended_by_hand_is_no_finding(tmp_path: Path) -> None:
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    (corpus / "a").write_bytes(b"hang")
+    corpus = tmp_path / "corpus.txt"
+    add_seed(corpus, "a", b"hang")
     session = Session(tmp_path / "session")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(session.run, "self_test", 60, 1, corpus)

@@ -7,5 +7,5 @@ for name in $(python3 -c 'from tests.fuzz.targets import TARGETS; print(*[n for 
 	cp tests/fuzz/oss_fuzz/fuzz_target.py "tests/fuzz/oss_fuzz/fuzz_$name.py"
 	PYTHONPATH=. compile_python_fuzzer "tests/fuzz/oss_fuzz/fuzz_$name.py" \
 		--collect-submodules wasmexec --collect-submodules tests.fuzz --collect-all wasmtime
-	(cd "tests/fuzz/corpus/$name" && python3 -m zipfile -c "$OUT/fuzz_${name}_seed_corpus.zip" ./*)
+	python3 -m tests.fuzz.seeds zip "$name" "$OUT/fuzz_${name}_seed_corpus.zip"
 done
