@@ -13,21 +13,19 @@ import struct
 from pathlib import Path
 
 from tests.fake_guest import DONE, HEADER, OUTBOX, SCRATCH, WAITING, WHERE, FakeGuest, compiled
+from tests.fake_guest import IMPORTS as ALL_IMPORTS
 
 MARK = "@@"
 PROGRAM_BYTES = 0x40000
 REPLY = SCRATCH + PROGRAM_BYTES
 REPLY_BYTES = 0x8000
-IMPORTS = """
- (import "wasmexec" "log" (func $log (param i32 i32 i32) (result i32)))
- (import "wasmexec" "call" (func $call (param i32 i32 i32 i32) (result i32)))
- (import "wasmexec" "reply" (func $reply (param i32 i32) (result i32)))
- (import "wasmexec" "sleep" (func $sleep (param i64) (result i32)))
- (import "wasmexec" "stdio" (func $stdio (param i32 i32 i32) (result i32)))
- (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+IMPORTS = (
+    ALL_IMPORTS
+    + """
  (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
  (import "wasi_snapshot_preview1" "clock_res_get" (func $resolution (param i32 i32) (result i32)))
 """
+)
 
 
 class Do(enum.IntEnum):
